@@ -1,0 +1,39 @@
+"""Penstock: stream processing in Python, as expressions, SQL or YAML, on one engine or on Flink.
+
+    import penstock as ps
+    from penstock import col
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock.api.read import read
+from penstock.api.stream import Stream, Table
+from penstock.core.dtypes import (
+    Binary, Boolean, Date, Datetime, Decimal, Duration, Float32, Float64, Int8, Int16, Int32, Int64, Json, List, Map,
+    Null, String, Struct, Time, UInt8, UInt16, UInt32, UInt64,
+)  # fmt: skip
+from penstock.core.errors import JobError, PenstockError, PlanError, StartError
+from penstock.core.schema import Field, Schema
+from penstock.core.spec import Secret as secret  # noqa: N813  (a reference is written ps.secret("NAME"))
+from penstock.expr.build import Expr, col, count, function, lit, when
+from penstock.expr.functions import FUNCTIONS
+from penstock.plan.pipeline import Pipeline
+from penstock.plan.watermark import monotonic
+from penstock.plan.windows import cumulative, hopping, tumbling
+
+__version__ = "0.1.0"
+
+_LAZY = {"run": "penstock.run", "start": "penstock.run", "Embedded": "penstock.run", "Job": "penstock.engine.job"}
+
+
+def __getattr__(name: str) -> Any:
+    """The engine, imported when it is first asked for, and the functions of several columns (`ps.coalesce`)."""
+    if name in _LAZY:
+        import importlib
+
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    if name in FUNCTIONS and FUNCTIONS[name].top:
+        return function(name)
+    raise AttributeError(f"module 'penstock' has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""The Python front end: builds plans, runs nothing."""

@@ -1,0 +1,283 @@
+"""Stream and Table: thin handles on plan nodes. A verb is one line; what it promises is said on its node."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from penstock.api.columns import flat, named_terms, names_of, passed, replaced
+from penstock.api.grouping import Grouped
+from penstock.api.timing import add_event_time
+from penstock.api.verbs import unknown_verb
+from penstock.connectors.base import Sink
+from penstock.core.dtypes import Struct, as_dtype
+from penstock.core.errors import PlanError
+from penstock.core.where import caller
+from penstock.expr.ast import Call, Cast, Column, Term, literal
+from penstock.expr.build import Expr, term_of
+from penstock.operators.changelog import Changelog
+from penstock.operators.expect import Expect
+from penstock.operators.explode import Explode
+from penstock.operators.filter import Filter
+from penstock.operators.inspect import Inspect
+from penstock.operators.refused import Refused
+from penstock.operators.select import Select
+from penstock.operators.stateless import and_all
+from penstock.operators.union import Union
+from penstock.operators.write import Write
+from penstock.plan.node import UPDATING, Node
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from penstock.core.schema import Schema
+
+S = TypeVar("S", bound="Stream")
+R = TypeVar("R")
+
+
+class Output:
+    """What `stream.write(...)` gives: an output for a `Pipeline`.
+
+    Attributes:
+        node: The plan node.
+    """
+
+    def __init__(self, node: Write) -> None:
+        self.node = node
+
+    def __repr__(self) -> str:
+        return f"<Output {self.node.describe()}>"
+
+
+class Stream:
+    """Append-only rows: a value that describes them. Nothing runs until a pipeline does.
+
+    Attributes:
+        node: The plan node that gives the rows.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.node.verb}: {self.schema}>"
+
+    @property
+    def schema(self) -> Schema:
+        """The columns with their types."""
+        return self.node.schema
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns."""
+        return list(self.schema.names)
+
+    def _to(self: S, node: Node) -> S:
+        return stream(node)  # type: ignore[return-value]
+
+    # -- choosing and computing columns
+
+    def select(self: S, *columns: Any, **named: Any) -> S:
+        """Only the columns named or computed; see `Select`."""
+        return self._to(Select(input=self.node, columns=named_terms(columns, named), where=caller()))
+
+    def with_columns(self: S, *columns: Any, **named: Any) -> S:
+        """All columns, and those computed: new ones, or in the place of one with the same name; see `Select`."""
+        terms = replaced(self.schema, named_terms(columns, named))
+        return self._to(Select(input=self.node, columns=terms, spelling="with_columns", where=caller()))
+
+    def drop(self: S, *names: Any) -> S:
+        """All columns but those named."""
+        gone = names_of(names, "drop")
+        for name in gone:
+            self._require(name)
+        terms = tuple((name, Column(name)) for name in self.schema.names if name not in gone)
+        return self._to(Select(input=self.node, columns=terms, spelling="drop", where=caller()))
+
+    def rename(self: S, names: Mapping[str, str] | None = None, **named: str) -> S:
+        """The same columns under other names: `rename({"old": "new"})` or `rename(old="new")`."""
+        new = {**(names or {}), **named}
+        for name in new:
+            self._require(name)
+        terms = tuple((new.get(name, name), Column(name)) for name in self.schema.names)
+        return self._to(Select(input=self.node, columns=terms, spelling="rename", where=caller()))
+
+    def cast(self: S, types: Mapping[str, Any] | None = None, *, strict: bool = True, **named: Any) -> S:
+        """Columns converted to other types; a row with a value that does not fit leaves by `errors`."""
+        terms = tuple((n, Cast(Column(n), as_dtype(t), strict)) for n, t in {**(types or {}), **named}.items())
+        for name, _ in terms:
+            self._require(name)
+        columns = replaced(self.schema, terms)
+        return self._to(Select(input=self.node, columns=columns, spelling="cast", where=caller()))
+
+    def fill_null(self: S, value: Any = None, **named: Any) -> S:
+        """Nulls replaced: by one value in all columns of its type, or by a value per column."""
+        if value is not None:
+            dtype = literal(value).dtype
+            named = {f.name: value for f in self.schema if f.dtype == dtype and f.name not in named} | named
+        terms = tuple((n, Call("coalesce", (Column(n), term_of(v)))) for n, v in named.items())
+        columns = replaced(self.schema, terms)
+        return self._to(Select(input=self.node, columns=columns, spelling="fill_null", where=caller()))
+
+    def unnest(self: S, column: str) -> S:
+        """The fields of a struct column as columns in its place."""
+        self._require(column)
+        dtype = self.schema[column].dtype
+        if not isinstance(dtype, Struct):
+            raise PlanError(f'unnest takes a struct, found "{column}": {dtype}', where=caller())
+        terms: list[tuple[str, Term]] = []
+        for name in self.schema.names:
+            if name == column:
+                terms += [(field, Expr(Column(column))[field].term) for field, _ in dtype.fields]
+            else:
+                terms.append((name, Column(name)))
+        return self._to(Select(input=self.node, columns=tuple(terms), spelling="unnest", where=caller()))
+
+    # -- choosing and making rows
+
+    def filter(self: S, *conditions: Any) -> S:
+        """The rows for which all conditions are true; see `Filter`."""
+        predicate = and_all([term_of(c) for c in flat(conditions)])
+        if predicate is None:
+            raise PlanError("filter takes a condition", where=caller())
+        return self._to(Filter(input=self.node, predicate=predicate, where=caller()))
+
+    def expect(self: S, **conditions: Any) -> S:
+        """Rows that break a condition leave by `errors`, with its name; see `Expect`."""
+        terms = tuple((name, term_of(c)) for name, c in conditions.items())
+        return self._to(Expect(input=self.node, conditions=terms, where=caller()))
+
+    def explode(self: S, column: str, *, keep_empty: bool = False) -> S:
+        """One row per element of a list column; see `Explode`."""
+        return self._to(Explode(input=self.node, column=column, keep_empty=keep_empty, where=caller()))
+
+    def union(self: S, *others: Stream) -> S:
+        """All rows of this and of other streams with the same columns; see `Union`."""
+        nodes = (self.node, *(other.node for other in flat(others)))
+        return self._to(Union(streams=nodes, where=caller()))
+
+    def inspect(self: S, label: str = "inspect") -> S:
+        """The same rows, counted under a name; see `Inspect`."""
+        return self._to(Inspect(input=self.node, label=label, where=caller()))
+
+    def pipe(self, function: Callable[..., R], *args: Any, **named: Any) -> R:
+        """What `function(stream, ...)` gives: for functions that build parts of pipelines."""
+        return function(self, *args, **named)
+
+    # -- time, groups, state
+
+    def with_event_time(
+        self: S, time: Any, *, watermark: Any = None, idle: Any = "1 min", on_silence: str = "advance"
+    ) -> S:
+        """Make a column, or an expression, the event time; before any verb with state; see `Watermark`."""
+        return self._to(add_event_time(self.node, time, watermark, idle, on_silence))
+
+    def group_by(self, *keys: Any, **named: Any) -> Grouped:
+        """Go on per key: `.agg(...)` for a Table, `.window(...).agg(...)` for a Stream per window."""
+        terms = named_terms(keys, named)
+        computed = tuple((name, term) for name, term in terms if term != Column(name))
+        node = self.node
+        if computed:
+            columns = replaced(self.schema, computed)
+            node = Select(input=node, columns=columns, spelling="group_by", where=caller())
+        return Grouped(node, tuple(name for name, _ in terms))
+
+    def window(self, windows: Any, **options: Any) -> Any:
+        """One window for all rows: `.window(...).agg(...)` without keys."""
+        return Grouped(self.node, ()).window(windows, **options)
+
+    def agg(self, *aggregates: Any, **named: Any) -> Table:
+        """Aggregates over all rows: a Table of one row."""
+        return Grouped(self.node, ()).agg(*aggregates, **named)
+
+    def state(self: S, name: str, *, ttl: Any = None) -> S:
+        """Name the state of the last verb, so that a changed program finds it again."""
+        if ttl is not None:
+            raise unsupported_ttl()
+        return self._to(replace(self.node, state_name=name, where=self.node.where or caller()))
+
+    # -- what was refused, and where rows go
+
+    def late(self) -> Stream:
+        """The rows that the last verb refused as late, with `_why`."""
+        return self._refused("late")
+
+    def errors(self) -> Stream:
+        """The rows that the last verb refused as bad, with `_why`."""
+        return self._refused("errors")
+
+    def _refused(self, port: str) -> Stream:
+        node = self.node
+        while port not in node.refuses and node.verb in ("select", "watermark", "inspect") and node.inputs:
+            node = node.inputs[0]
+        return Stream(Refused(input=node, port=port, where=caller()))
+
+    def write(self, sink: Sink, key: Any = None, name: str | None = None) -> Output:
+        """Write the rows to a sink: an output for a `Pipeline`; see `Write`."""
+        if not isinstance(sink, Sink):
+            raise PlanError(f"write takes a sink, found {sink!r}", where=caller())
+        keys = names_of([key], "key") if key is not None else None
+        chosen = name or sink.default_name()
+        return Output(Write(input=self.node, sink=sink, name=chosen, key=keys, where=caller()))
+
+    # -- looking
+
+    def collect(self) -> pl.DataFrame:
+        """All rows of a bounded stream (of a Table: its final rows) as a Polars frame. Runs it, here and now."""
+        result: pl.DataFrame = _runner().collect(self.node, caller())
+        return result
+
+    def preview(self, rows: int = 20, *, wait: Any = "2 s") -> pl.DataFrame:
+        """The first rows, or those that came within `wait`, as a Polars frame."""
+        result: pl.DataFrame = _runner().preview(self.node, rows, wait, caller())
+        return result
+
+    def show(self, rows: int = 20, *, wait: Any = "2 s") -> None:
+        """Print the first rows."""
+        _runner().show(self.node, rows, wait, caller())
+
+    def _require(self, name: str) -> None:
+        if name not in self.schema:
+            Select(input=self.node, columns=((name, Column(name)),), where=caller())
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise unknown_verb(name, type(self))
+
+
+class Table(Stream):
+    """Rows that change: it has a key, updates and deletes. The stateless verbs and `group_by` take it too.
+
+    Attributes:
+        node: The plan node that gives the rows.
+    """
+
+    @property
+    def key(self) -> tuple[str, ...] | None:
+        """The columns whose values are unique among the rows, if known."""
+        return self.node.facts.key
+
+    def changelog(self) -> Stream:
+        """The changes as rows, with a column `op`; see `Changelog`."""
+        return Stream(Changelog(input=self.node, where=caller()))
+
+
+def stream(node: Node) -> Stream:
+    """The handle of a node: a Table if its rows change."""
+    return Table(node) if node.facts.mode == UPDATING else Stream(node)
+
+
+def unsupported_ttl() -> PlanError:
+    """The error for a time-to-live."""
+    from penstock.core.errors import UnsupportedError
+
+    return UnsupportedError("a time-to-live of state is not offered yet", where=caller(), hint="group by a window")
+
+
+def _runner() -> Any:
+    # By name, as connectors are: plans are values and know nothing of the engine that runs them.
+    return importlib.import_module("penstock.run")

@@ -1,0 +1,44 @@
+"""Verbs that do not exist, and what people mean by them."""
+
+from __future__ import annotations
+
+from penstock.core.errors import PlanError, UnknownNameError, UnsupportedError
+from penstock.core.where import caller
+
+GUESSES: dict[str, str] = {
+    "aggregate": "agg", "append": "union", "assign": "with_columns", "assign_timestamps": "with_event_time",
+    "collect_all": "collect", "concat": "union", "count": "group_by(...).agg(n=ps.count())",
+    "deduplicate": "dedup", "distinct_by": "dedup", "drop_duplicates": "dedup", "explode_list": "explode",
+    "fillna": "fill_null", "filter_rows": "filter", "flatmap": "flat_map", "flatten": "explode",
+    "groupby": "group_by", "head": "preview", "key_by": "group_by", "keyby": "group_by", "merge": "union",
+    "mutate": "with_columns", "order_by": "sort", "partition_by": "group_by", "peek": "inspect",
+    "print": "show", "project": "select", "reduce": "group_by(...).agg", "sink": "write", "sink_to": "write",
+    "sort_values": "sort", "take": "limit", "to": "write", "top_k": "top_n", "transform": "with_columns",
+    "unique": "distinct", "where": "filter", "with_column": "with_columns", "with_watermark": "with_event_time",
+    "window_by": "window", "write_to": "write",
+}  # fmt: skip
+"""Verbs of other systems, and ours for the same."""
+
+PLANNED: dict[str, str] = {
+    name: "is planned and not offered yet"
+    for name in (
+        "map", "flat_map", "map_batches", "map_async", "top_n", "dedup", "distinct", "limit", "sort", "as_table",
+        "join", "join_asof", "lookup", "match", "process", "over", "saga", "rows", "broadcast", "side",
+    )
+}  # fmt: skip
+"""Verbs that the design has and this version does not."""
+
+
+def unknown_verb(name: str, cls: type) -> PlanError:
+    """The error for a verb that a class does not have: it names the right one."""
+    verbs = [verb for verb in dir(cls) if not verb.startswith("_")]
+    where = caller()
+    if name in PLANNED:
+        return UnsupportedError(f'"{name}" {PLANNED[name]}', where=where, hint=f"there are: {', '.join(verbs)}")
+    if name == "changelog":
+        return PlanError('"changelog" is a verb of Tables: the rows of a Stream only come', where=where)
+    guess = GUESSES.get(name)
+    if guess:
+        later = " (planned, not offered yet)" if guess in PLANNED else ""
+        return UnknownNameError("verb", name, verbs, where=where, guess=guess, hint=later.strip(" ()") or None)
+    return UnknownNameError("verb", name, verbs, where=where)

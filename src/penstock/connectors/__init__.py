@@ -1,0 +1,69 @@
+"""Connectors by name: built-ins and those of other packages use the same door, and load lazily."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import entry_points
+from typing import Any
+
+from penstock.connectors.base import Sink, Source
+from penstock.core.errors import PlanError, one_of
+
+BUILTIN: dict[str, str] = {
+    "memory": "penstock.connectors.memory",
+    "files": "penstock.connectors.files",
+    "generate": "penstock.connectors.generate",
+    "nexmark": "penstock.connectors.nexmark",
+    "stdout": "penstock.connectors.stdout",
+    "blackhole": "penstock.connectors.blackhole",
+}
+"""Connector names and the modules that hold their `SOURCE` and `SINK` classes (None if they have none)."""
+
+GROUP = "penstock.connectors"
+
+
+def names() -> list[str]:
+    """All connectors that are installed."""
+    return sorted({*BUILTIN, *(point.name for point in entry_points(group=GROUP))})
+
+
+def module(name: str) -> Any:
+    """The module of a connector: it has `SOURCE` and `SINK`.
+
+    Raises:
+        UnknownNameError: If there is no such connector.
+        PlanError: If it needs a package that is not installed.
+    """
+    path = BUILTIN.get(name) or next((p.value for p in entry_points(group=GROUP) if p.name == name), None)
+    if path is None:
+        raise one_of("connector", name, names())
+    try:
+        return importlib.import_module(path)
+    except ModuleNotFoundError as missing:
+        raise PlanError(
+            f'the connector "{name}" needs the package "{missing.name}"', hint=f"pip install 'penstock[{name}]'"
+        ) from missing
+
+
+def source_class(name: str) -> type[Source]:
+    """The source of a connector.
+
+    Raises:
+        PlanError: If it has none.
+    """
+    found: type[Source] | None = module(name).SOURCE
+    if found is None:
+        raise PlanError(f'"{name}" cannot be read from: it is a sink only')
+    return found
+
+
+def sink_class(name: str) -> type[Sink]:
+    """The sink of a connector.
+
+    Raises:
+        PlanError: If it has none.
+    """
+    found: type[Sink] | None = module(name).SINK
+    if found is None:
+        raise PlanError(f'"{name}" cannot be written to: it is a source only')
+    return found

@@ -1,0 +1,241 @@
+"""What a connector is: a source lists splits and reads each by position; a sink writes whole epochs.
+
+Connectors are frozen dataclasses whose fields are declared with `core.spec.option`; they hold no open
+resource. Readers and writers do, and live only while a pipeline runs.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from penstock.core.schema import Schema
+from penstock.core.spec import given_options
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+APPEND = "append"
+UPDATING = "updating"
+
+TRANSACTIONAL = "transactional"
+UPSERT = "upsert"
+AT_LEAST_ONCE = "at-least-once"
+
+
+@dataclass(frozen=True)
+class Split:
+    """A part of a source whose rows have an order: a file, a partition, a directory.
+
+    Attributes:
+        name: Its name, unique within the source and stable between runs.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True)
+class ReadRequest:
+    """What a pipeline wants of a source.
+
+    Attributes:
+        schema: All columns that the source is declared to have.
+        columns: The columns to decode, in this order; others are skipped unread where the format allows.
+        extra: What unknown fields do: `"ignore"`, or `"forbid"` (the row is bad).
+        keep_raw: Whether bad rows keep their raw text (not for masked sources).
+    """
+
+    schema: Schema
+    columns: tuple[str, ...]
+    extra: str = "ignore"
+    keep_raw: bool = True
+
+    @property
+    def read_schema(self) -> Schema:
+        """The schema of the frames to give: the wanted columns in the wanted order."""
+        return self.schema.select(self.columns)
+
+
+class BadRow(NamedTuple):
+    """A row that could not be decoded.
+
+    Attributes:
+        offset: Its position in the split.
+        reason: What is wrong with it, naming file and line where there are such.
+        raw: Its text (bytes that are no UTF-8 are escaped), or None.
+    """
+
+    offset: int
+    reason: str
+    raw: str | None
+
+
+class Polled(NamedTuple):
+    """What a reader had at hand.
+
+    Attributes:
+        frame: Decoded rows, exactly with the columns and types of `ReadRequest.read_schema`.
+        offsets: The offsets of the frame's rows as runs `(first, count)`, ascending.
+        bad: Rows that could not be decoded; their offsets lie between those of the frame.
+        position: Where to go on after all these rows: a JSON value that `Source.reader` understands.
+    """
+
+    frame: pl.DataFrame
+    offsets: tuple[tuple[int, int], ...]
+    bad: tuple[BadRow, ...]
+    position: Any
+
+
+class Reader(ABC):
+    """Reads one split from a position. Used by one thread at a time."""
+
+    retry_after_us: int = 50_000
+    """How long to wait before the next poll after one that had nothing."""
+
+    @abstractmethod
+    def poll(self, max_rows: int) -> Polled | None:
+        """The next rows, some `max_rows` of them at most, or None if none are at hand. Does not wait for input.
+
+        Raises:
+            SourceError: If the input cannot be read at all.
+        """
+
+    @property
+    @abstractmethod
+    def ended(self) -> bool:
+        """Whether there will never be another row."""
+
+    def close(self) -> None:
+        """Release what is open; called once, also after an error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source(ABC):
+    """Where rows come from. A value: opening it is `reader`."""
+
+    connector: ClassVar[str]
+    inline: ClassVar[bool] = False
+    """Whether polling costs next to nothing, so that no thread needs to read ahead."""
+
+    @property
+    @abstractmethod
+    def bounded(self) -> bool:
+        """Whether the rows end."""
+
+    @abstractmethod
+    def schema(self) -> Schema:
+        """The columns, asked of the source while a plan is built.
+
+        Raises:
+            PlanError: If the source cannot know them, so that the user must state them; or is not there.
+        """
+
+    @abstractmethod
+    def splits(self) -> Sequence[Split]:
+        """The splits there are now, in a stable order.
+
+        Raises:
+            StartError: If the source is not there or not readable.
+        """
+
+    @abstractmethod
+    def reader(self, split: Split, position: Any, request: ReadRequest) -> Reader:
+        """A reader of a split from a position that a reader gave before; None is the beginning."""
+
+    def default_name(self) -> str:
+        """What the source is called where the user gave no name."""
+        return self.connector
+
+    def plan_value(self) -> dict[str, Any]:
+        """How a plan stores the source: its connector and the options that are not defaults."""
+        return {"role": "source", "connector": self.connector, "options": given_options(self)}
+
+
+@dataclass(frozen=True)
+class WriteRequest:
+    """What a pipeline is going to write.
+
+    Attributes:
+        schema: The columns.
+        key: The columns by which updates and deletes find their row; empty for append-only rows.
+        updating: Whether frames come with changes.
+        pipeline: The pipeline's name.
+        fresh: Whether this run starts anew, rather than resuming an interrupted one.
+    """
+
+    schema: Schema
+    key: tuple[str, ...]
+    updating: bool
+    pipeline: str
+    fresh: bool = True
+
+
+class Writer(ABC):
+    """Writes epochs. What is written becomes visible only when its epoch is committed, if the sink is transactional."""
+
+    @abstractmethod
+    def write(self, frame: pl.DataFrame, diff: np.ndarray | None) -> None:
+        """Take rows of the open epoch; `diff` has +1 or -1 per row for changes, -1 before +1.
+
+        Raises:
+            SinkError: If they cannot be written.
+        """
+
+    @abstractmethod
+    def prepare(self, epoch: int) -> dict[str, Any]:
+        """Seal the open epoch durably and say, as JSON, what `commit` must publish; a new epoch is open then.
+
+        Raises:
+            SinkError: If it cannot be made durable.
+        """
+
+    @abstractmethod
+    def commit(self, epoch: int, prepared: dict[str, Any]) -> None:
+        """Publish a sealed epoch; doing it again changes nothing.
+
+        Raises:
+            SinkError: If it cannot be published.
+        """
+
+    def last_token(self) -> int | None:
+        """The last epoch that was published, if the sink remembers."""
+        return None
+
+    def close(self) -> None:
+        """Release what is open and discard what is not sealed; called once, also after an error."""
+
+    def report(self) -> str:
+        """Where the output is, for people: `"3 files in out/delays"`."""
+        return ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sink(ABC):
+    """Where rows go. A value: opening it is `writer`."""
+
+    connector: ClassVar[str]
+    delivery: ClassVar[str]
+    """`transactional`, `upsert` or `at-least-once`."""
+    takes_changes: ClassVar[bool] = False
+    """Whether it can take updates and deletes."""
+    needs_key: ClassVar[bool] = True
+    """Whether changes need a key."""
+
+    @abstractmethod
+    def writer(self, request: WriteRequest) -> Writer:
+        """Open the sink.
+
+        Raises:
+            StartError: If it is not there, or holds what must not be mixed with this run's output.
+        """
+
+    def default_name(self) -> str:
+        """What the sink is called where the user gave no name."""
+        return self.connector
+
+    def plan_value(self) -> dict[str, Any]:
+        """How a plan stores the sink: its connector and the options that are not defaults."""
+        return {"role": "sink", "connector": self.connector, "options": given_options(self)}

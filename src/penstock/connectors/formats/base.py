@@ -1,0 +1,69 @@
+"""What a format is: bytes of a file become typed frames, and frames become bytes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, NamedTuple
+
+from penstock.connectors.base import BadRow, ReadRequest
+from penstock.core.schema import Schema
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Chunk(NamedTuple):
+    """Consecutive rows of a file.
+
+    Attributes:
+        frame: Decoded rows with the columns and types of `ReadRequest.read_schema`.
+        rows: The numbers of the frame's rows within the file, from 0, as runs `(first, count)`.
+        bad: Rows that could not be decoded, with their numbers as offsets.
+        next_row: The number of the first row after the chunk.
+    """
+
+    frame: pl.DataFrame
+    rows: tuple[tuple[int, int], ...]
+    bad: tuple[BadRow, ...]
+    next_row: int
+
+
+class FrameWriter(ABC):
+    """Writes frames of one schema to an open binary file."""
+
+    @abstractmethod
+    def write(self, frame: pl.DataFrame) -> None:
+        """Append rows."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Write what ends the file; it is whole after this. The caller closes and syncs it."""
+
+
+class Format(ABC):
+    """A file format."""
+
+    name: ClassVar[str]
+    extensions: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def infer(self, path: Path) -> Schema:
+        """The columns of a file, from its header or a sample of its rows.
+
+        Raises:
+            PlanError: If the file cannot be understood.
+        """
+
+    @abstractmethod
+    def read(self, path: Path, request: ReadRequest, first_row: int, max_rows: int) -> Iterator[Chunk]:
+        """The rows of a file from a row number on, in chunks of at most some `max_rows`.
+
+        Raises:
+            SourceError: If the file is broken as a whole (a bad row is in `Chunk.bad`).
+        """
+
+    @abstractmethod
+    def writer(self, file: BinaryIO, schema: Schema) -> FrameWriter:
+        """A writer of frames to a file."""

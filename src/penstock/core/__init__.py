@@ -1,0 +1,1 @@
+"""Words that everyone uses: errors, types, schemas, time, deltas. Imports nothing of ours."""

@@ -1,0 +1,135 @@
+"""The exceptions of Penstock.
+
+    PenstockError
+    ├── PlanError                 a definition cannot mean anything; exit code 2
+    │   ├── UnknownNameError      a column, function, verb or option that does not exist
+    │   └── UnsupportedError      it means something that is not offered (yet); says which and why
+    ├── StartError                a source, sink or setting is not there at the start; exit code 2
+    └── JobError                  a running pipeline failed; exit code 1
+        ├── SourceError           input cannot be read
+        ├── SinkError             output cannot be written
+        ├── RowError              a row was refused and the policy says "fail"
+        └── InvariantError        the engine contradicted itself: a bug of ours
+
+A message says what was wrong, what was found, and where in the user's text; a hint says what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from penstock.core.where import Where
+
+
+class PenstockError(Exception):
+    """Base of all errors of Penstock.
+
+    Attributes:
+        message: What was wrong and what was found, one sentence without a full stop.
+        where: The user's own line, if there is one.
+        hint: What to do about it, if that is known.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, where: Where | None = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        hint = f"\n\nhint: {self.hint}" if self.hint else ""
+        return f"{place}{self.message}{hint}"
+
+    def at(self, where: Where | None) -> PenstockError:
+        """The same error with the user's line, unless it has one already."""
+        if self.where is None:
+            self.where = where
+        return self
+
+
+class PlanError(PenstockError):
+    """A definition that cannot mean anything: found while the plan is built, before anything runs."""
+
+    exit_code = 2
+
+
+class UnknownNameError(PlanError):
+    """A column, function, verb or option that does not exist; the message names the nearest.
+
+    Attributes:
+        kind: What was looked for: `"column"`.
+        name: The name that does not exist.
+        known: The names that do.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        known: Iterable[str],
+        *,
+        inside: str | None = None,
+        where: Where | None = None,
+        guess: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.kind, self.name, self.known = kind, name, tuple(known)
+        found = f'; did you mean "{guess}"?' if guess else nearest(name, self.known)
+        scope = f' in "{inside}"' if inside else ""
+        listed = f"known: {', '.join(self.known[:40])}" if self.known else f"there is no {kind} at all"
+        super().__init__(
+            f'no {kind} "{name}"{scope}{found}', where=where, hint=hint or (None if found else listed)
+        )
+
+    def inside(self, label: str) -> UnknownNameError:
+        """The same error, saying in what it was looked for."""
+        return UnknownNameError(self.kind, self.name, self.known, inside=label, where=self.where)
+
+
+class UnsupportedError(PlanError):
+    """A definition that means something, but something that is not offered; the message says why."""
+
+
+class StartError(PenstockError):
+    """A source, a sink or a setting that is not there when a pipeline starts."""
+
+    exit_code = 2
+
+
+class JobError(PenstockError):
+    """A pipeline failed while it ran."""
+
+
+class SourceError(JobError):
+    """Input that cannot be read: the bytes or the system behind them, not a single bad row."""
+
+
+class SinkError(JobError):
+    """Output that cannot be written; nothing of the open epoch is visible to readers."""
+
+
+class RowError(JobError):
+    """A row was refused where the policy is `on_error="fail"`, or too many rows were."""
+
+
+class InvariantError(JobError):
+    """Something that must hold inside the engine did not: a bug of Penstock, never of its user."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean "x"?` for the nearest known name, else the empty string."""
+    candidates = list(known)
+    lowered = {candidate.lower(): candidate for candidate in candidates}
+    found = difflib.get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.6)
+    return f'; did you mean "{lowered[found[0]]}"?' if found else ""
+
+
+def one_of(kind: str, name: str, known: Iterable[str], *, where: Where | None = None) -> UnknownNameError:
+    """The error for a `name` that is none of the `known` names of a `kind`."""
+    return UnknownNameError(kind, name, sorted(known), where=where)

@@ -1,0 +1,201 @@
+"""The one way to touch the file system: durable writes in named steps, so that each can be made to fail."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from penstock.core.failpoint import hit
+
+
+def open_read(path: Path) -> BinaryIO:
+    """Open an existing file for reading bytes."""
+    hit("files.open_read")
+    return path.open("rb")
+
+
+def read(file: BinaryIO, size: int) -> bytes:
+    """The next bytes of an open file, `size` of them at most; none at its end."""
+    hit("files.read")
+    return file.read(size)
+
+
+def read_bytes(path: Path) -> bytes:
+    """All bytes of a file."""
+    with open_read(path) as file:
+        return file.read()
+
+
+def read_text(path: Path) -> str:
+    """All text of a UTF-8 file."""
+    return read_bytes(path).decode("utf-8")
+
+
+def create(path: Path) -> BinaryIO:
+    """Create a file that must not exist yet, for writing bytes.
+
+    Raises:
+        FileExistsError: If it exists.
+    """
+    hit("files.create")
+    return path.open("xb")
+
+
+def write(file: BinaryIO, data: bytes | memoryview) -> None:
+    """Write all of `data`."""
+    hit("files.write")
+    file.write(data)
+
+
+def sync(file: BinaryIO) -> None:
+    """Make what was written durable; after a failure the file counts as lost and must not be used."""
+    hit("files.sync")
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable (no effect where directories cannot be opened)."""
+    hit("files.sync_directory")
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def publish(staged: Path, final: Path) -> None:
+    """Give a staged file its final name if that is free, atomically.
+
+    Raises:
+        FileExistsError: If the final name exists.
+    """
+    hit("files.publish")
+    os.link(staged, final)
+    hit("files.published")
+    staged.unlink()
+
+
+def remove(path: Path) -> None:
+    """Remove a file if it is there."""
+    hit("files.remove")
+    path.unlink(missing_ok=True)
+
+
+def make_directory(path: Path) -> None:
+    """Create a directory and its parents if they are missing."""
+    hit("files.make_directory")
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def entries(path: Path) -> Iterator[os.DirEntry[str]]:
+    """The entries of a directory, by name.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    hit("files.entries")
+    with os.scandir(path) as found:
+        yield from sorted(found, key=lambda entry: entry.name)
+
+
+def remove_directory(path: Path) -> None:
+    """Remove a directory if it is there and empty."""
+    with contextlib.suppress(OSError):
+        path.rmdir()
+
+
+class Found(NamedTuple):
+    """A file that was found.
+
+    Attributes:
+        path: Where it is.
+        name: Its path below the directory that was searched, with slashes.
+        modified: When it was last written, in nanoseconds since 1970.
+    """
+
+    path: Path
+    name: str
+    modified: int
+
+
+def walk(root: Path) -> Iterator[Found]:
+    """All visible files below a directory, by name; what begins with a dot or an underscore is hidden.
+
+    Raises:
+        OSError: If a directory cannot be read.
+    """
+    pending = [(root, "")]
+    while pending:
+        folder, prefix = pending.pop()
+        inner = []
+        for entry in entries(folder):
+            if entry.name.startswith((".", "_")):
+                continue
+            if entry.is_dir():
+                inner.append((Path(entry.path), f"{prefix}{entry.name}/"))
+            elif entry.is_file():
+                yield Found(Path(entry.path), f"{prefix}{entry.name}", entry.stat().st_mtime_ns)
+        pending += reversed(inner)
+
+
+class StagedFile(io.RawIOBase):
+    """A new file under a name of its own, which no reader looks for; it counts and digests what is written.
+
+    Attributes:
+        path: Its name, never used before.
+        size: How many bytes were written.
+    """
+
+    def __init__(self, directory: Path, prefix: str) -> None:
+        """Create the file.
+
+        Args:
+            directory: Where; made if it is missing.
+            prefix: What its name begins with.
+
+        Raises:
+            OSError: If it cannot be created.
+        """
+        super().__init__()
+        make_directory(directory)
+        self.path = directory / f"{prefix}{os.urandom(12).hex()}.staged"
+        self.size = 0
+        self._digest = hashlib.blake2b(digest_size=16)
+        self._file = create(self.path)
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:  # type: ignore[override]
+        """Write all bytes."""
+        view = memoryview(data).cast("B")
+        write(self._file, view)
+        self._digest.update(view)
+        self.size += len(view)
+        return len(view)
+
+    def tell(self) -> int:
+        """How many bytes were written."""
+        return self.size
+
+    def seal(self) -> str:
+        """Make file and name durable and close the file; the digest of its bytes."""
+        sync(self._file)
+        self._file.close()
+        sync_directory(self.path.parent)
+        return self._digest.hexdigest()
+
+    def discard(self) -> None:
+        """Remove the file, whatever state it is in."""
+        with contextlib.suppress(OSError):  # what could not be flushed goes with the file
+            self._file.close()
+        remove(self.path)

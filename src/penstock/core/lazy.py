@@ -1,0 +1,31 @@
+"""Heavy libraries, imported at first use: `import penstock` must stay light.
+
+`from penstock.core.lazy import np, pa, pl` gives the modules themselves to a type checker and
+stand-ins at run time that import the library when an attribute is first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    import pyarrow as pa
+else:
+
+    class _LazyModule(ModuleType):
+        """A module that imports itself when an attribute of it is first read."""
+
+        def __getattr__(self, name: str) -> Any:
+            module = importlib.import_module(self.__name__)
+            self.__dict__.update({k: v for k, v in module.__dict__.items() if not k.startswith("__")})
+            return getattr(module, name)
+
+    np = _LazyModule("numpy")
+    pa = _LazyModule("pyarrow")
+    pl = _LazyModule("polars")
+
+__all__ = ["np", "pa", "pl"]

@@ -1,0 +1,42 @@
+"""The one way to start a thread: named, daemonic, with its failure kept for whoever joins it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+
+class Worker:
+    """A thread that runs one function; a failure of it is kept in `failure`."""
+
+    def __init__(self, name: str, run: Callable[[], None]) -> None:
+        self._run = run
+        self.failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._guard, name=f"penstock-{name}", daemon=True)
+
+    def _guard(self) -> None:
+        try:
+            self._run()
+        except BaseException as failure:  # noqa: BLE001  (a panic of Polars is no Exception)
+            self.failure = failure
+
+    def start(self) -> Worker:
+        """Start the thread."""
+        self._thread.start()
+        return self
+
+    def join(self, timeout_us: int | None = None) -> bool:
+        """Wait for its end; whether it has ended."""
+        self._thread.join(None if timeout_us is None else timeout_us / 1e6)
+        return not self._thread.is_alive()
+
+
+def pool(name: str, size: int) -> ThreadPoolExecutor:
+    """A pool of `size` named threads."""
+    return ThreadPoolExecutor(size, thread_name_prefix=f"penstock-{name}")
+
+
+def lock() -> threading.Lock:
+    """A mutual exclusion lock."""
+    return threading.Lock()

@@ -1,0 +1,44 @@
+"""The user's own line: a Python frame, a span of SQL, a line of YAML."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+_PACKAGE = str(Path(__file__).resolve().parent.parent)
+_TESTING = str(Path(_PACKAGE) / "testing")
+
+
+@dataclass(frozen=True)
+class Where:
+    """A place in the user's text.
+
+    Attributes:
+        file: The file's name as the user would write it (without its folders).
+        line: Line number, from 1.
+        column: Column number from 1, if known (SQL and YAML).
+    """
+
+    file: str
+    line: int
+    column: int | None = None
+
+    def __str__(self) -> str:
+        column = f":{self.column}" if self.column is not None else ""
+        return f"{self.file}:{self.line}{column}"
+
+
+def caller() -> Where | None:
+    """The innermost frame outside of this package: the line that the user wrote."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith(_PACKAGE) and not file.startswith("<"):
+            return Where(Path(file).name, frame.f_lineno)
+        if file.startswith("<") and not file.startswith("<frozen") and file != "<string>":
+            return Where(file, frame.f_lineno)
+        if frame.f_back is None:
+            return None
+        frame = frame.f_back
+    return None

@@ -1,0 +1,1 @@
+"""The embedded engine: steps over a plan, in one process."""

@@ -1,0 +1,197 @@
+"""Rows at hand: readers polled in threads that decode ahead of the steps, within a bound of bytes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from penstock.connectors.base import Polled, Reader, Split
+from penstock.core.clock import Clock, Signal
+from penstock.core.errors import PenstockError, SourceError
+from penstock.core.threads import Worker, lock
+from penstock.engine.step import Taken
+from penstock.operators.read import Read
+
+CHUNK_ROWS = 1 << 17
+
+
+def cut(polled: Polled, rows: int) -> tuple[Polled, Polled | None]:
+    """The first rows of what was polled, and the rest (None if nothing is left).
+
+    Bad rows go with the rows before which they stand.
+    """
+    if polled.frame.height <= rows:
+        return polled, None
+    left, right, count = [], [], 0
+    for first, length in polled.offsets:
+        here = max(0, min(length, rows - count))
+        if here:
+            left.append((first, here))
+        if here < length:
+            right.append((first + here, length - here))
+        count += length
+    border = right[0][0]
+    bad = tuple(row for row in polled.bad if row.offset < border)
+    head = Polled(polled.frame.slice(0, rows), tuple(left), bad, polled.position)
+    tail = Polled(polled.frame.slice(rows), tuple(right), polled.bad[len(bad) :], polled.position)
+    return head, tail
+
+
+class Feed:
+    """One split: what its reader has decoded and no step has taken yet."""
+
+    def __init__(self, source: int, split: int, reader: Reader, *, inline: bool, bound: int, signal: Signal) -> None:
+        self.source = source
+        self.split = split
+        self.reader = reader
+        self.inline = inline
+        self.empty_since: int | None = None
+        """Since when a poll has found nothing; None while rows are at hand or being decoded."""
+        self._bound = bound
+        self._signal = signal
+        self._wake = Signal()
+        self._chunks: deque[Polled] = deque()
+        self._bytes = 0
+        self._lock = lock()
+        self._closed = False
+        self._found_nothing = False
+        self._done = False
+        self._failure: BaseException | None = None
+        self.blocked_us = 0
+
+    def start(self, clock: Clock, name: str) -> None:
+        """Begin to read ahead, if polling is not free."""
+        if not self.inline:
+            self._worker = Worker(f"read-{name}", lambda: self._read_ahead(clock)).start()
+
+    def _read_ahead(self, clock: Clock) -> None:
+        try:
+            while not self._closed and not self.reader.ended:
+                if self._bytes > self._bound:
+                    begun = clock.monotonic()
+                    clock.wait(self._wake, 100_000)
+                    self._wake.clear()
+                    self.blocked_us += clock.monotonic() - begun
+                    continue
+                polled = self.reader.poll(CHUNK_ROWS)
+                self._found_nothing = polled is None
+                if polled is None:
+                    self._signal.set()
+                    if not self.reader.ended:
+                        clock.wait(self._wake, self.reader.retry_after_us)
+                        self._wake.clear()
+                    continue
+                with self._lock:
+                    self._chunks.append(polled)
+                    self._bytes += _size(polled)
+                self._signal.set()
+        except BaseException as failure:  # noqa: BLE001  (a panic of Polars is no Exception; `take` raises it again)
+            self._failure = failure
+        finally:
+            self._done = True
+            self._signal.set()
+
+    def take(self, rows: int, now: int) -> Polled | None:
+        """Up to so many rows, if any are at hand.
+
+        Raises:
+            SourceError: If the reader failed.
+        """
+        if self.inline and not self._chunks and not self.reader.ended:
+            polled = self.reader.poll(rows)
+            if polled is not None:
+                self._chunks.append(polled)
+            self._found_nothing = polled is None
+        with self._lock:
+            found = self._chunks.popleft() if self._chunks else None
+            if found is not None:
+                self._bytes -= _size(found)
+                found, rest = cut(found, rows)
+                if rest is not None:
+                    self._chunks.appendleft(rest)
+                    self._bytes += _size(rest)
+        if found is None and self._failure is not None:
+            raise _as_source_error(self._failure)
+        if found is not None:
+            self.empty_since = None
+            self._wake.set()
+        elif self._found_nothing and self.empty_since is None:
+            self.empty_since = now
+        return found
+
+    @property
+    def ended(self) -> bool:
+        """Whether all rows were taken and no more will come."""
+        if self._chunks or self._failure is not None:
+            return False
+        return self.reader.ended if self.inline else self._done
+
+    def close(self) -> None:
+        """Stop reading ahead and release the reader."""
+        self._closed = True
+        self._wake.set()
+        if not self.inline:
+            self._worker.join(5_000_000)
+        self.reader.close()
+
+
+def _size(polled: Polled) -> int:
+    return int(polled.frame.estimated_size()) + 64
+
+
+def _as_source_error(failure: BaseException) -> BaseException:
+    if isinstance(failure, PenstockError) or not isinstance(failure, OSError):
+        return failure
+    return SourceError(f"cannot read: {failure}")
+
+
+@dataclass
+class Feeds:
+    """All splits of all sources of a pipeline."""
+
+    feeds: list[Feed]
+    signal: Signal
+    splits: list[list[str]]
+
+    @classmethod
+    def open(cls, reads: Sequence[Read], clock: Clock, bound: int) -> Feeds:
+        """Open a reader per split, from the beginning.
+
+        Raises:
+            StartError: If a source is not there.
+        """
+        signal = Signal()
+        found: list[Feed] = []
+        names: list[list[str]] = []
+        share = max(1 << 20, bound // max(1, len(reads)))
+        for i, read in enumerate(reads):
+            splits: Sequence[Split] = read.source.splits()
+            names.append([split.name for split in splits])
+            for j, split in enumerate(splits):
+                reader = read.source.reader(split, None, read.request())
+                inline = read.source.inline
+                found.append(Feed(i, j, reader, inline=inline, bound=share // max(1, len(splits)), signal=signal))
+        for feed in found:
+            feed.start(clock, f"{feed.source}-{feed.split}")
+        return cls(found, signal, names)
+
+    def take(self, rows: int, now: int) -> list[Taken]:
+        """Up to so many rows, from all splits in order, each having its share."""
+        active = [feed for feed in self.feeds if not feed.ended]
+        taken: list[Taken] = []
+        for feed in active:
+            polled = feed.take(max(1, rows // len(active)), now)
+            if polled is not None:
+                taken.append(Taken(feed.source, feed.split, polled.frame, polled.offsets, polled.bad))
+        return taken
+
+    @property
+    def ended(self) -> bool:
+        """Whether no split will give another row."""
+        return all(feed.ended for feed in self.feeds)
+
+    def close(self) -> None:
+        """Close all readers."""
+        for feed in self.feeds:
+            feed.close()

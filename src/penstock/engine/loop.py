@@ -1,0 +1,119 @@
+"""The loop: poll, step, write, seal the epoch, wait."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from penstock.core.clock import Clock, SystemClock
+from penstock.core.timespan import MILLISECOND
+from penstock.engine.feeds import Feeds
+from penstock.engine.outputs import ErrorRate, Outputs
+from penstock.engine.progress import Progress
+from penstock.engine.step import Engine
+
+LEAST_ROWS = 256
+MOST_ROWS = 1 << 17
+
+
+@dataclass(frozen=True)
+class LoopOptions:
+    """How the loop behaves.
+
+    Attributes:
+        latency: The time that one step should take, in microseconds; steps grow and shrink to it.
+        epoch: The time between two epochs, in microseconds.
+        step_rows: A fixed number of rows per step; None = as `latency` says.
+    """
+
+    latency: int = 10 * MILLISECOND
+    epoch: int = 10_000 * MILLISECOND
+    step_rows: int | None = None
+
+
+class StepBudget:
+    """Rows per step: what can be done within the latency budget, as the last steps tell."""
+
+    def __init__(self, options: LoopOptions) -> None:
+        self.options = options
+        self.rows = options.step_rows or 8 * LEAST_ROWS
+
+    def learn(self, rows: int, took: int) -> None:
+        """Adapt to a step that took so many microseconds for so many rows."""
+        if self.options.step_rows is not None or rows < self.rows // 2:
+            return
+        wanted = self.rows * self.options.latency // max(took, 1)
+        # Half the way at most in one go: one slow step says little.
+        self.rows = max(LEAST_ROWS, min(MOST_ROWS, max(self.rows // 2, min(wanted, self.rows * 2))))
+
+
+class Loop:
+    """Drives an engine from its feeds until the input ends or somebody stops it."""
+
+    def __init__(
+        self, engine: Engine, feeds: Feeds, outputs: Outputs, options: LoopOptions, clock: Clock | None = None
+    ) -> None:
+        self.engine = engine
+        self.feeds = feeds
+        self.outputs = outputs
+        self.options = options
+        self.clock = clock or SystemClock()
+        self.progress = Progress(engine.plan)
+        self.budget = StepBudget(options)
+        self.rate = ErrorRate(engine.plan.pipeline.max_error_rate)
+        self.rows_in = 0
+        self.stopping = False
+        self._sealed_at = self.clock.monotonic()
+
+    def stop(self) -> None:
+        """Ask the loop to end after the step it is in; windows stay open, and what is done is published."""
+        self.stopping = True
+        self.feeds.signal.set()
+
+    def run(self) -> bool:
+        """Run to the end of the input (true) or until stopped (false).
+
+        Raises:
+            PenstockError: If the pipeline cannot go on; the open epoch is not published.
+        """
+        while not self.stopping:
+            # Cleared before polling, so that what comes in meanwhile is not overslept.
+            self.feeds.signal.clear()
+            rows = self.once()
+            if self.feeds.ended and not rows:
+                self.outputs.finish()
+                return True
+            self._seal_if_due()
+            if not rows and not self.feeds.ended:
+                self.clock.wait(self.feeds.signal, self._patience())
+        self.outputs.finish()
+        return False
+
+    def once(self) -> int:
+        """Take one step; how many rows it took."""
+        now, begun = self.clock.now(), self.clock.monotonic()
+        taken = self.feeds.take(self.budget.rows, now)
+        rows = sum(part.frame.height + len(part.bad) for part in taken)
+        errors = self.outputs.refused["errors"]
+        self.engine.step(taken, now, self.progress.decide(self.feeds.feeds, now))
+        self.rows_in += rows
+        self.rate.add(rows, self.outputs.refused["errors"] - errors)
+        self.budget.learn(rows, self.clock.monotonic() - begun)
+        return rows
+
+    def _seal_if_due(self) -> None:
+        if self.clock.monotonic() - self._sealed_at >= self.options.epoch:
+            self.outputs.seal()
+            self._sealed_at = self.clock.monotonic()
+
+    def _patience(self) -> int:
+        """How long to wait for rows: until the epoch is due or a split may become silent."""
+        due = [self._sealed_at + self.options.epoch - self.clock.monotonic()]
+        silent = self.progress.next_decision(self.feeds.feeds)
+        if silent is not None:
+            due.append(silent - self.clock.now())
+        inline = any(feed.inline and not feed.ended for feed in self.feeds.feeds)
+        if inline:
+            due.append(min(f.reader.retry_after_us for f in self.feeds.feeds if f.inline and not f.ended))
+        if any(feed.empty_since is not None and not feed.ended for feed in self.feeds.feeds):
+            due.append(1_000 * MILLISECOND)
+        return max(MILLISECOND, min(due))

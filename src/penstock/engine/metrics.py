@@ -1,0 +1,87 @@
+"""Counters of a running plan: rows per port of every node, and frozen pictures of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from penstock.core.timespan import NEVER
+
+
+@dataclass
+class NodeMetrics:
+    """Counters of one node, kept by the loop.
+
+    Attributes:
+        rows_in: Rows taken, over all inputs.
+        rows_out: Rows that left, by port.
+        deltas: How many deltas it was called with.
+        busy_us: Time spent in it.
+    """
+
+    rows_in: int = 0
+    rows_out: Counter[str] = field(default_factory=Counter)
+    deltas: int = 0
+    busy_us: int = 0
+
+
+@dataclass(frozen=True)
+class NodeStatistics:
+    """A picture of the counters of one node.
+
+    Attributes:
+        identity: Its stable identity.
+        label: Its verb or verbs.
+        rows_in: Rows taken.
+        rows_out: Rows that left by `out`.
+        late: Rows refused as late.
+        errors: Rows refused as bad.
+        busy_us: Time spent in it, in microseconds.
+        state_rows: Keys or rows in its state.
+        state_bytes: Bytes of its state.
+    """
+
+    identity: str
+    label: str
+    rows_in: int
+    rows_out: int
+    late: int
+    errors: int
+    busy_us: int
+    state_rows: int = 0
+    state_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """A picture of a running pipeline.
+
+    Attributes:
+        pipeline: Its name.
+        state: `starting`, `running`, `finished`, `stopped` or `failed`.
+        rows_in: Rows taken from sources, the undecoded included.
+        rows_out: Rows given to sinks, by output.
+        late: Rows refused as late.
+        errors: Rows refused as bad.
+        watermark: The least watermark of the plan, in microseconds; NEVER if there is none yet.
+        lag_us: How far the watermark is behind the clock; None if there is no watermark.
+        steps: Steps taken.
+        epochs: Epochs published.
+        elapsed_us: Time since the start.
+        nodes: The nodes in the order of execution.
+        reasons: Refused rows by reason.
+    """
+
+    pipeline: str
+    state: str
+    rows_in: int
+    rows_out: dict[str, int]
+    late: int
+    errors: int
+    watermark: int = NEVER
+    lag_us: int | None = None
+    steps: int = 0
+    epochs: int = 0
+    elapsed_us: int = 0
+    nodes: tuple[NodeStatistics, ...] = ()
+    reasons: tuple[tuple[str, int], ...] = ()

@@ -1,0 +1,191 @@
+"""What leaves a plan: rows to sinks epoch by epoch, refused rows to the tables `late` and `errors`."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from pathlib import Path
+
+from penstock.connectors import sink_class
+from penstock.connectors.base import Writer, WriteRequest
+from penstock.core.spec import configure
+from penstock.core.delta import Delta
+from penstock.core.dtypes import Datetime, Int64, String
+from penstock.core.errors import PenstockError, RowError, SinkError
+from penstock.core.lazy import pl
+from penstock.core.schema import Field, Schema
+from penstock.engine.compile import PhysicalNode
+from penstock.operators.write import Write
+from penstock.plan.pipeline import Pipeline
+
+REFUSED_SCHEMA = Schema(
+    (
+        Field("verb", String, nullable=False),
+        Field("row", String),
+        Field("reason", String, nullable=False),
+        Field("source", String),
+        Field("split", String),
+        Field("offset", Int64),
+        Field("raw", String),
+        Field("watermark", Datetime("us", "UTC")),
+        Field("behind", String),
+        Field("needed", String),
+    )
+)
+"""The columns of the tables `late` and `errors` of a pipeline: rows of all verbs, as JSON text."""
+
+RATE_ROWS = 1_000
+
+
+class ErrorRate:
+    """The share of refused rows among the last thousand or more."""
+
+    def __init__(self, limit: float | None) -> None:
+        self.limit = limit
+        self._recent: deque[tuple[int, int]] = deque()
+        self._rows = self._errors = 0
+
+    def add(self, rows: int, errors: int) -> None:
+        """Count a step.
+
+        Raises:
+            RowError: If the share is above the limit.
+        """
+        if self.limit is None or not rows:
+            return
+        self._recent.append((rows, errors))
+        self._rows += rows
+        self._errors += errors
+        while self._rows - self._recent[0][0] >= RATE_ROWS:
+            old_rows, old_errors = self._recent.popleft()
+            self._rows -= old_rows
+            self._errors -= old_errors
+        if self._rows >= RATE_ROWS and self._errors > self.limit * self._rows:
+            raise RowError(
+                f"{self._errors} of the last {self._rows} rows were refused, more than max_error_rate={self.limit:g}",
+                hint="the table errors in the state directory says why",
+            )
+
+
+class Outputs:
+    """Writers of a pipeline's sinks and of its dead-letter tables.
+
+    Args:
+        pipeline: The pipeline.
+        state: The directory for the tables `late` and `errors`; None = refused rows are only counted.
+    """
+
+    def __init__(self, pipeline: Pipeline, state: Path | None) -> None:
+        self.pipeline = pipeline
+        self.state = state
+        self.epoch = 0
+        self.rows = [0] * len(pipeline.outputs)
+        self.refused = {"late": 0, "errors": 0}
+        self._dirty = False
+        self._names = [output.name for output in pipeline.outputs if isinstance(output, Write)]
+        self._writers: list[Writer] = []
+        self._tables: dict[str, Writer] = {}
+        try:
+            for output in pipeline.outputs:
+                assert isinstance(output, Write)
+                self._writers.append(output.sink.writer(output.request(pipeline.name, fresh=True)))
+            if state is not None:
+                for port in self.refused:
+                    self._tables[port] = _table(state / port, pipeline.name)
+        except BaseException:
+            self.close()
+            raise
+
+    def write(self, output: int, delta: Delta) -> None:
+        """Give rows to a sink; see `Outlet`."""
+        diff = delta.diff.to_numpy() if delta.diff is not None else None
+        self._writers[output].write(delta.frame(), diff)
+        self.rows[output] += delta.length
+        self._dirty = True
+
+    def refuse(self, node: PhysicalNode, port: str, delta: Delta) -> None:
+        """Give refused rows to the tables, as the policy says; see `Outlet`.
+
+        Raises:
+            RowError: If the policy is to fail.
+        """
+        self.refused[port] += delta.length
+        if port == "errors" and self.pipeline.on_error == "fail":
+            why = delta.columns["_why"][0]
+            place = f" at {why['source']}/{why['split']} offset {why['offset']}" if why["source"] else ""
+            raise RowError(f"{node.label} refused a row{place}: {why['reason']}", where=node.node.where)
+        if port == "errors" and self.pipeline.on_error == "drop":
+            return
+        if port in self._tables:
+            self._tables[port].write(_as_table(node, delta), None)
+            self._dirty = True
+
+    def seal(self) -> bool:
+        """End the epoch: all writers seal it, then each publishes it; whether there was anything.
+
+        Raises:
+            SinkError: If a sink cannot; nothing of the epoch was published by those that come after it.
+        """
+        if not self._dirty:
+            return False
+        epoch = self.epoch
+        writers = [*zip(self._names, self._writers, strict=True), *self._tables.items()]
+        prepared = [_guarded(name, lambda w=writer: w.prepare(epoch)) for name, writer in writers]
+        for (name, writer), what in zip(writers, prepared, strict=True):
+            _guarded(name, lambda w=writer, p=what: w.commit(epoch, p))
+        self.epoch += 1
+        self._dirty = False
+        return True
+
+    def finish(self) -> None:
+        """Publish what is left, even if it is nothing: an empty output is an output too."""
+        self._dirty = True
+        self.seal()
+
+    def reports(self) -> list[str]:
+        """Where the output is, for people, by output."""
+        found = []
+        for name, writer, rows in zip(self._names, self._writers, self.rows, strict=True):
+            found.append(f"{name}: {rows:,} rows{_detail(writer)}")
+        for port, writer in self._tables.items():
+            if self.refused[port]:
+                found.append(f"{port}: {self.refused[port]:,} rows{_detail(writer)}")
+        return found
+
+    def close(self) -> None:
+        """Discard what is not sealed."""
+        for writer in (*self._writers, *self._tables.values()):
+            writer.close()
+
+
+def _detail(writer: Writer) -> str:
+    report = writer.report()
+    return f" ({report})" if report else ""
+
+
+def _guarded(name: str, action: object) -> dict[str, object]:
+    try:
+        return action()  # type: ignore[operator,no-any-return]
+    except PenstockError:
+        raise
+    except OSError as failure:
+        raise SinkError(f'cannot write "{name}": {failure}') from failure
+
+
+def _table(path: Path, pipeline: str) -> Writer:
+    request = WriteRequest(REFUSED_SCHEMA, (), updating=False, pipeline=pipeline, fresh=True)
+    options = {"path": str(path), "format": "json", "mode": "overwrite"}
+    return configure(sink_class("files"), options).writer(request)
+
+
+def _as_table(node: PhysicalNode, delta: Delta) -> pl.DataFrame:
+    why = delta.columns["_why"].struct.unnest()
+    names = [name for name in delta.columns if name != "_why"]
+    masked = {field.name for one in node.nodes for field in one.inputs[0].schema if field.mask} if node.node.inputs else set()
+    visible = [pl.lit("***").alias(n) if n in masked else pl.col(n) for n in names]
+    rows = delta.frame(names).select(pl.struct(visible).struct.json_encode().alias("row")) if names else None
+    row = rows.get_column("row") if rows is not None else pl.Series("row", [json.dumps({})] * delta.length)
+    label = pl.Series("verb", [node.identity]).new_from_index(0, delta.length)
+    return pl.DataFrame([label, row, *why.get_columns()]).select(list(REFUSED_SCHEMA.names))
+
+

@@ -1,0 +1,264 @@
+"""One step of a plan: what the sources gave goes through all nodes, and nothing is left in flight.
+
+The engine has no clock, no threads and no files of its own: it is handed the input of a step and what
+was decided about splits, and hands out what the sinks and the dead-letter tables get. That makes a
+run reproducible, and lets a test drive it by hand.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from penstock.core.clock import Clock, SystemClock
+from penstock.core.delta import Delta, Positions, Run, concat
+from penstock.core.errors import InvariantError, PenstockError
+from penstock.core.lazy import pl
+from penstock.core.timespan import END, NEVER
+from penstock.engine import guards
+from penstock.engine.compile import PhysicalNode, PhysicalPlan
+from penstock.engine.metrics import NodeMetrics, NodeStatistics
+from penstock.operators.base import SplitState, StepContext
+from penstock.operators.read import Read
+from penstock.operators.why import undecoded
+from penstock.plan.node import UPDATING
+
+if TYPE_CHECKING:
+    from penstock.connectors.base import BadRow
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Rows taken from one split for a step.
+
+    Attributes:
+        source: Index of the source.
+        split: Index of the split in the source.
+        frame: The decoded rows.
+        offsets: Their offsets as runs `(first, count)`.
+        bad: Rows that could not be decoded.
+    """
+
+    source: int
+    split: int
+    frame: pl.DataFrame
+    offsets: tuple[tuple[int, int], ...]
+    bad: tuple[BadRow, ...] = ()
+
+
+class Outlet(Protocol):
+    """Who takes what leaves the plan."""
+
+    def write(self, output: int, delta: Delta) -> None:
+        """Take rows of an output, by its index in the pipeline."""
+        ...
+
+    def refuse(self, node: PhysicalNode, port: str, delta: Delta) -> None:
+        """Take refused rows that no output takes."""
+        ...
+
+
+@dataclass
+class Collected:
+    """An outlet that keeps everything, for tests and for `collect`.
+
+    Attributes:
+        outputs: Deltas by output.
+        refused: Deltas by (node identity, port).
+    """
+
+    outputs: dict[int, list[Delta]] = field(default_factory=lambda: defaultdict(list))
+    refused: dict[tuple[str, str], list[Delta]] = field(default_factory=lambda: defaultdict(list))
+
+    def write(self, output: int, delta: Delta) -> None:
+        """Keep rows of an output."""
+        self.outputs[output].append(delta)
+
+    def refuse(self, node: PhysicalNode, port: str, delta: Delta) -> None:
+        """Keep refused rows."""
+        self.refused[node.identity, port].append(delta)
+
+
+class Engine:
+    """Runs a physical plan, one step at a time.
+
+    Args:
+        plan: What to run.
+        outlet: Who takes what leaves.
+        guarded: Whether to check every delta; by default what `PENSTOCK_GUARDS` says.
+        clock: Measures how long nodes take; no result depends on it.
+    """
+
+    def __init__(
+        self, plan: PhysicalPlan, outlet: Outlet, *, guarded: bool | None = None, clock: Clock | None = None
+    ) -> None:
+        self.plan = plan
+        self.outlet = outlet
+        self.guarded = guards.wanted() if guarded is None else guarded
+        self.clock = clock or SystemClock()
+        count = len(plan.nodes)
+        self.metrics = [NodeMetrics() for _ in range(count)]
+        self.watermarks = [NEVER] * count
+        self.steps = 0
+        self.sequence = 0
+        self.reasons: Counter[str] = Counter()
+        self._inbox: list[list[list[Delta]]] = [[[] for _ in made.inputs] or [[]] for made in plan.nodes]
+        self._outputs = {index: i for i, index in enumerate(plan.writes)}
+        self._descendants = [self._reached(i) for i in range(count)]
+
+    def _reached(self, start: int) -> list[int]:
+        found: set[int] = set()
+        for made in self.plan.nodes[start + 1 :]:
+            if any(i == start or i in found for i in made.inputs):
+                found.add(made.index)
+        return sorted(found)
+
+    def step(
+        self, taken: Sequence[Taken], now: int, splits: Mapping[tuple[int, int], SplitState] | None = None
+    ) -> None:
+        """Push rows through the whole plan.
+
+        Args:
+            taken: Rows by split, in the order in which they were taken: the journal's order.
+            now: The step's clock.
+            splits: What was decided about splits at the start of the step.
+
+        Raises:
+            PenstockError: If something cannot go on; nothing of the step must be published then.
+        """
+        states = splits or {}
+        self._feed(taken)
+        for made in self.plan.nodes:
+            self._run(made, now, states, last=True)
+        self.steps += 1
+
+    def _feed(self, taken: Sequence[Taken]) -> None:
+        by_source: dict[int, list[Delta]] = defaultdict(list)
+        for part in taken:
+            runs = []
+            for first, count in part.offsets:
+                runs.append(Run(part.source, part.split, first, self.sequence, count))
+                self.sequence += count
+            if part.frame.height:
+                by_source[part.source].append(Delta.of_frame(part.frame, positions=Positions(tuple(runs))))
+            if part.bad:
+                self._undecoded(part)
+        for source, deltas in by_source.items():
+            self._inbox[self.plan.reads[source]][0] += deltas
+
+    def _undecoded(self, part: Taken) -> None:
+        made = self.plan.nodes[self.plan.reads[part.source]]
+        read = made.node
+        if not isinstance(read, Read):
+            raise InvariantError(f"source {part.source} is no read")
+        names = self._split_name(part)
+        self.metrics[made.index].rows_in += len(part.bad)
+        self._deliver(made, "errors", undecoded(part.bad, read.schema, read.name, names))
+
+    def _split_name(self, part: Taken) -> str:
+        names = self.split_names[part.source] if part.source < len(self.split_names) else ()
+        return names[part.split] if part.split < len(names) else str(part.split)
+
+    split_names: Sequence[Sequence[str]] = ()
+    """For each source the names of its splits, for the reasons of undecoded rows."""
+
+    def _run(
+        self, made: PhysicalNode, now: int, states: Mapping[tuple[int, int], SplitState], *, last: bool
+    ) -> None:
+        """Call one node if it has rows or something is due, and hand on what leaves it."""
+        inbox = self._inbox[made.index]
+        inputs = [concat(parts) if parts else None for parts in inbox]
+        for parts in inbox:
+            parts.clear()
+        incoming = [self.watermarks[i] for i in made.inputs] or [self._read_watermark(made, states)]
+        watermark = min(incoming)
+        rows = sum(delta.length for delta in inputs if delta is not None)
+        due = made.executor.due() if last else None
+        always = made.node.verb == "watermark" and last
+        if rows or always or (due is not None and watermark >= due):
+            self._call(made, inputs, rows, StepContext(self.steps, now, watermark, states, last))
+        if last:
+            after = made.executor.watermark(incoming)
+            if self.guarded:
+                guards.check_watermark(self.watermarks[made.index], after, made.identity)
+            self.watermarks[made.index] = after
+
+    def _read_watermark(self, made: PhysicalNode, states: Mapping[tuple[int, int], SplitState]) -> int:
+        source = self.plan.reads.index(made.index)
+        of_source = [state.ended for (one, _), state in states.items() if one == source]
+        return END if of_source and all(of_source) else NEVER
+
+    def _call(self, made: PhysicalNode, inputs: Sequence[Delta | None], rows: int, context: StepContext) -> None:
+        metrics = self.metrics[made.index]
+        metrics.rows_in += rows
+        metrics.deltas += 1
+        begun = self.clock.monotonic()
+        waiting = False
+        try:
+            for port, delta in made.executor.step(inputs, context):
+                metrics.busy_us += self.clock.monotonic() - begun
+                if waiting and port == "out":
+                    # What is below runs before the node goes on, so that fan-out stays within the step's budget.
+                    for index in self._descendants[made.index]:
+                        self._run_below(index, context)
+                    waiting = False
+                if delta.length:
+                    self._deliver(made, port, delta)
+                    waiting = waiting or port == "out"
+                begun = self.clock.monotonic()
+        except PenstockError as failure:
+            raise failure.at(made.node.where)
+        metrics.busy_us += self.clock.monotonic() - begun
+
+    def _run_below(self, index: int, context: StepContext) -> None:
+        if any(self._inbox[index]):
+            self._run(self.plan.nodes[index], context.now, context.splits, last=False)
+
+    def _deliver(self, made: PhysicalNode, port: str, delta: Delta) -> None:
+        self.metrics[made.index].rows_out[port] += delta.length
+        if self.guarded:
+            self._check(made, port, delta)
+        output = self._outputs.get(made.index)
+        if output is not None:
+            self.outlet.write(output, delta)
+            return
+        edges = made.edges.get(port)
+        if not edges:
+            if port != "out":
+                self._count_reasons(delta)
+                self.outlet.refuse(made, port, delta)
+            return
+        for edge in edges:
+            self._inbox[edge.node][edge.port].append(delta)
+
+    def _check(self, made: PhysicalNode, port: str, delta: Delta) -> None:
+        node = made.node if port == "out" else made.nodes[0]
+        updating = port == "out" and node.facts.mode == UPDATING
+        guards.check_delta(delta, node.port_schema(port), updating=updating, edge=f"{made.identity}.{port}")
+
+    def _count_reasons(self, delta: Delta) -> None:
+        reasons = delta.columns["_why"].struct.field("reason").value_counts()
+        for reason, count in reasons.iter_rows():
+            if len(self.reasons) < 1_000 or reason in self.reasons:
+                self.reasons[reason] += count
+
+    def statistics(self) -> tuple[NodeStatistics, ...]:
+        """A picture of all nodes."""
+        found = []
+        for made, metrics in zip(self.plan.nodes, self.metrics, strict=True):
+            keys, size = made.executor.state_size()
+            found.append(
+                NodeStatistics(
+                    made.identity, made.label, metrics.rows_in, metrics.rows_out["out"], metrics.rows_out["late"],
+                    metrics.rows_out["errors"], metrics.busy_us, keys, size,
+                )
+            )  # fmt: skip
+        return tuple(found)
+
+    @property
+    def watermark(self) -> int:
+        """The least watermark of the nodes that follow event time; NEVER if none does."""
+        found = [self.watermarks[m.index] for m in self.plan.nodes if m.node.verb == "watermark"]
+        return min(found) if found else NEVER

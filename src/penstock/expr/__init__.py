@@ -1,0 +1,1 @@
+"""Expressions as values: terms, functions, their types, their lowering and their plain meaning."""

@@ -1,0 +1,10 @@
+"""The table of all aggregates: one declaration each, by family."""
+
+from __future__ import annotations
+
+from penstock.expr.aggregates import basic
+from penstock.expr.function import Aggregate
+
+FAMILIES = (basic,)
+
+AGGREGATES: dict[str, Aggregate] = {aggregate.name: aggregate for family in FAMILIES for aggregate in family.AGGREGATES}

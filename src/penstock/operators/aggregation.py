@@ -1,0 +1,150 @@
+"""What `group` and `window` have in common: named aggregates over keys, and their plain meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from penstock.core.dtypes import is_fixed, is_numeric
+from penstock.core.dtypes import Binary, Boolean, Decimal, DType, Json, String
+from penstock.core.errors import JobError, PlanError, UnsupportedError
+from penstock.core.schema import Field, Schema
+from penstock.expr.aggregates import AGGREGATES
+from penstock.expr.ast import Aggregation, Term
+from penstock.expr.function import Aggregate, RowFault
+from penstock.expr.infer import Typed, infer_aggregation
+from penstock.expr.interpret import interpret
+
+Named = tuple[tuple[str, Term], ...]
+"""Aggregates by the names of their columns."""
+
+
+def key_fields(schema: Schema, keys: Sequence[str]) -> tuple[Field, ...]:
+    """The fields of the key columns.
+
+    Raises:
+        PlanError: If a type cannot be a key.
+    """
+    fields = tuple(schema[name] for name in keys)
+    for field in fields:
+        if not (is_fixed(field.dtype) or isinstance(field.dtype, Decimal) or field.dtype in (String, Binary, Json)):
+            raise PlanError(
+                f'"{field.name}" cannot be a key: {field.dtype}', hint="keys are numbers, texts, booleans and times"
+            )
+    return fields
+
+
+def aggregate_fields(schema: Schema, aggregates: Named, *, updating: bool, grouped: bool) -> tuple[Field, ...]:
+    """The fields of the aggregates.
+
+    Raises:
+        PlanError: If a term is no aggregate, types do not fit, or the aggregate cannot take back rows.
+    """
+    fields = []
+    for name, term in aggregates:
+        typed, _ = infer_aggregation(term, schema)
+        declared = declaration(term)
+        if updating and declared.retraction == "refused":
+            raise UnsupportedError(
+                f"{declared.name} cannot take rows back, and the rows of a Table change",
+                hint="use the exact form, or group by a window first",
+            )
+        fields.append(Field(name, typed.dtype, typed.nullable, typed.mask))
+    return tuple(fields)
+
+
+def declaration(term: Term) -> Aggregate:
+    """The declaration of an aggregation's function."""
+    assert isinstance(term, Aggregation)
+    return AGGREGATES[term.aggregate]
+
+
+def order_sensitive(aggregates: Named) -> bool:
+    """Whether the order of rows matters to one of the aggregates."""
+    return any(declaration(term).order_sensitive for _, term in aggregates)
+
+
+def describe(aggregates: Named) -> str:
+    """The aggregates for people."""
+    return ", ".join(f"{name} = {term}" for name, term in aggregates)
+
+
+# -- Meaning -------------------------------------------------------------------
+
+
+class PlainAggregate:
+    """One aggregate over the rows of one group at a time, in plain Python."""
+
+    def __init__(self, name: str, term: Term, schema: Schema) -> None:
+        typed, where = infer_aggregation(term, schema)
+        assert isinstance(term, Aggregation)
+        self.name = name
+        self.declared = AGGREGATES[term.aggregate]
+        self.options = dict(term.options)
+        self.args = [interpret(arg) for arg in typed.args]
+        self.where = interpret(where) if where is not None else None
+        self.text = str(term)
+
+    def arguments(self, values: dict[str, Any]) -> tuple[Any, ...] | None:
+        """What a row adds, or None if it does not count.
+
+        Raises:
+            RowFault: If a term has no value for the row.
+        """
+        counted = self.where is None or self.where(values) is True
+        found = tuple(arg(values) for arg in self.args)
+        return found if counted and all(value is not None for value in found) else None
+
+    def start(self) -> Any:
+        """The state of an empty group."""
+        return (0, self.declared.init(**self.options))
+
+    def add(self, state: Any, arguments: tuple[Any, ...] | None, diff: int) -> Any:
+        """The state with a row more, or with one taken back."""
+        if arguments is None:
+            return state
+        count, inner = state
+        if diff > 0:
+            return (count + 1, self.declared.add(inner, *arguments, **self.options))
+        assert self.declared.retract is not None
+        return (count - 1, self.declared.retract(inner, *arguments, **self.options))
+
+    def result(self, state: Any) -> Any:
+        """The value for people.
+
+        Raises:
+            JobError: If it does not fit its type.
+        """
+        count, inner = state
+        if count == 0:
+            return self.declared.empty
+        try:
+            return self.declared.result(inner, **self.options)
+        except RowFault as fault:
+            raise JobError(f"{self.text} has no value: {fault}") from None
+
+
+def plain_key(values: dict[str, Any], keys: Sequence[str]) -> tuple[Any, ...]:
+    """The key of a row, in which NaN equals itself and zero has no sign."""
+    return tuple(_canonical(values[name]) for name in keys)
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, float):
+        return "NaN" if value != value else value + 0.0
+    return value
+
+
+def key_order(dtypes: Sequence[DType]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """A sort key for keys: null first, NaN last, text by its UTF-8 bytes."""
+
+    def one(value: Any, dtype: DType) -> tuple[Any, ...]:
+        if value is None:
+            return (0,)
+        if value == "NaN" and is_numeric(dtype):
+            return (2,)
+        if dtype in (String, Json):
+            return (1, value.encode())
+        return (1, int(value) if dtype == Boolean else value)
+
+    return lambda key: tuple(one(value, dtype) for value, dtype in zip(key, dtypes, strict=True))

@@ -1,0 +1,192 @@
+"""The operator contract: how a node runs, and what it means.
+
+An executor is driven by the loop, one step at a time, and sees no clock, thread, file or randomness
+but what it is handed. A meaning is the same operator in plain Python, one row at a time: slow and
+obviously right. Both are tested to give the same.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from penstock.core.delta import Delta
+from penstock.core.timespan import END, NEVER
+from penstock.plan.node import Node
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor as Pool
+
+Output = tuple[str, Delta]
+"""A port (`out`, `late`, `errors`) and rows that leave by it."""
+
+
+class SplitState(NamedTuple):
+    """What the loop has decided about a split at the start of a step; recorded in the journal.
+
+    Attributes:
+        ended: There will be no more rows.
+        silent_since: The instant since which it counts as silent, or None.
+    """
+
+    ended: bool = False
+    silent_since: int | None = None
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """What an executor may know besides its input.
+
+    Attributes:
+        step: The number of the step.
+        now: The step's clock, in microseconds.
+        watermark: The watermark of the input after this delta: END once bounded input is over.
+        splits: By (source, split): what the loop decided about them.
+        last: Whether this is the last delta of the step for this node.
+    """
+
+    step: int
+    now: int
+    watermark: int
+    splits: Mapping[tuple[int, int], SplitState] = field(default_factory=dict)
+    last: bool = True
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What an executor is built with.
+
+    Attributes:
+        shards: Over how many shards its keys are spread.
+        pool: Threads to run shards of large steps on; None to run them one after the other.
+        step_bytes: How many bytes one delta should stay below.
+        source_names: Names of the sources and of their splits, for the reasons of refused rows.
+        splits: The (source, split) pairs that feed the node.
+        seed: Seeds hash indices; results do not depend on it.
+    """
+
+    shards: int = 1
+    pool: Pool | None = None
+    step_bytes: int = 64 << 20
+    source_names: Sequence[tuple[str, Sequence[str]]] = ()
+    splits: Sequence[tuple[int, int]] = ()
+    seed: int = 0
+
+    def place(self, source: int, split: int) -> tuple[str, str]:
+        """The names of a source and a split."""
+        if source >= len(self.source_names):
+            return f"source {source}", str(split)
+        name, splits = self.source_names[source]
+        return name, splits[split] if split < len(splits) else str(split)
+
+
+class Executor(ABC):
+    """Runs one node. All its state is in `snapshot`."""
+
+    @abstractmethod
+    def step(self, inputs: Sequence[Delta | None], context: StepContext) -> Iterable[Output]:
+        """Take one delta per input (None = no rows) and give what leaves, in order.
+
+        It may give many deltas: what is below runs before the next is asked for.
+        """
+
+    def due(self) -> int | None:
+        """The watermark at which the node must be called even without rows; None if it never must."""
+        return None
+
+    def watermark(self, incoming: Sequence[int]) -> int:
+        """The watermark of its output after the step: the least of the inputs' unless it holds rows back."""
+        return min(incoming)
+
+    def snapshot(self) -> Any:
+        """Its state, for a checkpoint; None if it has none."""
+        return None
+
+    def restore(self, state: Any) -> None:
+        """Go on from a snapshot."""
+
+    def state_size(self) -> tuple[int, int]:
+        """How many keys (or rows) it holds, and how many bytes."""
+        return 0, 0
+
+
+class Executable(Node):
+    """A node that runs and has a meaning: every operator."""
+
+    def executor(self, environment: Environment) -> Executor:
+        """What runs it."""
+        raise NotImplementedError
+
+    def meaning(self) -> Meaning:
+        """What it means, in plain Python."""
+        raise NotImplementedError
+
+    def needs(self, used: set[str]) -> list[set[str]]:
+        """For each input, the columns it must have for the `used` columns of this node to be right; all by default."""
+        return [set(below.schema.names) for below in self.inputs]
+
+
+# -- the plain side ------------------------------------------------------------
+
+
+@dataclass
+class Row:
+    """One row of the reference interpreter.
+
+    Attributes:
+        values: Column values as Python objects.
+        diff: +1, or -1 for a row that goes.
+        watermark: The watermark of its own split before it; NEVER if no operator may call it late.
+        place: Source, split and offset by index, or None for rows that an operator made.
+        sequence: Its place in the journal's order.
+    """
+
+    values: dict[str, Any]
+    diff: int = 1
+    watermark: int = NEVER
+    place: tuple[int, int, int] | None = None
+    sequence: int = -1
+
+    def with_values(self, values: dict[str, Any]) -> Row:
+        """The same row with other values."""
+        return Row(values, self.diff, self.watermark, self.place, self.sequence)
+
+
+Emission = tuple[str, Row]
+"""A port and a row that leaves by it."""
+
+
+class Meaning(ABC):
+    """What an operator means: rows and watermarks in, rows out, one at a time."""
+
+    @abstractmethod
+    def row(self, port: int, row: Row) -> Iterator[Emission] | Iterable[Emission]:
+        """Take one row of an input."""
+
+    def advance(self, watermark: int) -> Iterable[Emission]:
+        """The watermark of the input has reached an instant; END when bounded input is over."""
+        return ()
+
+    def split_ended(self, source: int, split: int) -> None:
+        """A split has ended: only watermark operators care."""
+
+    def watermark(self, incoming: Sequence[int]) -> int:
+        """The watermark of the output."""
+        return min(incoming)
+
+
+__all__ = [
+    "END",
+    "NEVER",
+    "Emission",
+    "Environment",
+    "Executable",
+    "Executor",
+    "Meaning",
+    "Output",
+    "Row",
+    "SplitState",
+    "StepContext",
+]

@@ -1,0 +1,120 @@
+"""Running aggregates by key: a Table that changes with every row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from penstock.core.schema import Schema
+from penstock.expr.function import NotOnFlink, RowFault
+from penstock.operators.aggregation import (
+    Named,
+    PlainAggregate,
+    aggregate_fields,
+    describe,
+    key_fields,
+    order_sensitive,
+    plain_key,
+)
+from penstock.operators.base import Emission, Environment, Executable, Executor, Meaning, Row
+from penstock.operators.group_execution import GroupExecutor
+from penstock.plan.node import UPDATING, Facts, Node
+
+# -- Plan ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Group(Executable):
+    """One row per key, with aggregates over all rows of the key so far: a Table.
+
+    A key whose rows are all taken back (of a Table below) goes. One step sends at most one change per key.
+    State: one entry per key, for ever, unless the state has a time-to-live.
+
+    Attributes:
+        input: The rows.
+        keys: The key columns; none = one row for all.
+        aggregates: The aggregates by the names of their columns.
+    """
+
+    verb: ClassVar[str] = "group"
+    refuses: ClassVar[tuple[str, ...]] = ("errors",)
+    stateful: ClassVar[bool] = True
+
+    input: Node
+    keys: tuple[str, ...]
+    aggregates: Named
+
+    def derive(self) -> Facts:
+        """Key columns and aggregates; updating, keyed by the keys."""
+        below = self.input.facts
+        fields = key_fields(below.schema, self.keys)
+        updating = below.mode == UPDATING
+        made = aggregate_fields(below.schema, self.aggregates, updating=updating, grouped=True)
+        return Facts(
+            schema=Schema((*fields, *made)),
+            mode=UPDATING,
+            key=self.keys,
+            bounded=below.bounded,
+            deterministic=below.deterministic,
+            order_sensitive=order_sensitive(self.aggregates),
+        )
+
+    def describe(self) -> str:
+        """Keys and aggregates."""
+        return f"by {', '.join(self.keys) or 'nothing'}: {describe(self.aggregates)}"
+
+    def needs(self, used: set[str]) -> list[set[str]]:
+        """The keys and what is aggregated."""
+        return [set(self.keys) | {name for _, term in self.aggregates for name in term.columns()}]
+
+    def meaning(self) -> Meaning:
+        """See `GroupMeaning`."""
+        return GroupMeaning(self)
+
+    def executor(self, environment: Environment) -> Executor:
+        """See `GroupExecutor`."""
+        return GroupExecutor(self, environment)
+
+
+# -- Meaning -------------------------------------------------------------------
+
+
+class GroupMeaning(Meaning):
+    """After each row, the row of its key is taken back and given anew, if it changed."""
+
+    def __init__(self, node: Group) -> None:
+        self.keys = node.keys
+        self.aggregates = [PlainAggregate(name, term, node.input.schema) for name, term in node.aggregates]
+        self.groups: dict[tuple[Any, ...], tuple[int, dict[str, Any], list[Any]]] = {}
+
+    def row(self, port: int, row: Row) -> Iterator[Emission] | Iterable[Emission]:
+        """One row in, the change of its key out."""
+        try:
+            arguments = [aggregate.arguments(row.values) for aggregate in self.aggregates]
+        except RowFault:
+            yield "errors", row
+            return
+        key = plain_key(row.values, self.keys)
+        empty = (0, {name: row.values[name] for name in self.keys}, [a.start() for a in self.aggregates])
+        count, names, states = self.groups.get(key, empty)
+        if count:
+            yield "out", Row(self._result(names, states), -1)
+        states = [a.add(s, args, row.diff) for a, s, args in zip(self.aggregates, states, arguments, strict=True)]
+        count += row.diff
+        if count:
+            self.groups[key] = (count, names, states)
+            yield "out", Row(self._result(names, states), 1)
+        else:
+            self.groups.pop(key)
+
+    def _result(self, names: dict[str, Any], states: list[Any]) -> dict[str, Any]:
+        return {**names, **{a.name: a.result(s) for a, s in zip(self.aggregates, states, strict=True)}}
+
+
+# -- Execution -----------------------------------------------------------------
+# See `operators/group_execution.py`.
+
+# -- Flink ---------------------------------------------------------------------
+
+FLINK = NotOnFlink("not implemented: comes with the Flink engine")

@@ -1,0 +1,279 @@
+"""Name the event time, follow it per split, and say how far it has come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from penstock.core.delta import Delta
+from penstock.core.dtypes import Datetime
+from penstock.core.errors import PlanError
+from penstock.core.lazy import np, pl
+from penstock.core.timespan import DAY, END, NEVER, floor_to_millisecond
+from penstock.expr.function import NotOnFlink
+from penstock.kernels.watermark import watermark_before
+from penstock.operators.base import Emission, Environment, Executable, Executor, Meaning, Output, Row, StepContext
+from penstock.operators.why import refuse
+from penstock.plan.node import UPDATING, Facts, Node
+from penstock.plan.watermark import ADVANCE, Bounded, Policy, Scripted, Silence
+
+# -- Plan ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Watermark(Executable):
+    """Make a column the event time of the stream.
+
+    Each row is given the watermark of its own split before it: later operators test lateness against that,
+    so it does not depend on how splits interleave. The watermark of the stream is the least over its splits.
+    Rows without an event time, and (of unbounded sources) rows absurdly far in the future, leave by `errors`.
+
+    Attributes:
+        input: The rows.
+        time: The event-time column: a Datetime.
+        policy: How out of order rows are; None (bounded sources only) = anything goes: nothing is late, and
+            windows close at the end.
+        silence: What happens when splits are silent (unbounded sources only).
+        future: How far ahead of the clock an event time may be, in microseconds (unbounded sources only).
+    """
+
+    verb: ClassVar[str] = "watermark"
+    refuses: ClassVar[tuple[str, ...]] = ("errors",)
+
+    input: Node
+    time: str
+    policy: Policy | None = None
+    silence: Silence = Silence()
+    future: int | None = DAY
+
+    def derive(self) -> Facts:
+        """The same rows, with an event time."""
+        below = self.input.facts
+        field = below.schema[self.time]
+        if not isinstance(field.dtype, Datetime):
+            raise PlanError(
+                f'event time must be a Datetime, found "{self.time}": {field.dtype}',
+                hint='ps.from_epoch("ms_column", "ms"), or .cast / .str.to_datetime',
+            )
+        if below.mode == UPDATING:
+            raise PlanError("a Table has no event time of its own: its rows change", hint="name it before the grouping")
+        if self.policy is None and not below.bounded:
+            raise PlanError(
+                "an unbounded source with an event time must state its watermark",
+                hint='watermark="5 s": how much out of order rows may be; or ps.monotonic()',
+            )
+        schema = below.schema.plus(replace(field, nullable=False))
+        return replace(below, schema=schema, time=self.time, watermarked=True)
+
+    def describe(self) -> str:
+        """Column and policy."""
+        return f"{self.time} ({self.policy or 'at the end'})"
+
+    def needs(self, used: set[str]) -> list[set[str]]:
+        """The used columns and the event time."""
+        return [used | {self.time}]
+
+    def meaning(self) -> Meaning:
+        """See `WatermarkMeaning`."""
+        return WatermarkMeaning(self)
+
+    def executor(self, environment: Environment) -> Executor:
+        """See `WatermarkExecutor`."""
+        return WatermarkExecutor(self, environment)
+
+
+# -- Meaning -------------------------------------------------------------------
+
+
+class WatermarkMeaning(Meaning):
+    """Each split's watermark is the greatest event time so far, in whole milliseconds, less the delay."""
+
+    def __init__(self, node: Watermark) -> None:
+        self.time = node.time
+        self.delay = node.policy.delay if isinstance(node.policy, Bounded) else None
+        self.script = node.policy if isinstance(node.policy, Scripted) else None
+        self.unit = node.input.schema[node.time].dtype
+        self.seen: dict[tuple[int, int], int] = {}
+        self.ended: set[tuple[int, int]] = set()
+
+    def row(self, port: int, row: Row) -> Iterable[Emission]:
+        """Give the row its split's watermark, then move that on."""
+        moment = row.values[self.time]
+        source, split, offset = row.place or (0, 0, 0)
+        before = self.seen.get((source, split), NEVER)
+        if self.script is not None:
+            before = self.script.after(split, offset)
+            self.seen[source, split] = self.script.after(split, offset + 1)
+        if moment is None:
+            return [("errors", row)]
+        marked = Row(row.values, row.diff, before, row.place, row.sequence)
+        if self.delay is not None:
+            instant = _microseconds(moment)
+            self.seen[source, split] = max(before, instant // 1_000 * 1_000 - self.delay)
+        return [("out", marked)]
+
+    def split_ended(self, source: int, split: int) -> None:
+        """A split that has ended holds nothing back."""
+        self.ended.add((source, split))
+
+    def least(self, splits: Iterable[tuple[int, int]]) -> int:
+        """The watermark of the stream: the least over its splits."""
+        return min(END if s in self.ended else self.seen.get(s, NEVER) for s in splits)
+
+
+def _microseconds(moment: Any) -> int:
+    import datetime as dt
+
+    zone = dt.timezone.utc
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    return int((aware - dt.datetime(1970, 1, 1, tzinfo=zone)) // dt.timedelta(microseconds=1))
+
+
+# -- Execution -----------------------------------------------------------------
+
+
+class WatermarkExecutor(Executor):
+    """Follows each split with one kernel call per split and step."""
+
+    def __init__(self, node: Watermark, environment: Environment) -> None:
+        self.time = node.time
+        self.delay = node.policy.delay if isinstance(node.policy, Bounded) else None
+        self.script = node.policy if isinstance(node.policy, Scripted) else None
+        self.silence = node.silence
+        self.bounded = node.facts.bounded
+        self.future = None if self.bounded else node.future
+        self.environment = environment
+        self.seen: dict[tuple[int, int], int] = dict.fromkeys(environment.splits, NEVER)
+        self.emitted = NEVER
+        self.silent: dict[tuple[int, int], int] = {}
+        self.advance_from: tuple[int, int] | None = None
+        self._least = NEVER
+
+    def step(self, inputs: Sequence[Delta | None], context: StepContext) -> Iterator[Output]:
+        """Give rows their watermarks; see `Executor.step`."""
+        (delta,) = inputs
+        if delta is not None and delta.length:
+            if self.script is not None:
+                self._take_script(delta, self.script)
+            delta, refused = self._guard(delta, context.now)
+            yield from (("errors", bad) for bad in refused)
+            if delta.length:
+                yield "out", self._follow(delta)
+        self._least = self._watermark_of_stream(context)
+
+    def _guard(self, delta: Delta, now: int) -> tuple[Delta, list[Delta]]:
+        times, refused = delta.columns[self.time], []
+        if times.null_count():
+            missing = times.is_null()
+            refused.append(refuse(delta.filter(missing), f'no event time: "{self.time}" is null', self.environment))
+            delta = delta.filter(~missing)
+            times = delta.columns[self.time]
+        if self.future is not None:
+            absurd = times.to_physical() > (now + self.future) // _per_unit(times)
+            if absurd.any():
+                reason = f'event time "{self.time}" is more than {self.future / 3.6e9:g} h ahead of the clock'
+                refused.append(refuse(delta.filter(absurd), reason, self.environment))
+                delta = delta.filter(~absurd)
+        return delta, refused
+
+    def _follow(self, delta: Delta) -> Delta:
+        result = Delta(delta.columns, delta.length, diff=delta.diff, positions=delta.positions)
+        if self.script is not None:
+            result.watermarks = pl.Series("watermark", self._scripted(delta, self.script))
+            return result
+        if self.delay is None:
+            return result
+        times = instants(delta.columns[self.time])
+        pairs = delta.positions.split_runs() if delta.positions is not None else [(0, 0)]
+        if len(pairs) == 1:
+            before, self.seen[pairs[0]] = watermark_before(times, self.delay, self._start(pairs[0]))
+        else:
+            assert delta.positions is not None
+            before = np.empty(len(times), np.int64)
+            sources, splits = delta.positions.sources(), delta.positions.splits()
+            for pair in pairs:
+                rows = np.flatnonzero((sources == pair[0]) & (splits == pair[1]))
+                before[rows], self.seen[pair] = watermark_before(times[rows], self.delay, self._start(pair))
+        result.watermarks = pl.Series("watermark", before)
+        return result
+
+    def _take_script(self, delta: Delta, script: Scripted) -> None:
+        assert delta.positions is not None
+        sources, splits, offsets = delta.positions.sources(), delta.positions.splits(), delta.positions.offsets()
+        for source, split in delta.positions.split_runs():
+            rows = offsets[(sources == source) & (splits == split)]
+            if len(rows):
+                self.seen[source, split] = script.after(split, int(rows[-1]) + 1)
+
+    def _scripted(self, delta: Delta, script: Scripted) -> Any:
+        assert delta.positions is not None
+        splits, offsets = delta.positions.splits(), delta.positions.offsets()
+        before = np.full(delta.length, NEVER, np.int64)
+        for split in set(splits.tolist()):
+            for rows, instant in script.of_split(split):
+                before[(splits == split) & (offsets >= rows)] = instant
+        return before
+
+    def _start(self, pair: tuple[int, int]) -> int:
+        """A split that was silent is tested against the watermark that went on without it."""
+        own = self.seen.get(pair, NEVER)
+        return max(own, self.emitted) if pair in self.silent else own
+
+    def _watermark_of_stream(self, context: StepContext) -> int:
+        active, live = [], 0
+        for pair, seen in self.seen.items():
+            state = context.splits.get(pair)
+            if state is not None and state.ended:
+                continue
+            live += 1
+            if state is not None and state.silent_since is not None:
+                self.silent[pair] = state.silent_since
+            else:
+                self.silent.pop(pair, None)
+                active.append(seen)
+        if not live:
+            return END
+        if active:
+            self.advance_from = None
+            least = min(active)
+        elif self.silence.then == ADVANCE and self.emitted > NEVER:
+            if self.advance_from is None:
+                self.advance_from = (self.emitted, max(self.silent.values()))
+            least = self.advance_from[0] + context.now - self.advance_from[1]
+        else:
+            least = self.emitted
+        self.emitted = max(self.emitted, floor_to_millisecond(least) if least > NEVER else least)
+        return self.emitted
+
+    def watermark(self, incoming: Sequence[int]) -> int:
+        """The least over the splits that are neither silent nor ended."""
+        return self._least
+
+    def snapshot(self) -> Any:
+        """Watermarks by split, and what was emitted."""
+        seen = [[*pair, value] for pair, value in self.seen.items()]
+        silent = [[*pair, value] for pair, value in self.silent.items()]
+        return {"seen": seen, "silent": silent, "emitted": self.emitted, "advance": self.advance_from, "least": self._least}
+
+    def restore(self, state: Any) -> None:
+        """See `snapshot`."""
+        self.seen.update({(s, p): value for s, p, value in state["seen"]})
+        self.silent = {(s, p): value for s, p, value in state["silent"]}
+        self.emitted, self._least = state["emitted"], state["least"]
+        self.advance_from = tuple(state["advance"]) if state["advance"] else None
+
+
+def _per_unit(times: pl.Series) -> int:
+    return 1_000 if times.dtype.time_unit == "ms" else 1  # type: ignore[attr-defined]
+
+
+def instants(times: pl.Series) -> Any:
+    """The values of a Datetime series without nulls as int64 microseconds."""
+    values = times.to_physical().to_numpy()
+    return values * 1_000 if _per_unit(times) == 1_000 else values
+
+
+# -- Flink ---------------------------------------------------------------------
+
+FLINK = NotOnFlink("not implemented: comes with the Flink engine")

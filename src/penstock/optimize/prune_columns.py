@@ -1,0 +1,61 @@
+"""Columns that nobody uses are not read, and not passed on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+
+from penstock.expr.ast import Column
+from penstock.operators.base import Executable
+from penstock.operators.read import Read
+from penstock.operators.select import Select
+from penstock.plan.node import Node, walk
+
+
+def prune_columns(outputs: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Narrow the projections and the sources to what is used above them.
+
+    A computed column stays even if nobody uses it, since a row may fail in it.
+    """
+    wanted = _wanted(outputs)
+
+    def narrow(node: Node) -> Node:
+        used = wanted[_origin.get(id(node), id(node))]
+        if isinstance(node, Read):
+            return _narrow_read(node, used)
+        if isinstance(node, Select):
+            kept = tuple((n, t) for n, t in node.columns if n in used or not isinstance(t, Column))
+            if kept and kept != node.columns:
+                return replace(node, columns=kept)
+        return node
+
+    # `rebuild` hands over nodes above new inputs: remember which old node each is.
+    _origin: dict[int, int] = {}
+    order = list(walk(*outputs))
+    new: dict[int, Node] = {}
+    keep: list[Node] = []
+    for node in order:
+        moved = node.replace_inputs(new)
+        keep.append(moved)
+        _origin[id(moved)] = id(node)
+        new[id(node)] = narrow(moved)
+    return tuple(new[id(output)] for output in outputs)
+
+
+def _narrow_read(node: Read, used: set[str]) -> Node:
+    names = tuple(name for name in node.columns.names if name in used)
+    if not names:
+        names = node.columns.names[:1]  # rows must still be counted
+    return node if names == node.schema.names else replace(node, wanted=names)
+
+
+def _wanted(outputs: tuple[Node, ...]) -> dict[int, set[str]]:
+    """For each node, by `id`, the columns of it that are used."""
+    wanted: dict[int, set[str]] = defaultdict(set)
+    for node in reversed(list(walk(*outputs))):
+        assert isinstance(node, Executable)
+        for below, needs in zip(node.inputs, node.needs(wanted[id(node)]), strict=True):
+            wanted[id(below)] |= needs
+    return wanted
+
+

@@ -1,0 +1,1 @@
+"""What to compute, never how: nodes, pipelines, their explanation and their stored form."""

@@ -1,0 +1,220 @@
+"""Run pipelines: the one place that chooses an engine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from penstock.connectors.memory import MemorySink
+from penstock.core.errors import PlanError, UnsupportedError
+from penstock.core.lazy import pl
+from penstock.core.timespan import duration
+from penstock.core.where import Where, caller
+from penstock.engine.job import Job, JobOptions
+from penstock.engine.loop import LoopOptions
+from penstock.operators.write import Write
+from penstock.plan.node import UPDATING, Node
+from penstock.plan.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from penstock.engine.metrics import Statistics
+
+_UNITS = {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "kb": 10**3, "mb": 10**6, "gb": 10**9, "b": 1}
+
+
+def byte_size(text: str | int) -> int:
+    """A number of bytes from `"4 GiB"`.
+
+    Raises:
+        PlanError: If it is not understood.
+    """
+    if isinstance(text, int):
+        return text
+    number = text.strip().rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    unit = text.strip()[len(number) :].lower() or "b"
+    if unit not in _UNITS or not number.strip().replace(".", "", 1).isdigit():
+        raise PlanError(f'"{text}" is not a size', hint='such as "512 MiB" or "4 GiB"')
+    return int(float(number) * _UNITS[unit])
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """The engine in this process.
+
+    Attributes:
+        shards: Over how many shards keys are spread; by default as many as there are cores, at most 8.
+        latency: How long one step should take at most.
+        memory: How many bytes decoded input may take before sources are held back (a quarter of it each way).
+        step_rows: A fixed number of rows per step, for measurements; by default steps adapt.
+    """
+
+    shards: int = 0
+    latency: Any = "10 ms"
+    memory: str | int = "1 GiB"
+    step_rows: int | None = None
+
+    def options(self, state: Path | None, checkpoint: Any) -> JobOptions:
+        """What a job is given.
+
+        Raises:
+            PlanError: If a setting is not understood.
+        """
+        shards = self.shards or min(8, os.cpu_count() or 1)
+        if not 1 <= shards <= 256:
+            raise PlanError(f"there can be 1 to 256 shards, found {shards}")
+        loop = LoopOptions(duration(self.latency), duration(checkpoint), self.step_rows)
+        return JobOptions(shards, loop, byte_size(self.memory) // 4, state)
+
+
+def _engine(on: Any) -> Embedded:
+    if isinstance(on, Embedded):
+        return on
+    if on == "embedded":
+        return Embedded()
+    if isinstance(on, str) and on.startswith("flink"):
+        raise UnsupportedError("pipelines do not run on Flink yet", where=caller(), hint='on="embedded"')
+    raise PlanError(f'on is "embedded" or ps.Embedded(...), found {on!r}', where=caller())
+
+
+def state_directory(pipeline: Pipeline, state: str | os.PathLike[str] | None) -> Path:
+    """Where a pipeline keeps its state: by default `.penstock/NAME`."""
+    return Path(state) if state is not None else Path(".penstock") / pipeline.name
+
+
+def start(
+    *pipelines: Pipeline,
+    on: Any = "embedded",
+    state: str | os.PathLike[str] | None = None,
+    checkpoint: Any = "10 s",
+    resume: str = "none",
+) -> Any:
+    """Start pipelines, each in a thread of its own, and give their Jobs (one, or a tuple).
+
+    Args:
+        *pipelines: What to run.
+        on: `"embedded"` or `ps.Embedded(...)`.
+        state: The state directory; with several pipelines, its parent.
+        checkpoint: The time between two epochs: how often output becomes visible.
+        resume: `"none"` or `"latest"`: nothing is restored in this version, so both start anew.
+
+    Raises:
+        PlanError: If a setting is not understood.
+        StartError: If a source or sink is not there.
+    """
+    jobs = _open(pipelines, on, state, checkpoint, resume)
+    for job in jobs:
+        job.start()
+    return jobs[0] if len(jobs) == 1 else tuple(jobs)
+
+
+def run(
+    *pipelines: Pipeline,
+    on: Any = "embedded",
+    state: str | os.PathLike[str] | None = None,
+    checkpoint: Any = "10 s",
+    resume: str = "latest",
+    progress: Callable[[Statistics], None] | None = None,
+) -> Any:
+    """Run pipelines until their bounded input ends, or Ctrl-C; gives their Jobs (one, or a tuple).
+
+    Ctrl-C publishes what is done and stops; a second one stops at once. See `start` for the arguments.
+
+    Args:
+        *pipelines: What to run.
+        on: As for `start`.
+        state: As for `start`.
+        checkpoint: As for `start`.
+        resume: As for `start`.
+        progress: Called about five times a second with a picture of each run, and once at its end.
+
+    Raises:
+        PlanError: If a setting is not understood.
+        StartError: If a source or sink is not there.
+        JobError: If a pipeline fails.
+    """
+    jobs = _open(pipelines, on, state, checkpoint, resume)
+    for job in jobs:
+        job.start()
+    try:
+        _wait(jobs, progress)
+    except KeyboardInterrupt:
+        for job in jobs:
+            job.stop()
+        _wait(jobs, progress)
+    return jobs[0] if len(jobs) == 1 else tuple(jobs)
+
+
+def _open(
+    pipelines: tuple[Pipeline, ...], on: Any, state: str | os.PathLike[str] | None, checkpoint: Any, resume: str
+) -> list[Job]:
+    if not pipelines:
+        raise PlanError("there is no pipeline to run", where=caller())
+    for pipeline in pipelines:
+        if not isinstance(pipeline, Pipeline):
+            raise PlanError(f"run takes pipelines, found {pipeline!r}", where=caller(), hint="ps.Pipeline(name, output)")
+    if resume not in ("latest", "none"):
+        raise UnsupportedError(f'nothing can be resumed yet, found resume="{resume}"', where=caller())
+    embedded = _engine(on)
+    jobs: list[Job] = []
+    for pipeline in pipelines:
+        folder = state_directory(pipeline, state if len(pipelines) == 1 or state is None else Path(state) / pipeline.name)
+        jobs.append(Job(pipeline, embedded.options(folder, checkpoint)))
+    return jobs
+
+
+def _wait(jobs: list[Job], progress: Callable[[Statistics], None] | None) -> None:
+    pending = list(jobs)
+    while pending:
+        pending = [job for job in pending if not job.wait(200_000)]
+        if progress is not None:
+            for job in jobs:
+                progress(job.status())
+
+
+# -- looking -------------------------------------------------------------------
+
+
+def collect(node: Node, where: Where | None, *, shards: int = 1) -> pl.DataFrame:
+    """All rows of a bounded stream, or the final rows of a Table.
+
+    Raises:
+        PlanError: If the rows never end.
+    """
+    if not node.facts.bounded:
+        raise PlanError("collect waits for the end, and these rows have none", where=where, hint=".preview(20)")
+    sink = MemorySink()
+    _run_quietly(node, sink, shards)
+    return _result(node, sink)
+
+
+def preview(node: Node, rows: int, wait: Any, where: Where | None) -> pl.DataFrame:
+    """The first rows, or what came within a time."""
+    sink = MemorySink()
+    pipeline = Pipeline("preview", Write(input=node, sink=sink, name="preview", where=where))
+    job = Job(pipeline, JobOptions(loop=LoopOptions(step_rows=4096)))
+    job.start()
+    limit, spent = duration(wait), 0
+    while not job.wait(20_000) and spent < limit and job.status().rows_out["preview"] < rows:
+        spent += 20_000
+    job.stop()
+    job.wait()
+    return _result(node, sink).head(rows)
+
+
+def show(node: Node, rows: int, wait: Any, where: Where | None) -> None:
+    """Print the first rows."""
+    with pl.Config(tbl_rows=rows, tbl_hide_dataframe_shape=True):
+        os.write(1, (str(preview(node, rows, wait, where)) + "\n").encode())
+
+
+def _run_quietly(node: Node, sink: MemorySink, shards: int) -> None:
+    pipeline = Pipeline("collect", Write(input=node, sink=sink, name="collect"))
+    Job(pipeline, JobOptions(shards=shards)).run()
+
+
+def _result(node: Node, sink: MemorySink) -> pl.DataFrame:
+    result = sink.table() if node.facts.mode == UPDATING else sink.frame()
+    return result

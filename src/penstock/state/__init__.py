@@ -1,0 +1,3 @@
+"""State: the thick machinery under thin operators."""
+
+from __future__ import annotations

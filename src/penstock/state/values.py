@@ -1,0 +1,188 @@
+"""The values of aggregates that need them all: a multiset per slot, exact, each distinct value once.
+
+An entry is (slot, value, ...), with its position too where order matters, and a count. The entries of a
+slot form a chain, so that reading some slots costs what they hold, not what the store holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from penstock.core.dtypes import DType, Int32, Int64, List, Map, Struct
+from penstock.core.errors import UnsupportedError
+from penstock.core.lazy import np, pl
+from penstock.kernels._jit import kernel
+from penstock.state.arrangement import Arrangement
+from penstock.state.keys import KeyCodec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from penstock.state.aggregates import Batch
+
+COUNT, PREVIOUS = 0, 1
+NONE = -1
+
+
+@dataclass(frozen=True)
+class ValueLayout:
+    """What an entry is.
+
+    Attributes:
+        codec: Slot, position (if ordered), values.
+        types: The types of the values.
+        ordered: Whether entries have positions.
+    """
+
+    codec: KeyCodec
+    types: tuple[DType, ...]
+    ordered: bool
+
+    @classmethod
+    def of(cls, types: Sequence[DType], *, ordered: bool) -> ValueLayout:
+        """The layout for values of some types.
+
+        Raises:
+            UnsupportedError: If values of a type cannot be compared.
+        """
+        for dtype in types:
+            if isinstance(dtype, (List, Struct, Map)):
+                raise UnsupportedError(f"values of the type {dtype} cannot be aggregated so", hint="take a part of them")
+        hidden = [Int32, Int64] if ordered else [Int32]
+        names = ["slot", "position"][: len(hidden)] + [f"v{i}" for i in range(len(types))]
+        return cls(KeyCodec(names, [*hidden, *types], [False] * len(names)), tuple(types), ordered)
+
+
+@kernel
+def _link(heads: Any, table: Any, previous: int, entries: Any, owners: Any) -> None:
+    for place in range(entries.shape[0]):
+        table[entries[place], previous] = heads[owners[place]]
+        heads[owners[place]] = entries[place]
+
+
+@kernel
+def _measure(heads: Any, table: Any, previous: int, count: int, slots: Any) -> int:
+    total = 0
+    for place in range(slots.shape[0]):
+        entry = heads[slots[place]]
+        while entry >= 0:
+            total += 1
+            entry = table[entry, previous]
+    return total
+
+
+@kernel
+def _walk(heads: Any, table: Any, previous: int, slots: Any, owners: Any, entries: Any) -> None:
+    at = 0
+    for place in range(slots.shape[0]):
+        entry = heads[slots[place]]
+        while entry >= 0:
+            owners[at] = place
+            entries[at] = entry
+            at += 1
+            entry = table[entry, previous]
+
+
+class ValueStore:
+    """Values by slot of another table.
+
+    Args:
+        layout: What an entry is.
+        seed: Seeds the index; results do not depend on it.
+    """
+
+    def __init__(self, layout: ValueLayout, seed: int = 0) -> None:
+        self.layout = layout
+        self.entries = Arrangement(layout.codec.layout, [0, NONE], seed=seed)
+        self._heads: NDArray[np.int64] = np.full(64, NONE, np.int64)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of state."""
+        return self.entries.nbytes + self._heads.nbytes
+
+    def add(self, slots: Any, rows: Any, series: Sequence[pl.Series], valid: Any, batch: Batch, step: int) -> None:
+        """Add (or take back) the values of rows.
+
+        Args:
+            slots: The slot of each place.
+            rows: The row of each place; None = place p is row p.
+            series: The values by row.
+            valid: By row, whether it counts; None = all do.
+            batch: Knows signs and positions by row.
+            step: The number of the step.
+        """
+        chosen = np.arange(batch.length, dtype=np.int32) if rows is None else rows
+        if valid is not None:
+            keep = valid[chosen]
+            chosen, slots = chosen[keep], slots[keep]
+        if not len(chosen):
+            return
+        columns = [s.gather(pl.Series(chosen)) for s in series]
+        positions = batch.sequences()[chosen] if self.layout.ordered else None
+        signs = np.ones(len(chosen), np.int64) if batch.signs is None else batch.signs[chosen].astype(np.int64)
+        self._put(slots, positions, columns, signs, step)
+
+    def _put(self, slots: Any, positions: Any, columns: Sequence[pl.Series], signs: Any, step: int) -> None:
+        owner = pl.Series("slot", slots, dtype=pl.Int32)
+        hidden = [owner] if positions is None else [owner, pl.Series("position", positions)]
+        touched = self.entries.upsert(self.layout.codec.encode([*hidden, *columns]), None, step)
+        table, first = self.entries.table, self.entries.first
+        new = touched.touched[touched.is_new]
+        owners = slots[touched.first_row[touched.is_new]]
+        if len(slots):
+            self._grow(int(slots.max()) + 1)
+        _link(self._heads, table, first + PREVIOUS, new, owners)
+        np.add.at(table[:, first + COUNT], touched.slots, signs)
+
+    def _grow(self, needed: int) -> None:
+        if needed > len(self._heads):
+            heads = np.full(max(needed, 2 * len(self._heads)), NONE, np.int64)
+            heads[: len(self._heads)] = self._heads
+            self._heads = heads
+
+    def _entries_of(self, slots: Any) -> tuple[Any, Any]:
+        """The entries of slots, and for each which of the slots it belongs to."""
+        if len(slots):
+            self._grow(int(slots.max()) + 1)
+        table, first = self.entries.table, self.entries.first
+        total = _measure(self._heads, table, first + PREVIOUS, first + COUNT, slots)
+        owners, entries = np.empty(total, np.int64), np.empty(total, np.int64)
+        _walk(self._heads, table, first + PREVIOUS, slots, owners, entries)
+        return owners, entries
+
+    def result(self, slots: Any, aggregate: Callable[..., pl.Expr]) -> pl.Series:
+        """An aggregate of the values of each slot; null for one without values."""
+        owners, entries = self._entries_of(slots)
+        counts = self.entries.table[entries, self.entries.first + COUNT]
+        owners, entries = np.repeat(owners, np.maximum(counts, 0)), np.repeat(entries, np.maximum(counts, 0))
+        rows, heap = self.entries.key_rows(entries)
+        columns = self.layout.codec.decode(rows, heap)
+        names = [f"v{i}" for i in range(len(self.layout.types))]
+        frame = pl.DataFrame([pl.Series("owner", owners), *columns])
+        if self.layout.ordered:
+            frame = frame.sort("owner", "position")
+        made = frame.group_by("owner", maintain_order=True).agg(aggregate(*map(pl.col, names)).alias("result"))
+        every = pl.DataFrame({"owner": np.arange(len(slots), dtype=np.int64)})
+        joined = every.join(made, on="owner", how="left", maintain_order="left")
+        return joined.get_column("result")
+
+    def merge(self, other: ValueStore, theirs: Any, mine: Any, step: int) -> None:
+        """Add the values of slots of another store to slots of this one, pair by pair."""
+        owners, entries = other._entries_of(theirs)
+        if not len(entries):
+            return
+        rows, heap = other.entries.key_rows(entries)
+        columns = other.layout.codec.decode(rows, heap)
+        values = columns[2:] if self.layout.ordered else columns[1:]
+        positions = columns[1].to_numpy() if self.layout.ordered else None
+        counts = other.entries.table[entries, other.entries.first + COUNT]
+        self._put(mine[owners], positions, values, counts, step)
+
+    def forget(self, slots: Any, step: int) -> None:
+        """Drop the values of slots."""
+        _, entries = self._entries_of(slots)
+        self.entries.delete(entries.astype(np.int32), step)
+        self._heads[slots] = NONE

@@ -1,0 +1,14 @@
+"""The testing kit: drawn tables, checks of pipelines in every mode, a driver with a manual clock, kits for connectors.
+
+Nothing here needs pytest. `penstock.testing.strategies` needs Hypothesis.
+"""
+
+from __future__ import annotations
+
+from penstock.testing.check import check
+from penstock.testing.compare import CheckFailed
+from penstock.testing.driver import Driver, ManualClock
+from penstock.testing.notation import T
+from penstock.testing.scene import Input, Kept, Pushed
+
+__all__ = ["CheckFailed", "Driver", "Input", "Kept", "ManualClock", "Pushed", "T", "check"]
