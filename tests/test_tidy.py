@@ -170,7 +170,7 @@ def test_every_allowance_is_needed():
     needed = {
         banned.allowance(source.name, group) for source in sources().values() for group, _, _ in banned.uses(source)
     }
-    optional = {("cli.py", "print"), ("cli/*", "print")}  # the command line may be a file or a folder
+    optional = {("cli.py", "print"), ("cli/*", "print")}  # a file or a folder
     idle = sorted(set(banned.ALLOWED) - needed - optional)
     assert not idle, f"tests/house/banned.py: nobody needs {idle} of ALLOWED; take it out"
 
@@ -282,6 +282,7 @@ def test_files_without_a_line_and_lines_without_a_file_are_found():
     assert found(table, "optimize/push_filters.py", "optimize/other.py") == ["src/penstock/optimize/other.py"]
     assert found(table) == ["src/penstock/optimize/__init__.py"]
     assert found("", "optimize/other.py") == ["src/penstock/optimize/__init__.py"]
+    assert found(table, "optimize/push_filters.py", "optimize/_terms.py") == ["src/penstock/optimize/_terms.py"]
     by_path = 'RULES = {"other": "penstock.optimize.other:rule"}'
     assert found(by_path, "optimize/other.py") == []
 
@@ -319,6 +320,21 @@ def test_meanings_that_lean_on_the_executor_are_found(meaning):
     )
     source = snippet(text, "operators/window.py")
     assert broken(independence.findings(source, {source.name: source})) == [8]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("operators/window_execution.py", "def close(): return 1"),
+        ("operators/stateless.py", "class close(Executor): ..."),
+        ("operators/grid.py", "from penstock.core.lazy import np\nclose = lambda rows: np.sort(rows)"),
+    ],
+)
+def test_meanings_that_lean_on_other_files_are_found(name, text):
+    other = snippet(text, name)
+    meaning = f"from {other.module} import close\n# -- Meaning ---\ndef f(): return close()\n"
+    source = snippet(meaning, "operators/window.py")
+    assert broken(independence.findings(source, {source.name: source, name: other})) == [3]
 
 
 def test_plain_meanings_pass():

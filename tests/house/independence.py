@@ -1,8 +1,9 @@
 """The reference interpreter stands by itself: what a meaning may name.
 
-Meanings are plain Python. They may not name Polars, NumPy, PyArrow, kernels, state, the engine, or
-anything under `# -- Execution` of an operator; nor a function that does, in whatever file. A bug in such a
-helper would be in the engine and in the reference alike, and comparing the two would not show it.
+Meanings are plain Python. They may not name Polars, NumPy, PyArrow, kernels, state, the engine, or anything
+under `# -- Execution` of an operator or in a file `*_execution.py`; nor a function that does, in whatever
+file. A bug in such a helper would be in the engine and in the reference alike, and comparing the two
+would not show it.
 """
 
 from __future__ import annotations
@@ -106,7 +107,8 @@ def mechanism(source: Source, name: str, everything: Mapping[str, Source], trail
     if _is_execution(source, definition.lineno):
         return f"is under `# -- Execution` of {source.name}"
     if isinstance(definition, ast.ClassDef):
-        return None
+        runs = name.endswith("Executor") or any(ast.unparse(base).endswith("Executor") for base in definition.bases)
+        return f"is an executor of {source.name}" if runs else None
     return _why(source, definition, everything, (*trail, here))
 
 
@@ -171,6 +173,8 @@ def _definitions(source: Source) -> dict[str, ast.stmt]:
 def _is_execution(source: Source, line: int) -> bool:
     if not source.name.startswith("operators/"):
         return False
+    if source.stem == "execution" or source.stem.endswith("_execution"):
+        return True
     return any(part.heading == "Execution" and part.first <= line <= part.last for part in source.parts)
 
 

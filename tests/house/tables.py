@@ -1,4 +1,8 @@
-"""Every file has its line in a table: nothing is registered by being imported, nothing lies about unused."""
+"""Every file has its line in a table: nothing is registered by being imported, nothing lies about unused.
+
+Besides those of the table a folder may have files that its others share: named in a tuple MACHINERY, with a
+leading underscore, or as a part of one of the table (`window_execution.py` of `window.py`).
+"""
 
 from __future__ import annotations
 
@@ -40,13 +44,22 @@ def findings(folder: str, everything: Mapping[str, Source]) -> Iterator[Finding]
     named = _named(source, folder, {name: value for name, value in assigned.items() if name != MACHINERY}) | shared
     files = {name: one for name, one in everything.items() if _directly_in(name, folder)}
     for name, file in files.items():
-        if name not in NOT_IN_TABLES and not _is_named(file.stem if file.folder == folder else name, named):
+        if file.stem.startswith("_") and file.stem != "__init__":
+            if not any(file.module in _imported(other) for other in everything.values() if other is not file):
+                yield file.find(1, "nobody imports this file", "remove it, or use it")
+        elif name not in NOT_IN_TABLES and not _is_named(file.stem if file.folder == folder else name, named):
             yield file.find(1, f"no line of {table} names this file", f"add it in {folder}/__init__.py, or remove it")
     stems = {one.stem if one.folder == folder else one.folder.rpartition("/")[2] for one in files.values()}
     for missing in sorted(named - stems):
         yield source.find(
             1, f"{table} names {missing}, which is no file", f"write {folder}/{missing}.py, or take it out"
         )
+
+
+def _imported(source: Source) -> set[str]:
+    """All that a file imports, as dotted names, and the modules that hold it."""
+    found = set(source.imports.values())
+    return found | {name.rpartition(".")[0] for name in found}
 
 
 def machinery(source: Source) -> set[str]:

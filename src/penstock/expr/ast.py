@@ -188,6 +188,10 @@ class Aggregation(Term):
         return f"{self.aggregate}({inside}){where}"
 
 
+class Pairs(dict[Any, Any]):
+    """A dict that is a map as a constant, where a plain dict is a struct."""
+
+
 def literal(value: Any) -> Literal:
     """The literal of a Python value.
 
@@ -221,6 +225,12 @@ def literal(value: Any) -> Literal:
             return Literal(value, Duration("us"))
         case list() | tuple():
             return _list([literal(item) for item in value])
+        case Pairs():
+            keys, items = _list([literal(k) for k in value]), _list([literal(v) for v in value.values()])
+            assert isinstance(keys.dtype, List) and isinstance(items.dtype, List)
+            return Literal(
+                tuple(zip(keys.value, items.value, strict=True)), Map(keys.dtype.inner, items.dtype.inner)
+            )
         case dict():
             fields = {str(k): literal(v) for k, v in value.items()}
             return Literal(

@@ -266,6 +266,7 @@ def _datetime(value: Any, source: DType, target: DType) -> dt.datetime:
 
 
 def _duration(value: Any, source: DType, target: DType) -> dt.timedelta:
+    assert isinstance(target, Duration)
     if isinstance(value, dt.timedelta):
         total = value // dt.timedelta(microseconds=1)
     elif isinstance(value, str):
@@ -276,4 +277,3 @@ def _duration(value: Any, source: DType, target: DType) -> dt.timedelta:
             raise RowFault(f"{value} does not fit {target}")
         total = value * _size(target)
     return dt.timedelta(microseconds=_cut(total, _size(target)) * _size(target))
-

@@ -41,7 +41,19 @@ from penstock.expr.zones import bounds, check_zone, duration_bounds, polars_mome
 __all__ = ["cast_fault", "check_cast", "kind_of", "lower_cast", "python_cast"]
 
 _SIMPLE = {"Int": "integer", "UIn": "integer", "Flo": "float"}
-_ANY_TEXT = ("boolean", "integer", "float", "decimal", "string", "binary", "date", "time", "datetime", "duration", "json")
+_ANY_TEXT = (
+    "boolean",
+    "integer",
+    "float",
+    "decimal",
+    "string",
+    "binary",
+    "date",
+    "time",
+    "datetime",
+    "duration",
+    "json",
+)
 _FROM: dict[str, tuple[str, ...]] = {
     "boolean": ("boolean", "integer", "float", "decimal", "string"),
     "integer": ("boolean", "integer", "float", "decimal", "string", "date", "time", "datetime", "duration"),
@@ -83,13 +95,14 @@ def check_cast(source: DType, target: DType) -> None:
         return
     match source, target:
         case List(a), List(b):
-            return check_cast(a, b)
+            check_cast(a, b)
+            return
         case Struct(a), Struct(b):
             for name, dtype in b:
                 check_cast(dict(a).get(name, Null), dtype)
-            return None
+            return
         case Map(a, c), Map(b, d) if a == b and is_numeric(c) and is_numeric(d) and _always_fits(c, d):
-            return None
+            return
     kinds = kind_of(source), kind_of(target)
     if kinds[1] not in _FROM.get(kinds[0], ()):
         raise PlanError(f"there is no cast from {source} to {target}", hint=_HINTS.get(kinds))
@@ -106,8 +119,6 @@ def lower_cast(value: Any, source: DType, target: DType) -> Any:
             return _list(value, a, b)
         case Struct(a), Struct(b):
             return _struct(value, dict(a), b)
-        case Map():
-            return value.cast(to_polars(target), strict=False)
     special = _SPECIAL.get((kind_of(source), kind_of(target)))
     if special is not None:
         return special(value, source, target)
@@ -146,7 +157,7 @@ _NEVER_FAIL = {
 
 
 def _fits_integer(source: DType, target: DType) -> bool:
-    bits = {dtype: 8 << (i % 4) for i, dtype in enumerate((*SIGNED, *UNSIGNED))}
+    bits: dict[DType, int] = {dtype: 8 << (i % 4) for i, dtype in enumerate((*SIGNED, *UNSIGNED))}
     if (source in UNSIGNED) == (target in UNSIGNED):
         return bits[source] <= bits[target]
     return source in UNSIGNED and bits[source] < bits[target]

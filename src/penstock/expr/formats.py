@@ -274,7 +274,7 @@ def _offset(text: str | None) -> dt.timedelta | None:
 
 
 def polars_read(text: Any, format: str, target: str) -> Any:
-    """Text in a format as Polars' Date, Time, or Datetime of microseconds (in UTC if it has offsets); null elsewhere."""
+    """Text in a format as Polars' Date, Time or Datetime (of microseconds; in UTC if it has offsets), else null."""
     known = pl.when(text.str.contains(f"^(?:{pattern(format)})$")).then(text)
     spelled = "".join("%#z" if piece in ("%z", "%:z") else piece for piece in pieces(format))
     if target == "time":

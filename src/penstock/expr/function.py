@@ -74,7 +74,8 @@ class Function:
             the class RowFault means that the row is refused.
         null: `"propagate"`: any null argument gives null and `oracle` never sees one; `"own"`: the
             function sees nulls and decides; `"never"`: sees nulls and never gives one; `"first"`: sees
-            nulls, and gives null exactly if the first argument is; `"all"`: exactly if all are.
+            nulls, and gives null exactly if the first argument is; `"all"`: exactly if all are;
+            `"any"`: sees nulls, and gives none unless an argument is one.
         gives_null: With `"propagate"`: it may also give null for arguments that are not null.
         fault: Like `polars`, but gives true for the rows that have no value; None if it never fails.
         typed: Whether `polars` and `fault` also take `types` and `returns` (logical types) as keywords.

@@ -24,7 +24,9 @@ _DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?"
 _OFFSET = "Z|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9]"
 _DATETIME = f"({_DATE})(?:[T ]({_TIME})({_OFFSET})?)?"
-_DURATION = r"([+-]?)P(?:([0-9]{1,7})D)?(?:T(?:([0-9]{1,8})H)?(?:([0-9]{1,9})M)?(?:([0-9]{1,12})(?:\.([0-9]{1,9}))?S)?)?"
+_DURATION = (
+    r"([+-]?)P(?:([0-9]{1,7})D)?(?:T(?:([0-9]{1,8})H)?(?:([0-9]{1,9})M)?(?:([0-9]{1,12})(?:\.([0-9]{1,9}))?S)?)?"
+)
 
 
 def _matched(pattern: str, text: str) -> re.Match[str]:
@@ -200,4 +202,3 @@ def polars_write_datetime(value: Any, dtype: Datetime) -> Any:
 def utc_wall(value: dt.datetime) -> dt.datetime:
     """The wall-clock time in UTC of a datetime; one without a zone is in UTC already."""
     return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
-

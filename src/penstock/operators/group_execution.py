@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from penstock.core.delta import Delta
 from penstock.core.lazy import np, pl
 from penstock.operators.base import Environment, Executor, Output, StepContext
-from penstock.operators.sharding import Sharded, project, rows_by_shard
+from penstock.operators.sharding import KeyedLayout, Sharded, project, rows_by_shard
 from penstock.plan.node import UPDATING
-from penstock.state.aggregates import AggregateTable, Batch, Before, check_counts, layout_of
+from penstock.state import raw
+from penstock.state.aggregates import AggregateTable, Batch, Before, check_counts
 from penstock.state.arrangement import Touched
+from penstock.state.raw import Raw
 
 if TYPE_CHECKING:
     from penstock.operators.group import Group
@@ -20,17 +22,19 @@ if TYPE_CHECKING:
 
 @dataclass
 class Change:
-    """What one shard sends: the keys touched, what goes and what comes.
+    """What one shard sends: rows that go and rows that come, each with the row that first touched its key.
 
     Attributes:
-        first_row: For each key, the row that touched it first.
-        old: Rows that go, and which of the keys they belong to.
-        new: Rows that come, likewise.
+        old: Columns of rows that go.
+        old_rows: By such a row, the row of the delta that touched its key first.
+        new: Columns of rows that come.
+        new_rows: Likewise.
     """
 
-    first_row: Any
-    old: tuple[list[pl.Series], Any]
-    new: tuple[list[pl.Series], Any]
+    old: list[Raw]
+    old_rows: Any
+    new: list[Raw]
+    new_rows: Any
 
 
 class GroupExecutor(Executor):
@@ -39,12 +43,11 @@ class GroupExecutor(Executor):
     def __init__(self, node: Group, environment: Environment) -> None:
         below = node.input.facts
         self.updating = below.mode == UPDATING
-        self.names = node.schema.names
-        self.keys = node.keys
-        self.layout = layout_of(below.schema, node.keys, node.aggregates, updating=self.updating)
-        self.projection = project(below.schema, self.layout.projection, environment)
+        self.schema = node.schema
+        self.keyed = KeyedLayout(below.schema, node.keys, node.aggregates, updating=self.updating)
+        self.projection = project(below.schema, self.keyed.layout.projection, environment)
         self.sharded = Sharded(environment)
-        self.tables = [AggregateTable(self.layout, environment.seed) for _ in range(environment.shards)]
+        self.tables = [AggregateTable(self.keyed.layout, environment.seed) for _ in range(environment.shards)]
 
     def step(self, inputs: Sequence[Delta | None], context: StepContext) -> Iterator[Output]:
         """Fold the rows of a step and send at most one change per key; see `Executor.step`."""
@@ -53,92 +56,77 @@ class GroupExecutor(Executor):
                 yield port, delta
             elif delta.length:
                 changes = self._changes(delta, context.step)
-                if changes.length:
+                if changes is not None:
                     yield "out", changes
 
-    def _changes(self, delta: Delta, step: int) -> Delta:
-        batch = batch_of(delta, self.layout.codec, self.keys)
+    def _changes(self, delta: Delta, step: int) -> Delta | None:
+        if self.keyed.must_widen(delta):
+            self.tables = self.keyed.widen(self.tables, step)
+        batch = self.keyed.batch(delta)
         parts = rows_by_shard(batch.keys, len(self.tables))
-        changes = self.sharded.map(
-            delta.length, [(lambda i=i, rows=rows: self._fold(i, batch, rows, step)) for i, rows in parts]
-        )
-        return self._delta(changes)
+        work = [(lambda i=i, rows=rows: self._fold(self.tables[i], batch, rows, step)) for i, rows in parts]
+        return self._delta(self.sharded.map(delta.length, work))
 
-    def _fold(self, shard: int, batch: Batch, rows: Any, step: int) -> Change:
-        table = self.tables[shard]
+    def _fold(self, table: AggregateTable, batch: Batch, rows: Any, step: int) -> Change:
         touched, before = table.fold(batch, rows, step, before=True)
         assert before is not None
         return self._compare(table, touched, before, step)
 
     def _compare(self, table: AggregateTable, touched: Touched, before: Before, step: int) -> Change:
-        slots = touched.touched
-        after = table.results(slots)
-        earlier = table.results_before(before)
-        keys = table.key_columns(slots)
-        existing = before.existing
+        slots, existing = touched.touched, before.existing
+        keys, after, earlier = table.key_columns(slots), table.results(slots), table.results_before(before)
         alive = np.ones(len(slots), np.bool_)
         if self.updating:
             counts = table.counts(slots)
             check_counts(counts)
             alive = counts > 0
         same = np.zeros(len(slots), np.bool_)
-        same[existing] = _equal([s.filter(pl.Series(existing)) for s in after], earlier)
-        old = existing & ~(same & alive)
-        new = alive & ~same
-        old_mask, new_mask = pl.Series(old), pl.Series(new)
-        gone = old_mask.filter(pl.Series(existing))
+        if len(before.words):
+            same[existing] = _equal([one.take(existing) for one in after], earlier)
+        goes, comes = existing & ~(same & alive), alive & ~same
+        gone = goes[existing]
         change = Change(
-            touched.first_row,
-            ([*(k.filter(old_mask) for k in keys), *(s.filter(gone) for s in earlier)], np.flatnonzero(old)),
-            ([*(k.filter(new_mask) for k in keys), *(s.filter(new_mask) for s in after)], np.flatnonzero(new)),
+            [*(k.take(goes) for k in keys), *(one.take(gone) for one in earlier)],
+            touched.first_row[goes],
+            [*(k.take(comes) for k in keys), *(one.take(comes) for one in after)],
+            touched.first_row[comes],
         )
-        if not alive.all():
+        if self.updating and not alive.all():
             table.delete(slots[~alive], step)
         return change
 
-    def _delta(self, changes: Sequence[Change]) -> Delta:
+    def _delta(self, changes: Sequence[Change]) -> Delta | None:
         """All that goes, then all that comes, each in order of the keys' first rows."""
-        old = [(c.old[0], c.first_row[c.old[1]]) for c in changes if len(c.old[1])]
-        new = [(c.new[0], c.first_row[c.new[1]]) for c in changes if len(c.new[1])]
-        halves = [(_in_order(part), sign) for part, sign in ((old, -1), (new, 1)) if part]
+        old = _in_order([(c.old, c.old_rows) for c in changes if len(c.old_rows)])
+        new = _in_order([(c.new, c.new_rows) for c in changes if len(c.new_rows)])
+        if old is None and new is None:
+            return None
+        halves = [half for half in (old, new) if half is not None]
+        signs = np.concatenate([np.full(len(half[1]), sign, np.int8) for half, sign in ((old, -1), (new, 1)) if half])
         columns = {
-            name: (halves[0][0][i] if len(halves) == 1 else pl.concat([half[i] for half, _ in halves])).alias(name)
-            for i, name in enumerate(self.names)
-        } if halves else {}  # fmt: skip
-        lengths = [len(half[0]) for half, _ in halves]
-        signs = [pl.Series("diff", [s], dtype=pl.Int8).new_from_index(0, n) for (_, s), n in zip(halves, lengths, strict=True)]
-        return Delta(columns, sum(lengths), diff=pl.concat(signs) if signs else None)
+            field.name: raw.concat([half[0][i] for half in halves]).series(field.name, field.dtype)
+            for i, field in enumerate(self.schema)
+        }
+        return Delta(columns, len(signs), diff=pl.Series("diff", signs))
 
     def state_size(self) -> tuple[int, int]:
         """Keys and bytes."""
         return sum(map(len, self.tables)), sum(table.nbytes for table in self.tables)
 
 
-def _in_order(parts: Sequence[tuple[list[pl.Series], Any]]) -> list[pl.Series]:
-    if len(parts) == 1:
-        return parts[0][0]
-    order = pl.Series(np.argsort(np.concatenate([rows for _, rows in parts]), kind="stable"))
+def _in_order(parts: Sequence[tuple[list[Raw], Any]]) -> tuple[list[Raw], Any] | None:
+    """The rows of all shards in order of the rows that first touched their keys."""
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    rows = np.concatenate([rows for _, rows in parts])
+    order = np.argsort(rows, kind="stable")
     width = len(parts[0][0])
-    return [pl.concat([columns[i] for columns, _ in parts]).gather(order) for i in range(width)]
+    return [raw.concat([columns[i] for columns, _ in parts]).take(order) for i in range(width)], rows
 
 
-def _equal(one: Sequence[pl.Series], other: Sequence[pl.Series]) -> Any:
-    """By row, whether all columns are equal: null equals null and NaN equals NaN."""
-    result: Any = None
+def _equal(one: Sequence[Raw], other: Sequence[Raw]) -> Any:
+    """By row, whether all columns are equal."""
+    result: Any = True
     for a, b in zip(one, other, strict=True):
-        same = a.eq_missing(b)
-        result = same if result is None else result & same
-    return True if result is None else result.to_numpy()
-
-
-def batch_of(delta: Delta, codec: Any, keys: Sequence[str]) -> Batch:
-    """The rows of a projected delta, ready to be folded."""
-    encoded = codec.encode([delta.columns[name] for name in keys], delta.length)
-    signs = delta.diff.to_numpy() if delta.diff is not None else None
-
-    def sequences() -> Any:
-        if delta.positions is None:
-            return np.arange(delta.length, dtype=np.int64)
-        return delta.positions.sequences()
-
-    return Batch(encoded, delta.columns, delta.length, signs, sequences)
+        result = result & raw.equal(a, b)
+    return result

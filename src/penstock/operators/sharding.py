@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from penstock.core.delta import Delta
 from penstock.core.lazy import np
 from penstock.core.schema import Schema
 from penstock.expr.ast import Column, Term
 from penstock.kernels.scatter import scatter, shards_of
 from penstock.operators.base import Environment
 from penstock.operators.stateless import Stage, StatelessExecutor
+from penstock.state.aggregates import AggregateTable, Batch, Layout, layout_of
 from penstock.state.keys import Keys
 
 T = TypeVar("T")
@@ -32,6 +34,47 @@ class Sharded:
         futures = [self._pool.submit(one) for one in work[1:]]
         first = work[0]()
         return [first, *(future.result() for future in futures)]
+
+
+class KeyedLayout:
+    """The layout of keyed state, which begins without room for null keys and gets it when the first one comes.
+
+    Most columns are declared nullable and hold no null: their keys are then read without copying.
+    """
+
+    def __init__(
+        self, schema: Schema, keys: Sequence[str], aggregates: Sequence[tuple[str, Term]], **options: bool
+    ) -> None:
+        self._build = lambda nullable: layout_of(schema, keys, aggregates, nullable=nullable, **options)
+        self.keys = keys
+        self._nullable = [name for name in keys if schema[name].nullable]
+        self.layout: Layout = self._build(False)
+
+    def must_widen(self, delta: Delta) -> bool:
+        """Whether a delta holds the first null key."""
+        return any(delta.columns[name].null_count() for name in self._nullable)
+
+    def widen(self, tables: Sequence[AggregateTable], step: int) -> list[AggregateTable]:
+        """Make room for null keys: the same tables, one per shard, under the new layout."""
+        if self._nullable:
+            self._nullable = []
+            self.layout = self._build(True)
+        new = [AggregateTable(self.layout, table.seed) for table in tables]
+        for table in tables:
+            table.spread(new, step)
+        return new
+
+    def batch(self, delta: Delta) -> Batch:
+        """The rows of a projected delta, ready to be folded."""
+        encoded = self.layout.codec.encode([delta.columns[name] for name in self.keys], delta.length)
+        signs = delta.diff.to_numpy() if delta.diff is not None else None
+
+        def sequences() -> Any:
+            if delta.positions is None:
+                return np.arange(delta.length, dtype=np.int64)
+            return delta.positions.sequences()
+
+        return Batch(encoded, delta.columns, delta.length, signs, sequences)
 
 
 def rows_by_shard(keys: Keys, shards: int) -> list[tuple[int, Any]]:

@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
+import bisect
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.delta import Delta
-from penstock.core.dtypes import to_polars
 from penstock.core.lazy import np, pl
 from penstock.core.timespan import MILLISECOND, NEVER
 from penstock.kernels.scatter import scatter_panes, shards_of
 from penstock.kernels.windows import LATE_FOR_ALL, LATE_FOR_SOME, ON_TIME
 from penstock.operators.base import Environment, Executor, Output, StepContext
 from penstock.operators.grid import grid_of
-from penstock.operators.group_execution import batch_of
-from penstock.operators.sharding import Sharded, project
+from penstock.operators.sharding import KeyedLayout, Sharded, project
 from penstock.operators.watermark import instants
 from penstock.operators.why import refuse, seconds
 from penstock.plan.node import Node
-from penstock.state.aggregates import AggregateTable, Batch, layout_of
+from penstock.plan.watermark import Bounded
+from penstock.plan.windows import Tumbling
+from penstock.state import raw
+from penstock.state.aggregates import AggregateTable
+from penstock.state.raw import Raw
+from penstock.state.sliding import Total, TwoStacks, sliding
 
 if TYPE_CHECKING:
     from penstock.operators.window import Window
+
+
+MOST_ROWS = 1 << 16
+"""From how many rows on, closed windows are sent as a delta of their own."""
+
+
+@dataclass
+class Side:
+    """Rows that are late for some of a pane's windows.
+
+    Attributes:
+        delta: The delta that they came with.
+        rows: Which of its rows.
+        watermarks: By row of the delta, the watermark before it.
+    """
+
+    delta: Delta
+    rows: Any
+    watermarks: Any
 
 
 @dataclass
@@ -31,12 +54,31 @@ class Pane:
     """The rows of a piece of time.
 
     Attributes:
-        tables: By shard, their aggregates.
-        side: Rows that are late for some of the pane's windows: (batch, rows, watermarks by row of the batch).
+        tables: By shard, the aggregates of rows that are in time for all its windows.
+        side: The others.
     """
 
     tables: dict[int, AggregateTable] = field(default_factory=dict)
-    side: list[tuple[Batch, Any, Any]] = field(default_factory=list)
+    side: list[Side] = field(default_factory=list)
+
+
+@dataclass
+class Closed:
+    """The rows that one shard has for a window.
+
+    Attributes:
+        begin: The window's start.
+        end: Its end.
+        length: How many rows.
+        columns: Keys and aggregates.
+        ordered: Whether the rows are in key order.
+    """
+
+    begin: int
+    end: int
+    length: int
+    columns: list[Raw]
+    ordered: bool
 
 
 class WindowExecutor(Executor):
@@ -49,16 +91,25 @@ class WindowExecutor(Executor):
         self.schema, self.keys = node.schema, node.keys
         self.columns = below.schema.names
         self.environment = environment
-        self.layout = layout_of(below.schema, node.keys, node.aggregates, updating=False)
-        self.projection = project(below.schema, self.layout.projection, environment)
+        self.seed, self.shards = environment.seed, environment.shards
+        self.tumbling = isinstance(node.windows, Tumbling)
+        self.keyed = KeyedLayout(
+            below.schema, node.keys, node.aggregates, updating=False, counted=not self.tumbling
+        )
+        self.projection = project(below.schema, self.keyed.layout.projection, environment)
         self.sharded = Sharded(environment)
-        self.shards = environment.shards
         self.grid = grid_of(node.windows)
         self.delay = _delay_of(node)
         self.panes: dict[int, Pane] = {}
+        self.starts: list[int] = []
+        self.totals = self._fresh_totals()
+        self.entered = NEVER
         self.queue: list[tuple[int, int]] = []
         self.known: set[tuple[int, int]] = set()
         self.fired = NEVER
+
+    def _fresh_totals(self) -> list[Total | TwoStacks]:
+        return [] if self.tumbling else [sliding(self.keyed.layout, self.seed) for _ in range(self.shards)]
 
     # -- rows in
 
@@ -83,7 +134,9 @@ class WindowExecutor(Executor):
             yield "late", self._late(delta, assigned.panes, assigned.statuses)
         if counts[ON_TIME] + counts[LATE_FOR_SOME] == 0:
             return
-        batch = batch_of(delta, self.layout.codec, self.keys)
+        if self.keyed.must_widen(delta):
+            self._widen(step)
+        batch = self.keyed.batch(delta)
         shard_of = shards_of(batch.keys.words, self.shards) if self.shards > 1 else None
         if counts[ON_TIME]:
             buckets = scatter_panes(assigned.panes, assigned.statuses, ON_TIME, shard_of, self.shards)
@@ -96,13 +149,23 @@ class WindowExecutor(Executor):
         if counts[LATE_FOR_SOME]:
             for bucket in scatter_panes(assigned.panes, assigned.statuses, LATE_FOR_SOME):
                 rows = np.arange(delta.length, dtype=np.int32) if bucket.rows is None else bucket.rows
-                self._pane(bucket.pane).side.append((batch, rows, watermarks))
+                self._pane(bucket.pane).side.append(Side(delta, rows, watermarks))
+
+    def _widen(self, step: int) -> None:
+        """Make room for null keys, in all panes; totals are built anew from them."""
+        for pane in self.panes.values():
+            empty = AggregateTable(self.keyed.layout, self.seed)
+            tables = [pane.tables.get(shard, empty) for shard in range(self.shards)]
+            pane.tables = dict(enumerate(self.keyed.widen(tables, step)))
+        self.keyed.widen([], step)
+        self.totals, self.entered = self._fresh_totals(), NEVER
 
     def _pane(self, number: int) -> Pane:
         start = self.grid.start(number)
         pane = self.panes.get(start)
         if pane is None:
             pane = self.panes[start] = Pane()
+            bisect.insort(self.starts, start)
             for begin, end in self.grid.windows(start):
                 if end - MILLISECOND > self.fired and (end, begin) not in self.known:
                     self.known.add((end, begin))
@@ -112,7 +175,7 @@ class WindowExecutor(Executor):
     def _table(self, number: int, shard: int) -> AggregateTable:
         tables = self._pane(number).tables
         if shard not in tables:
-            tables[shard] = AggregateTable(self.layout, self.environment.seed)
+            tables[shard] = AggregateTable(self.keyed.layout, self.seed)
         return tables[shard]
 
     def _late(self, delta: Delta, panes: Any, statuses: Any) -> Delta:
@@ -136,69 +199,115 @@ class WindowExecutor(Executor):
         return self.queue[0][0] - MILLISECOND if self.queue else None
 
     def _fire(self, context: StepContext) -> Iterator[Output]:
+        """Send what is over, many small windows in one delta and a large one in its own."""
         self.fired = context.watermark
+        made: list[Closed] = []
+        rows = 0
         while self.queue and self.queue[0][0] - MILLISECOND <= context.watermark:
             end, begin = heapq.heappop(self.queue)
             self.known.discard((end, begin))
-            made = self._window(begin, end, context.step)
-            self._release(self.queue[0] if self.queue else None)
-            if made is not None:
-                yield "out", made
+            for closed in self._window(begin, end, context.step):
+                made.append(closed)
+                rows += closed.length
+            self._release()
+            if rows >= MOST_ROWS:
+                yield "out", self._delta(made)
+                made, rows = [], 0
+        if made:
+            yield "out", self._delta(made)
 
-    def _window(self, begin: int, end: int, step: int) -> Delta | None:
-        inside = sorted(start for start in self.panes if begin <= start < end)
-        merged: dict[int, AggregateTable] = {}
-        for shard in range(self.shards):
-            tables = [self.panes[s].tables[shard] for s in inside if shard in self.panes[s].tables]
-            if len(tables) == 1 and len(inside) == 1 and not self.panes[inside[0]].side:
-                merged[shard] = tables[0]
-                continue
-            total = AggregateTable(self.layout, self.environment.seed)
-            for table in tables:
-                total.merge(table, step)
-            merged[shard] = total
-        self._add_side_rows(merged, [self.panes[s] for s in inside], end, step)
-        return self._rows([table for table in merged.values() if len(table)], begin, end)
+    def _window(self, begin: int, end: int, step: int) -> Iterator[Closed]:
+        """The rows of a window, shard by shard."""
+        inside = self.starts[bisect.bisect_left(self.starts, begin) : bisect.bisect_left(self.starts, end)]
+        if any(self.panes[start].side for start in inside):
+            tables = [(t, t.keys.live(), False) for t in self._with_side_rows(inside, end, step)]
+        elif self.tumbling:
+            tables = [(t, t.keys.live(), False) for t in self.panes[inside[0]].tables.values()]
+        else:
+            tables = self._slide(begin, inside, step)
+        for table, slots, ordered in tables:
+            if len(slots):
+                columns = [*table.key_columns(slots), *table.results(slots)]
+                yield Closed(begin, end, len(slots), columns, ordered)
 
-    def _add_side_rows(self, merged: dict[int, AggregateTable], panes: Sequence[Pane], end: int, step: int) -> None:
-        """Rows late for some windows count for those for which they are not."""
-        for pane in panes:
-            for batch, rows, watermarks in pane.side:
-                in_time = rows[watermarks[rows] < end - MILLISECOND]
-                shard_of = shards_of(batch.keys.words, self.shards)
-                for shard in range(self.shards):
-                    mine = in_time[shard_of[in_time] == shard]
-                    if len(mine):
-                        merged[shard].fold(batch, mine, step)
+    def _slide(self, begin: int, inside: Sequence[int], step: int) -> list[tuple[AggregateTable, Any, bool]]:
+        """Totals after the panes of this window have entered and those before it have left."""
+        new = [start for start in inside if start > self.entered]
+        for shard, total in enumerate(self.totals):
+            total.evict(begin, step)
+            for start in new:
+                table = self.panes[start].tables.get(shard)
+                if table is not None:
+                    total.add(start, table, step)
+        if new:
+            self.entered = new[-1]
+        return [total.result(step) for total in self.totals]
 
-    def _rows(self, tables: Sequence[AggregateTable], begin: int, end: int) -> Delta | None:
-        parts = []
-        for table in tables:
-            slots = table.keys.live()
-            parts.append([*table.key_columns(slots), *table.results(slots)])
-        if not parts:
-            return None
-        columns = [pl.concat([p[i] for p in parts]) if len(parts) > 1 else parts[0][i] for i in range(len(parts[0]))]
-        length = sum(len(table) for table in tables)
-        if self.keys:
-            order = pl.DataFrame([c.alias(f"k{i}") for i, c in enumerate(columns[: len(self.keys)])])
-            places = order.select_seq(pl.arg_sort_by(order.columns, nulls_last=False)).to_series()
-            columns = [column.gather(places) for column in columns]
+    def _with_side_rows(self, inside: Sequence[int], end: int, step: int) -> list[AggregateTable]:
+        """The totals of a window some of whose rows are late for others: all its panes, merged anew."""
+        merged = [AggregateTable(self.keyed.layout, self.seed) for _ in range(self.shards)]
+        for start in inside:
+            pane = self.panes[start]
+            for shard, table in pane.tables.items():
+                merged[shard].merge(table, step)
+            for side in pane.side:
+                self._add_side(merged, side, end, step)
+        return merged
+
+    def _add_side(self, merged: Sequence[AggregateTable], side: Side, end: int, step: int) -> None:
+        in_time = side.rows[side.watermarks[side.rows] < end - MILLISECOND]
+        batch = self.keyed.batch(side.delta)
+        shard_of = shards_of(batch.keys.words, self.shards)
+        for shard, table in enumerate(merged):
+            mine = in_time[shard_of[in_time] == shard]
+            if len(mine):
+                table.fold(batch, mine, step)
+
+    def _delta(self, made: Sequence[Closed]) -> Delta:
+        """Closed windows as rows, in order of (end, start, key)."""
+        columns = [raw.concat([closed.columns[i] for closed in made]) for i in range(len(made[0].columns))]
+        lengths = [closed.length for closed in made]
+        bounds = [np.repeat(np.array(b, np.int64), lengths) for b in ([c.begin for c in made], [c.end for c in made])]
+        if self.keys and not self._is_ordered(made):
+            order = self._order(columns[: len(self.keys)], np.repeat(_ranks(made), lengths))
+            columns = [column.take(order) for column in columns]
+            bounds = [bound[order] for bound in bounds]
         count = len(self.keys)
-        bound = to_polars(self.schema["window_start"].dtype)
-        bounds = [pl.Series([instant]).cast(bound).new_from_index(0, length) for instant in (begin, end)]
-        made = [*columns[:count], *bounds, *columns[count:]]
-        return Delta({name: c.alias(name) for name, c in zip(self.schema.names, made, strict=True)}, length)
+        parts = [*columns[:count], Raw(bounds[0]), Raw(bounds[1]), *columns[count:]]
+        fields = zip(self.schema, parts, strict=True)
+        return Delta({field.name: part.series(field.name, field.dtype) for field, part in fields}, sum(lengths))
 
-    def _release(self, following: tuple[int, int] | None) -> None:
-        """Drop the panes that no window to come is made of."""
-        for start in [s for s in self.panes if all((e, b) not in self.known for b, e in self.grid.windows(s))]:
+    def _is_ordered(self, made: Sequence[Closed]) -> bool:
+        ranks = _ranks(made)
+        return all(closed.ordered for closed in made) and len(set(ranks.tolist())) == len(ranks)
+
+    def _order(self, keys: Sequence[Raw], ranks: Any) -> Any:
+        """The places of rows in order of (window, key): null first, NaN last, text by its bytes."""
+        if self.keyed.layout.plain_key and len(keys) == 1:
+            return np.lexsort((keys[0].values, ranks))
+        types = [self.schema[name].dtype for name in self.keys]
+        series = [key.series(f"k{i}", dtype) for i, (key, dtype) in enumerate(zip(keys, types, strict=True))]
+        frame = pl.DataFrame([pl.Series("window", ranks), *series])
+        return frame.select_seq(pl.arg_sort_by(frame.columns, nulls_last=False)).to_series().to_numpy()
+
+    def _release(self) -> None:
+        """Drop the panes that no window to come is made of: windows begin in the order in which they end."""
+        horizon = self.queue[0][1] if self.queue else None
+        gone = len(self.starts) if horizon is None else bisect.bisect_left(self.starts, horizon)
+        for start in self.starts[:gone]:
             del self.panes[start]
+        del self.starts[:gone]
 
     def state_size(self) -> tuple[int, int]:
         """Keys in panes, and bytes."""
         tables = [table for pane in self.panes.values() for table in pane.tables.values()]
         return sum(map(len, tables)), sum(table.nbytes for table in tables)
+
+
+def _ranks(made: Sequence[Closed]) -> Any:
+    """By closed window, the place of the window among those of the delta: parts of one window share it."""
+    numbers: dict[tuple[int, int], int] = {}
+    return np.array([numbers.setdefault((c.end, c.begin), len(numbers)) for c in made], np.int64)
 
 
 def _delay_of(node: Node) -> int | None:
@@ -207,7 +316,7 @@ def _delay_of(node: Node) -> int | None:
     while below is not None:
         policy = getattr(below, "policy", None)
         if policy is not None:
-            return int(policy.delay)
+            return policy.delay if isinstance(policy, Bounded) else None
         below = below.inputs[0] if len(below.inputs) == 1 else None
     return None
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from penstock.expr.ast import Column
 from penstock.operators.base import Executable
 from penstock.operators.read import Read
+from penstock.operators.refused import Refused
 from penstock.operators.select import Select
 from penstock.plan.node import Node, walk
 
@@ -56,6 +57,10 @@ def _wanted(outputs: tuple[Node, ...]) -> dict[int, set[str]]:
         assert isinstance(node, Executable)
         for below, needs in zip(node.inputs, node.needs(wanted[id(node)]), strict=True):
             wanted[id(below)] |= needs
+        if isinstance(node, Refused):
+            # Refused rows have all columns of what the verb below was given.
+            for given in node.input.inputs:
+                wanted[id(given)] |= set(given.schema.names)
     return wanted
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from penstock.core.dtypes import FLOATS, DType, Float64, to_polars
+from penstock.core.dtypes import DType, to_polars
 from penstock.core.errors import InvariantError, JobError
 from penstock.core.lazy import np, pl
 from penstock.core.schema import Schema
@@ -20,8 +20,12 @@ from penstock.expr.ast import Aggregation, Term
 from penstock.expr.function import Aggregate, RowFault, Words
 from penstock.expr.infer import infer_aggregation
 from penstock.kernels import accumulate, accumulate_floats
+from penstock.kernels.arrays import frozen
+from penstock.kernels.inverse import unmerge_count, unmerge_sum
+from penstock.kernels.scatter import shards_of
 from penstock.state.arrangement import Arrangement, Touched
 from penstock.state.keys import KeyCodec, Keys
+from penstock.state.raw import Raw
 from penstock.state.values import ValueLayout, ValueStore
 from penstock.state.words import ACCUMULATORS, FLOAT, Accumulator
 
@@ -79,6 +83,10 @@ READERS: dict[str, Callable[..., Any]] = {
     "last": _read_kept,
 }
 """How the words of each kind of accumulator are read; what each gives is said at `Words`."""
+
+
+INVERSES: dict[str, Callable[..., Any]] = {"count": unmerge_count, "sum": unmerge_sum}
+"""The kinds of accumulators that can be taken apart again exactly, and how."""
 
 
 # -- layout --------------------------------------------------------------------
@@ -140,7 +148,8 @@ class Layout:
     Attributes:
         codec: Turns key columns into keys and back.
         columns: The aggregates.
-        initial: The words of a new slot. Word 0 counts the rows of the key.
+        initial: The words of a new slot.
+        counted: Whether word 0 counts the rows of the key.
         values: The layouts of value stores.
         projection: The terms that must be computed for each row, by name.
     """
@@ -148,17 +157,47 @@ class Layout:
     codec: KeyCodec
     columns: tuple[Column, ...]
     initial: tuple[int, ...]
+    counted: bool
     values: tuple[ValueLayout, ...]
     projection: tuple[tuple[str, Term], ...]
 
+    @property
+    def plain_key(self) -> bool:
+        """Whether the key is one word whose order as a whole number is the order of its values."""
+        return self.codec.is_plain
+
+    @property
+    def invertible(self) -> bool:
+        """Whether what was merged can be taken back exactly."""
+        return all(
+            isinstance(column.how, Folded) and all(a.kind in INVERSES for a, _, _ in column.how.parts)
+            for column in self.columns
+        )
+
 
 def layout_of(
-    schema: Schema, keys: Sequence[str], aggregates: Sequence[tuple[str, Term]], *, updating: bool
+    schema: Schema,
+    keys: Sequence[str],
+    aggregates: Sequence[tuple[str, Term]],
+    *,
+    updating: bool,
+    counted: bool = False,
+    nullable: bool = True,
 ) -> Layout:
-    """The layout for aggregates by keys over rows of a schema; `updating` if rows can be taken back."""
-    codec = KeyCodec(keys, [schema[k].dtype for k in keys], [schema[k].nullable for k in keys])
+    """The layout for aggregates by keys over rows of a schema.
+
+    Args:
+        schema: The rows.
+        keys: The key columns.
+        aggregates: The aggregates by name.
+        updating: Whether rows can be taken back.
+        counted: Whether the rows of each key are counted in any case (they are if `updating`).
+        nullable: Whether keys that are declared nullable may be null. Without, they take a word less.
+    """
+    codec = KeyCodec(keys, [schema[k].dtype for k in keys], [nullable and schema[k].nullable for k in keys])
+    counted = counted or updating
     projection: dict[Term, str] = {}
-    initial: list[int] = [0]
+    initial: list[int] = [0] if counted else []
     values: list[ValueLayout] = []
     columns = []
     for name, term in aggregates:
@@ -177,7 +216,7 @@ def layout_of(
             values.append(ValueLayout.of(types, ordered=declared.order_sensitive))
         columns.append(Column(name, typed.dtype, declared, options, args, condition, how, str(term)))
     terms = tuple((name, term) for term, name in projection.items())
-    return Layout(codec, tuple(columns), tuple(initial), tuple(values), terms)
+    return Layout(codec, tuple(columns), tuple(initial), counted, tuple(values), terms)
 
 
 def _folded(words: Words, initial: list[int]) -> Folded:
@@ -257,7 +296,7 @@ class Before:
 
     existing: NDArray[np.bool_]
     words: NDArray[np.int64]
-    kept: dict[int, pl.Series]
+    kept: dict[int, Raw]
 
 
 class AggregateTable:
@@ -270,6 +309,7 @@ class AggregateTable:
 
     def __init__(self, layout: Layout, seed: int = 0) -> None:
         self.layout = layout
+        self.seed = seed
         self.keys = Arrangement(layout.codec.layout, layout.initial, seed=seed)
         self.stores = [ValueStore(values, seed) for values in layout.values]
 
@@ -286,7 +326,8 @@ class AggregateTable:
         touched = self.keys.upsert(batch.keys, rows, step)
         old = self._before(touched) if before else None
         first = self.keys.first
-        ACCUMULATORS["count"].add(self.keys, first, touched.slots, rows=rows, signs=batch.signs)
+        if self.layout.counted:
+            ACCUMULATORS["count"].add(self.keys, first, touched.slots, rows=rows, signs=batch.signs)
         for column in self.layout.columns:
             valid = batch.valid(column.args, column.where)
             if isinstance(column.how, Kept):
@@ -303,11 +344,11 @@ class AggregateTable:
         return touched, old
 
     def _before(self, touched: Touched) -> Before:
-        slots = touched.touched
         existing = ~touched.is_new
-        words = np.take(self.keys.table, slots[existing], axis=0)
+        slots = touched.touched if existing.all() else touched.touched[existing]
+        words = np.take(self.keys.table, slots, axis=0)
         kept = {
-            i: self._kept(column, slots[existing])
+            i: self._kept(column, slots)
             for i, column in enumerate(self.layout.columns)
             if isinstance(column.how, Kept)
         }
@@ -318,13 +359,98 @@ class AggregateTable:
         theirs = other.keys.live()
         if not len(theirs):
             return
-        rows, heap = other.keys.key_rows(theirs)
+        self._take_over(other, theirs, other._keys_of(theirs), None, step)
+
+    def unmerge(self, other: AggregateTable, step: int) -> Any:
+        """Take back all that was merged from another table; gives the slots of keys without rows, now deleted.
+
+        Only for layouts that are `invertible`.
+        """
+        theirs = other.keys.live()
+        keys = other._keys_of(theirs)
+        mine = self.keys.find(keys)
+        first, their_first = self.keys.first, other.keys.first
+        INVERSES["count"](self.keys.table, first, mine, other.keys.table, their_first, theirs)
+        for column in self.layout.columns:
+            assert isinstance(column.how, Folded)
+            for accumulator, place, _ in column.how.parts:
+                unmerge = INVERSES[accumulator.kind]
+                unmerge(self.keys.table, first + place, mine, other.keys.table, their_first + place, theirs)
+        dead = mine[self.counts(mine) == 0]
+        self.keys.delete(dead, step)
+        return dead
+
+    def _keys_of(self, slots: Any) -> Keys:
+        rows, heap = self.keys.key_rows(slots)
         width = self.layout.codec.layout.width
         words, starts = np.ascontiguousarray(rows[:, :width]), np.ascontiguousarray(rows[:, width:])
-        words.flags.writeable = starts.flags.writeable = False
-        mine = self.keys.upsert(Keys(words, starts, heap), None, step).slots
+        return Keys(frozen(words), frozen(starts), heap)
+
+    def key_columns(self, slots: Any) -> list[Raw]:
+        """The key columns of slots."""
+        if self.layout.plain_key:
+            return [Raw(accumulate.gather(self.keys.table, 0, slots))]
+        rows, heap = self.keys.key_rows(slots)
+        return [Raw(series) for series in self.layout.codec.decode(rows, heap)]
+
+    def counts(self, slots: Any) -> NDArray[np.int64]:
+        """How many rows each key has; only if the layout counts them."""
+        return accumulate.gather(self.keys.table, self.keys.first, slots)
+
+    def results(self, slots: Any) -> list[Raw]:
+        """The aggregates of slots."""
+        return [
+            self._kept(column, slots)
+            if isinstance(column.how, Kept)
+            else self._read(column, self.keys.table, slots)
+            for column in self.layout.columns
+        ]
+
+    def results_before(self, before: Before) -> list[Raw]:
+        """The aggregates that existing keys had before a fold."""
+        slots = np.arange(len(before.words), dtype=np.int32)
+        return [
+            before.kept[i] if isinstance(column.how, Kept) else self._read(column, before.words, slots)
+            for i, column in enumerate(self.layout.columns)
+        ]
+
+    def _read(self, column: Column, table: Any, slots: Any) -> Raw:
+        assert isinstance(column.how, Folded)
+        floats, first = table.view(np.float64), self.keys.first
+        read = [READERS[a.kind](table, floats, first + place, slots) for a, place, _ in column.how.parts]
+        try:
+            return Raw(*column.how.words.finish(*read))
+        except RowFault as fault:
+            raise JobError(
+                f"{column.text} has no value: {fault}", hint="cast to Float64 or Decimal before aggregating"
+            ) from None
+
+    def _kept(self, column: Column, slots: Any) -> Raw:
+        assert isinstance(column.how, Kept)
+        store = self.stores[column.how.place]
+        series = store.result(slots, lambda *cols: column.aggregate.polars(*cols, **column.options))
+        if column.aggregate.empty is not None:
+            series = series.fill_null(column.aggregate.empty)
+        return Raw(series.cast(to_polars(column.dtype)).alias(column.name))
+
+    def spread(self, tables: Sequence[AggregateTable], step: int) -> None:
+        """Move all keys to tables of another layout of the keys, by shard."""
+        slots = self.keys.live()
+        if not len(slots):
+            return
+        rows, heap = self.keys.key_rows(slots)
+        keys = tables[0].layout.codec.encode(self.layout.codec.decode(rows, heap), len(slots))
+        shard_of = shards_of(keys.words, len(tables))
+        for shard, table in enumerate(tables):
+            mine = np.flatnonzero(shard_of == shard).astype(np.int32)
+            if len(mine):
+                table._take_over(self, slots[mine], keys, mine, step)
+
+    def _take_over(self, other: AggregateTable, theirs: Any, keys: Keys, rows: Any, step: int) -> None:
+        mine = self.keys.upsert(keys, rows, step).slots
         first, their_first = self.keys.first, other.keys.first
-        ACCUMULATORS["count"].merge(self.keys, first, mine, other.keys, their_first, theirs)
+        if self.layout.counted:
+            ACCUMULATORS["count"].merge(self.keys, first, mine, other.keys, their_first, theirs)
         for column in self.layout.columns:
             if isinstance(column.how, Kept):
                 continue
@@ -333,70 +459,11 @@ class AggregateTable:
         for store, theirs_store in zip(self.stores, other.stores, strict=True):
             store.merge(theirs_store, theirs, mine, step)
 
-    def key_columns(self, slots: Any) -> list[pl.Series]:
-        """The key columns of slots."""
-        rows, heap = self.keys.key_rows(slots)
-        return self.layout.codec.decode(rows, heap)
-
-    def counts(self, slots: Any) -> NDArray[np.int64]:
-        """How many rows each key has."""
-        return accumulate.gather(self.keys.table, self.keys.first, slots)
-
-    def results(self, slots: Any) -> list[pl.Series]:
-        """The aggregates of slots, as columns."""
-        return [
-            self._kept(column, slots)
-            if isinstance(column.how, Kept)
-            else self._read(column, self.keys.table, slots)
-            for column in self.layout.columns
-        ]
-
-    def results_before(self, before: Before) -> list[pl.Series]:
-        """The aggregates that existing keys had before a fold."""
-        slots = np.arange(len(before.words), dtype=np.int32)
-        return [
-            before.kept[i] if isinstance(column.how, Kept) else self._read(column, before.words, slots)
-            for i, column in enumerate(self.layout.columns)
-        ]
-
-    def _read(self, column: Column, table: Any, slots: Any) -> pl.Series:
-        assert isinstance(column.how, Folded)
-        floats, first = table.view(np.float64), self.keys.first
-        read = [READERS[a.kind](table, floats, first + place, slots) for a, place, _ in column.how.parts]
-        try:
-            values, valid = column.how.words.finish(*read)
-        except RowFault as fault:
-            raise JobError(
-                f"{column.text} has no value: {fault}", hint="cast to Float64 or Decimal before aggregating"
-            ) from None
-        return as_series(column.name, values, valid, column.dtype)
-
-    def _kept(self, column: Column, slots: Any) -> pl.Series:
-        assert isinstance(column.how, Kept)
-        store = self.stores[column.how.place]
-        series = store.result(slots, lambda *cols: column.aggregate.polars(*cols, **column.options))
-        if column.aggregate.empty is not None:
-            series = series.fill_null(column.aggregate.empty)
-        return series.cast(to_polars(column.dtype)).alias(column.name)
-
     def delete(self, slots: Any, step: int) -> None:
         """Forget keys."""
         for store in self.stores:
             store.forget(slots, step)
         self.keys.delete(slots, step)
-
-
-def as_series(name: str, values: Any, valid: Any, dtype: DType) -> pl.Series:
-    """A column of a logical type from an array of physical values and a mask."""
-    target = to_polars(dtype)
-    series = pl.Series(name, values)
-    if dtype in FLOATS:
-        series = series if series.dtype == target else series.cast(target)
-    elif series.dtype != target:
-        series = series.cast(target, strict=False) if dtype != Float64 else series.cast(target)
-    if valid is not None and not valid.all():
-        series = series.zip_with(pl.Series(valid), pl.Series([None], dtype=target).new_from_index(0, len(series)))
-    return series
 
 
 def check_counts(counts: Any) -> None:

@@ -130,6 +130,11 @@ class KeyCodec:
         # What needs no copy at all: one column of 8-byte numbers without nulls.
         self._plain = len(made) == 1 and bits == 0 and made[0].kind == WORD and _is_eight_bytes(made[0].dtype)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the key is one 8-byte number without nulls, whose word has the order of its value."""
+        return self._plain and self.columns[0].dtype != dtypes.UInt64
+
     def encode(self, columns: Sequence[pl.Series | Array], length: int | None = None) -> Keys:
         """The keys of some rows.
 

@@ -46,6 +46,10 @@ class Case:
         )
         return Tolerance.of_sum(magnitudes)
 
+    def __repr__(self) -> str:
+        inputs = "\n".join(f"{one.name} ({one.policy or 'no watermark'}): {one.schema}" for one in self.scene.inputs)
+        return f"<Case\n{as_text(self.pipeline)}\n{inputs}\n{story([self.scene.events()])}\n>"
+
     def with_outputs(self, outputs: tuple[Node, ...]) -> Case:
         """The same inputs under a rewritten plan, which may meet its sources in another order."""
         pipeline = self.pipeline.with_outputs(outputs)
@@ -85,9 +89,7 @@ def case_of(
     if isinstance(build, Pipeline):
         return _of_pipeline(build, given, ends, order)
     named = _by_name(given)
-    inputs = [
-        Input.of(one, name, event_time=event_time, watermark=watermark, ends=ends) for name, one in named.items()
-    ]
+    inputs = [Input.of(one, name, event_time=event_time, watermark=watermark, ends=ends) for name, one in named.items()]
     streams = {one.name: stream(one.node()) for one in inputs}
     built = build(**streams) if isinstance(given, Mapping) else build(*streams.values())
     outputs = [_written(name, one) for name, one in _outputs_by_name(built).items()]
@@ -170,7 +172,9 @@ def _for_read(read: Read, given: Any, time: Watermark | None, ends: bool) -> Inp
                     raise one_of(f'column of the source "{read.name}"', name, types)
     found = Input.of(given, read.name, event_time="", ends=ends) if not _drawn(parts) else None
     rows = (
-        found.splits if found is not None else tuple(tuple(_filled(row, types) for row in p.typed(types)) for p in parts)
+        found.splits
+        if found is not None
+        else tuple(tuple(_filled(row, types) for row in p.typed(types)) for p in parts)
     )
     marks = tuple((i, *mark) for i, part in enumerate(parts) if isinstance(part, Drawn) for mark in part.marks)
     if marks and time is None:

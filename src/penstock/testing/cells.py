@@ -35,7 +35,7 @@ from penstock.core.dtypes import (
 from penstock.core.errors import PlanError, one_of
 from penstock.core.timespan import duration
 
-UTC = dt.timezone.utc
+UTC = dt.UTC
 INSTANT = Datetime("us", "UTC")
 """What a column of times is unless it says otherwise."""
 

@@ -43,7 +43,7 @@ def check(
     reference after every step.
 
     Args:
-        build: A function from streams (one per input) to a Stream or Table, or to a list or dict of them; or a Pipeline.
+        build: A function from streams (one per input) to a Stream or Table, or a list or dict of them; or a Pipeline.
         input: A drawn table `T(...)`, a Polars frame, a list of dicts or an `Input`; a tuple of these is one input of
             several splits, a list several inputs, a dict inputs by name (of a Pipeline: of its sources).
         output: What must come out: a drawn table, a Polars frame or a list of dicts; for several outputs a list or a

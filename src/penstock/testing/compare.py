@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 Values = Mapping[str, Any]
@@ -34,7 +34,7 @@ class Tolerance(NamedTuple):
 
 EXACT = Tolerance(0.0)
 
-_UTC = dt.timezone.utc
+_UTC = dt.UTC
 
 
 class CheckFailed(AssertionError):
@@ -72,7 +72,11 @@ def close(a: Any, b: Any, within: Tolerance) -> bool:
             return math.isnan(a) and math.isnan(b)
         if a == b:
             return True
-        return math.isfinite(a) and math.isfinite(b) and abs(a - b) <= max(within.relative * max(abs(a), abs(b)), within.absolute)
+        return (
+            math.isfinite(a)
+            and math.isfinite(b)
+            and abs(a - b) <= max(within.relative * max(abs(a), abs(b)), within.absolute)
+        )
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
         return len(a) == len(b) and all(close(x, y, within) for x, y in zip(a, b, strict=True))
     if isinstance(a, Mapping) and isinstance(b, Mapping):
@@ -215,12 +219,12 @@ def cell(value: Any) -> str:
     return str(value)
 
 
-def table(rows: Sequence[Values], marks: Callable[[int], str] = lambda _: "") -> str:
+def table(rows: Sequence[Values], mark: str = "") -> str:
     """Rows as a drawn table.
 
     Args:
         rows: The rows, with the same columns.
-        marks: What to put before a row, by its index.
+        mark: What to put before each row.
     """
     if not rows:
         return "  (no rows)"
@@ -228,8 +232,7 @@ def table(rows: Sequence[Values], marks: Callable[[int], str] = lambda _: "") ->
     lines = [names, *([cell(row.get(name)) for name in names] for row in rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(names))]
     drawn = [" | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    margin = max((len(marks(i)) for i in range(len(rows))), default=0)
-    return "\n".join(f"  {(marks(i - 1) if i else '').ljust(margin)}{line}" for i, line in enumerate(drawn))
+    return "\n".join(f"  {mark if i else ' ' * len(mark)}{line}" for i, line in enumerate(drawn))
 
 
 def difference(
@@ -252,5 +255,5 @@ def difference(
         if rows:
             more = f" and {len(rows) - most} more" if len(rows) > most else ""
             shown = rows[:most]
-            parts.append(f"only in {name}: {len(rows)} row(s){more}\n{table(shown, lambda _, sign=sign: f'{sign} ')}")
+            parts.append(f"only in {name}: {len(rows)} row(s){more}\n{table(shown, f'{sign} ')}")
     return "\n".join(parts)

@@ -155,9 +155,10 @@ class Interpreter:
         self._event += 1
         if isinstance(event, Arrival):
             place = (event.source, event.split, event.offset)
-            row = Row(dict(event.values), place=place, sequence=self._sequence)
+            read = self._reads[event.source]
+            values = {name: event.values.get(name) for name in self.told.nodes[read].schema.names}
+            self._inbox[read][0].append(Row(values, place=place, sequence=self._sequence))
             self._sequence += 1
-            self._inbox[self._reads[event.source]][0].append(row)
         else:
             self._ended.add((event.source, event.split))
             for i, meaning in enumerate(self._meanings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -241,7 +242,7 @@ def at_once(events: Sequence[Event]) -> Steps:
 def cut(events: Sequence[Event], places: Iterable[int]) -> Steps:
     """Steps that begin at the given indices; two equal ones make an empty step between them."""
     bounds = [0, *sorted(place for place in places if 0 <= place <= len(events)), len(events)]
-    return [list(events[first:last]) for first, last in zip(bounds, bounds[1:], strict=False)]
+    return [list(events[first:last]) for first, last in itertools.pairwise(bounds)]
 
 
 def at_random(events: Sequence[Event], generator: random.Random) -> Steps:

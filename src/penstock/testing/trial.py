@@ -67,7 +67,9 @@ def try_out(case: Case, told: Told, mode: Mode) -> Driver:
             for output in outputs:
                 output.compare(driver, number, seen)
         except CheckFailed as failure:
-            raise CheckFailed(f"{mode}: after step {number + 1}: {failure}\n\n{story(mode.steps[: number + 1])}") from None
+            raise CheckFailed(
+                f"{mode}: after step {number + 1}: {failure}\n\n{story(mode.steps[: number + 1])}"
+            ) from None
     try:
         compare_refused(case, driver, told)
         compare_watermarks(driver, told)
@@ -191,7 +193,7 @@ def compare_refused(case: Case, driver: Driver, told: Told) -> None:
     for made in driver.plan.nodes:
         for port in ("late", "errors"):
             of_node = [node for node in made.nodes if port in node.refuses and (id(node), port) not in tapped]
-            # A run of stateless nodes refuses rows as they came into it; the reference has them as they reached the verb.
+            # A run of stateless nodes refuses rows as they came into it; the reference, as they reached the verb.
             whole = len(made.nodes) == 1
             expected = [
                 placed(row, driver, whole=whole) for node in of_node for row in told.refused[index[id(node)], port].rows
@@ -206,7 +208,11 @@ def compare_refused(case: Case, driver: Driver, told: Told) -> None:
 def placed(row: Row, driver: Driver, *, whole: bool) -> dict[str, Any]:
     """A refused row of the reference: its values (if they are comparable) and its place."""
     source, split, offset = row.place or (None, None, None)
-    names = (driver.reads[source].name, driver.engine.split_names[source][split or 0]) if source is not None else (None,) * 2
+    names = (
+        (driver.reads[source].name, driver.engine.split_names[source][split or 0])
+        if source is not None
+        else (None,) * 2
+    )
     values = without_why(row.values) if whole else {}
     return {**values, "(source)": names[0], "(split)": names[1], "(offset)": offset}
 

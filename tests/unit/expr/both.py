@@ -44,7 +44,9 @@ def by_polars(typed: Typed, rows: list[dict[str, Any]], **types: DType) -> list[
     fault = functools.reduce(operator.or_, (f.condition.fill_null(False) for f in lowered.faults), pl.lit(False))
     out = frame.select(*(pl.col(name) for name in types)).with_columns(__value=value, __fault=fault)
     assert out.schema["__value"] == to_polars(typed.dtype), f"{typed.term}: declared {typed.dtype}"
-    return [FAULT if bad else good for good, bad in zip(out["__value"].to_list(), out["__fault"].to_list(), strict=True)]
+    return [
+        FAULT if bad else good for good, bad in zip(out["__value"].to_list(), out["__fault"].to_list(), strict=True)
+    ]
 
 
 def plain(value: Any) -> Any:
@@ -53,7 +55,7 @@ def plain(value: Any) -> Any:
         case float():
             return "NaN" if math.isnan(value) else (value, math.copysign(1, value))
         case dt.datetime() if value.tzinfo is not None:
-            return value.astimezone(dt.timezone.utc), value.utcoffset()
+            return value.astimezone(dt.UTC), value.utcoffset()
         case list() | tuple():
             return [plain(item) for item in value]
         case dict():

@@ -1,4 +1,4 @@
-"""Casts mean the same in plain Python and in Polars, refuse what does not fit, and are refused where they mean nothing."""
+"""Casts mean the same in plain Python and in Polars, and refuse what does not fit."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ INTEGERS = t.INTEGERS
 
 
 def utc(*parts: int) -> dt.datetime:
-    return dt.datetime(*parts, tzinfo=dt.timezone.utc)  # type: ignore[misc]
+    return dt.datetime(*parts, tzinfo=dt.UTC)  # type: ignore[misc]
 
 
 def new_york(*parts: int, fold: int = 0) -> dt.datetime:
@@ -133,7 +133,8 @@ CASES: list[tuple[DType, DType, Any, Any]] = [
     (t.List(t.Int64), t.List(t.String), [], []),
     (t.List(t.List(t.Int64)), t.List(t.List(t.UInt8)), [[1], [-1]], FAULT),
     (t.List(t.String), t.List(UTC), ["2024-01-02"], [utc(2024, 1, 2)]),
-    (t.Struct({"a": t.Int64, "b": t.String}), t.Struct({"b": t.Int8, "c": t.Date}), {"a": 1, "b": "7"}, {"b": 7, "c": None}),
+    (t.Struct({"a": t.Int64, "b": t.String}), t.Struct({"b": t.Int8, "c": t.Date}), {"a": 1, "b": "7"},
+     {"b": 7, "c": None}),
     (t.Struct({"b": t.String}), t.Struct({"b": t.Int8}), {"b": "x"}, FAULT),
     (t.Map(t.String, t.Int8), t.Map(t.String, t.Int64), {"a": 1}, {"a": 1}),
 ]  # fmt: skip
@@ -196,9 +197,10 @@ def _range(dtype: DType) -> tuple[int, int]:
 
 FLOATS = st.floats(width=64) | st.floats(-1e6, 1e6).map(lambda v: round(v, 3)) | st.integers(-(2**65), 2**65).map(float)
 MOMENTS = st.datetimes(dt.datetime(1972, 1, 1), dt.datetime(2037, 12, 31))
+# Zones beyond 2037 depend on the tables of the zone database that each library carries.
 ISO_LIKE = st.from_regex(
-    # Zones beyond 2037 depend on the tables of the zone database that each library carries.
-    r"\A(0[0-9]|1[09]|20)[0-3][0-9]-[01][0-9]-[0-3][0-9]([T ][0-2][0-9]:[0-6][0-9](:[0-6][0-9](\.[0-9]{1,10})?)?(Z|[+-][0-2][0-9]:?[0-6][0-9])?)?\Z"
+    r"\A(0[0-9]|1[09]|20)[0-3][0-9]-[01][0-9]-[0-3][0-9]"
+    r"([T ][0-2][0-9]:[0-6][0-9](:[0-6][0-9](\.[0-9]{1,10})?)?(Z|[+-][0-2][0-9]:?[0-6][0-9])?)?\Z"
 )
 NUMBER_LIKE = st.text("0123456789+-.eEinfa _", max_size=8) | st.integers().map(str) | FLOATS.map(repr)
 TEXT = st.text(max_size=5) | NUMBER_LIKE | ISO_LIKE | st.sampled_from(["TRUE", "false", "falſe", "PT1S", "P1D"])
@@ -214,9 +216,9 @@ VALUES: list[tuple[DType, st.SearchStrategy[Any]]] = [
     (t.Date, st.dates(max_value=dt.date(2037, 12, 31))),
     (t.Time, st.times()),
     (NAIVE, MOMENTS),
-    (NEW_YORK, MOMENTS.map(lambda v: v.replace(tzinfo=dt.timezone.utc).astimezone(ZoneInfo("America/New_York")))),
+    (NEW_YORK, MOMENTS.map(lambda v: v.replace(tzinfo=dt.UTC).astimezone(ZoneInfo("America/New_York")))),
     (t.Datetime("ms", "Australia/Lord_Howe"), MOMENTS.map(
-        lambda v: v.replace(microsecond=v.microsecond // 1000 * 1000, tzinfo=dt.timezone.utc)
+        lambda v: v.replace(microsecond=v.microsecond // 1000 * 1000, tzinfo=dt.UTC)
         .astimezone(ZoneInfo("Australia/Lord_Howe")))),
     (t.Duration("us"), st.timedeltas(dt.timedelta(days=-10**5), dt.timedelta(days=10**5))),
 ]  # fmt: skip

@@ -47,6 +47,15 @@ def test_sum_of_finite_values(kernels: str, rows: list[Row], more: list[Row], se
             merge(module.merge_float_sum, table, fold(module.add_float_sum, fresh([0] * 6), more, np.float64))
 
 
+def test_what_rounding_loses_is_kept(kernels: str) -> None:
+    values = [1e16, *[1.0] * 20, 1e100, -1e100, -1e16]
+    table = fold(module.add_float_sum, fresh([0] * 6), [Row(0, value) for value in values], np.float64)
+    assert read(table)[0][0] == 20.0
+    table = fold(module.add_float_sum, fresh([0] * 6), [Row(0, value) for value in values[:-1]], np.float64)
+    rest = fold(module.add_float_sum, fresh([0] * 6), [Row(0, values[-1])], np.float64)
+    assert read(merge(module.merge_float_sum, table, rest))[0][0] == 20.0
+
+
 @FEW
 @given(rows_of(FINITE | ODD), rows_of(FINITE | ODD), st.randoms(use_true_random=False))
 def test_what_is_retracted_is_gone(kernels: str, rows: list[Row], gone: list[Row], random: object) -> None:

@@ -15,6 +15,7 @@ from penstock.kernels.windows import (
     assign_between,
     assign_cumulative,
     assign_hopping,
+    floor_divide,
     pane_width,
 )
 
@@ -34,6 +35,16 @@ def status(ends: list[int], allowed: int, watermark: int) -> int:
 def near(rows: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
     times = np.array([time for time, _ in rows], np.int64)
     return times, times + np.array([distance for _, distance in rows], np.int64)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.integers(1, 200) | st.integers(1, 2**50), st.integers(-(2**62), 2**62) | st.integers(-(10**6), 10**6), st.data()
+)
+def test_floor_divide_is_exact(kernels: str, width: int, value: int, data: st.DataObject) -> None:
+    multiple = value // width * width
+    value = data.draw(st.sampled_from([value, multiple, multiple - 1]))
+    assert floor_divide(np.int64(value), np.int64(width), 1.0 / width) == value // width
 
 
 @settings(deadline=None, max_examples=120)

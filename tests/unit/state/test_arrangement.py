@@ -107,6 +107,7 @@ def test_as_a_dictionary(kernels: str, domain: str, spread: int) -> None:
             keys_dying = {everything[number % len(everything)] for number in dying} & model.slots.keys()
             model.delete(state, sorted(keys_dying, key=str), step)
             model.check(state, domain, epoch)
+            model.check(state, domain, step)
         model.check(state, domain, 0)
 
     check()
@@ -135,6 +136,9 @@ def test_long_texts_with_equal_words_are_compared_byte_by_byte(kernels: str) -> 
     state = Arrangement(codec_of("texts").layout, INITIAL)
     assert state.upsert(forged, None, 0).slots.tolist() == [0, 1, 0]
     assert state.find(forged).tolist() == [0, 1, 0]
+    # Enough rows that later ones are answered from the cache of recent keys.
+    rows = [0] * index.BLOCK + [1, 0, 1, 2]
+    assert state.find(forged, np.array(rows)).tolist() == [row % 2 for row in rows]
 
 
 def test_texts_moved_by_compaction(kernels: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,14 +171,18 @@ def test_slots_rest_until_their_epoch_is_over() -> None:
 def test_free_slots_survive_growth_and_are_used_again() -> None:
     state = Arrangement(codec_of("numbers").layout, INITIAL)
     capacity = len(state.table)
-    state.reusable_before = 0
-    slots = state.upsert(keys_of("numbers", list(range(capacity))), None, 0).slots
-    state.delete(slots[10:40], 0)
+    for key in range(capacity + 7):
+        # Round and round the ring of free slots, so that it does not start at its start.
+        state.delete(state.upsert(keys_of("numbers", [key]), None, 0).slots, 0)
+    assert state.used == 1
+    state.reusable_before = 1
+    slots = state.upsert(keys_of("numbers", list(range(capacity))), None, 1).slots
+    state.delete(slots[10:40], 1)
     state.upsert(keys_of("numbers", list(range(1000, 1010))), None, 1)
     assert len(state.table) == 2 * capacity
-    state.reusable_before = 1
+    state.reusable_before = 2
     again = state.upsert(keys_of("numbers", list(range(2000, 2030))), None, 2).slots
-    assert again.tolist() == list(range(10, 40))
+    assert again.tolist() == slots[10:40].tolist()
 
 
 def test_clear_keeps_the_memory(kernels: str) -> None:

@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 from penstock.expr.function import Function
-from penstock.expr.functions import calendar, comparison, instants, math, parsing, temporal
+from penstock.expr.functions import (
+    arithmetic,
+    bits,
+    calendar,
+    comparison,
+    conditional,
+    instants,
+    json,
+    lists,
+    math,
+    nested,
+    parsing,
+    rounding,
+    temporal,
+)
 
-FAMILIES = (math, comparison, temporal, calendar, instants, parsing)
+FAMILIES = (arithmetic, rounding, math, bits, comparison, conditional, temporal, calendar, instants, parsing, lists, nested, json)
 
 FUNCTIONS: dict[str, Function] = {function.name: function for family in FAMILIES for function in family.FUNCTIONS}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 import functools
-from typing import Any
+from typing import Any, TypeVar
 
 from penstock.core.dtypes import Date, Datetime, DType
 from penstock.core.errors import PlanError
@@ -35,6 +35,7 @@ _UNITS = NotOnFlink("FLOOR and CEIL of Flink know single units only")
 _INTERVALS = NotOnFlink("Flink has no intervals of months, days and hours at once")
 
 Types = tuple[DType, ...]
+Day = TypeVar("Day", bound=dt.date)
 
 
 @functools.cache
@@ -52,7 +53,7 @@ def _check_unit(size: Span, dtype: DType) -> None:
         raise PlanError(f'a date moves by whole days, not by "{size}"', hint="cast it to a datetime first")
     if isinstance(dtype, Datetime) and dtype.unit == "ms" and size.us % MILLISECOND:
         raise PlanError(f'{dtype} has whole milliseconds, not "{size}"')
-    if size.months > _MOST_MONTHS or size.days * DAY + size.us > 9998 * 366 * DAY:
+    if size.months > _MOST_MONTHS or Span(0, size.weeks, size.days, size.us).exact() > 9998 * 366 * DAY:
         raise PlanError(f'"{size}" is longer than the calendar')
 
 
@@ -65,8 +66,10 @@ def _with_offset(types: Any, options: Any) -> Signature:
 def _with_every(types: Any, options: Any) -> Signature:
     signature = takes(DAYS, returns=0)(types, options)
     every = span(options["every"])
-    if sum(map(bool, (every.months, every.days, every.us))) != 1:
-        raise PlanError(f'"every" takes one unit, found "{options["every"]}"', hint='such as "15m", "1d", "1w" or "3mo"')
+    if sum(map(bool, (every.months, every.weeks, every.days, every.us))) != 1:
+        raise PlanError(
+            f'"every" takes one unit, found "{options["every"]}"', hint='such as "15m", "1d", "1w" or "3mo"'
+        )
     _check_unit(every, signature.args[0])
     return signature
 
@@ -74,7 +77,7 @@ def _with_every(types: Any, options: Any) -> Signature:
 # -- Offsets ----------------------------------------------------------------------------------------
 
 
-def _add_months(day: dt.date, months: int) -> dt.date:
+def _add_months(day: Day, months: int) -> Day:
     """The same day some months later, or the last of that month if it is shorter."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
     if not 1 <= year <= 9999:
@@ -85,9 +88,9 @@ def _add_months(day: dt.date, months: int) -> dt.date:
 
 def _shift(value: Any, sign: int, by: Span, dtype: DType) -> Any:
     if not isinstance(dtype, Datetime):
-        return _add_months(value, sign * by.months) + dt.timedelta(days=sign * by.days)
-    wall = value.replace(tzinfo=None)
-    moved = _add_months(wall, sign * by.months) + sign * dt.timedelta(days=by.days)
+        return _add_months(value, sign * by.months) + sign * dt.timedelta(weeks=by.weeks, days=by.days)
+    wall: dt.datetime = value.replace(tzinfo=None)
+    moved = _add_months(wall, sign * by.months) + sign * dt.timedelta(weeks=by.weeks, days=by.days)
     if not dtype.zone:
         return moved + sign * dt.timedelta(microseconds=by.us)
     # A time that does not move along the calendar keeps its place in an overlap.
@@ -103,7 +106,7 @@ def _offset_by(value: Any, by: Any, types: Types, returns: DType) -> Any:
 
 
 def _polars_shift(value: Any, sign: int, by: Span, dtype: DType) -> Any:
-    steps = f"{'-' if sign < 0 else ''}{by.months}mo{by.days}d"
+    steps = f"{'-' if sign < 0 else ''}{by.months}mo{by.weeks * 7 + by.days}d"
     if not isinstance(dtype, Datetime):
         return value.dt.offset_by(steps)
     exact = pl.duration(microseconds=sign * by.us, time_unit=dtype.unit)  # type: ignore[arg-type]
@@ -135,9 +138,9 @@ def _floor(wall: dt.datetime, every: Span) -> dt.datetime:
         if year < 1:
             raise OverflowError
         return midnight.replace(year=year, month=month + 1, day=1)
-    if every.days:
-        start = _MONDAY if every.days % 7 == 0 else dt.datetime(1970, 1, 1)
-        return midnight - dt.timedelta(days=(midnight - start).days % every.days)
+    if every.weeks or every.days:
+        start, days = (_MONDAY, every.weeks * 7) if every.weeks else (dt.datetime(1970, 1, 1), every.days)
+        return midnight - dt.timedelta(days=(midnight - start).days % days)
     return wall - dt.timedelta(microseconds=micros(wall) % every.us)
 
 
@@ -172,8 +175,8 @@ def _truncate(value: Any, every: Any, types: Types, returns: DType) -> Any:
 def _every_text(every: Span) -> str:
     if every.months:
         return f"{every.months}mo"
-    if every.days:
-        return f"{every.days // 7}w" if every.days % 7 == 0 else f"{every.days}d"
+    if every.weeks or every.days:
+        return f"{every.weeks}w" if every.weeks else f"{every.days}d"
     return f"{every.us}us" if every.us % MILLISECOND else f"{every.us // MILLISECOND}ms"
 
 
@@ -190,7 +193,7 @@ def _stays_in_years(every: Span) -> bool:
     """Whether no value of the year 1 is truncated to the year 0: 0001-01-01 was a Monday and is a start."""
     if every.months:
         return 12 % every.months == 0
-    return every.days in (1, 7) or (every.us > 0 and DAY % every.us == 0)
+    return 1 in (every.weeks, every.days) or (every.us > 0 and DAY % every.us == 0)
 
 
 def _polars_truncate(value: Any, every: Any, types: Types, returns: DType) -> Any:
@@ -232,7 +235,7 @@ def _round_fault(value: Any, every: Any, types: Types, returns: DType) -> Any:
 
 def _to_day(value: Any, day: int, dtype: DType) -> Any:
     moved = value.replace(day=day)
-    if isinstance(dtype, Datetime) and dtype.zone:
+    if isinstance(moved, dt.datetime) and isinstance(dtype, Datetime) and dtype.zone:
         return from_wall(moved.replace(tzinfo=None), dtype.zone)
     return moved
 
@@ -252,7 +255,7 @@ _FAR = dt.datetime(9999, 12, 31, 23)
 FUNCTIONS = (
     Function(
         name="dt.truncate",
-        doc="The start of the `every` that contains it: `15m`, `1d`, `1w` (Monday), `1mo`, `1q`, `1y`; local, with a zone.",
+        doc="The start of the `every` that contains it: `15m`, `1d`, `1w` (Monday), `1mo`, `1q`; local, with a zone.",
         signature=_with_every,
         polars=_polars_truncate,
         fault=_truncate_fault,
@@ -288,7 +291,8 @@ FUNCTIONS = (
     ),
     Function(
         name="dt.offset_by",
-        doc="Moved by months, then days of the calendar, then exact hours and smaller: `1mo`, `-2d12h`; 31 January + `1mo` is the last of February.",
+        doc="Moved by months, then days of the calendar, then exact hours and smaller: `1mo`, `-2d12h`. A day that the "
+        "month does not have becomes its last.",
         signature=_with_offset,
         polars=_polars_offset_by,
         fault=_offset_by_fault,

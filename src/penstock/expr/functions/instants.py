@@ -50,7 +50,10 @@ def _converting(types: Any, options: Any) -> Signature:
 def _replacing(types: Any, options: Any) -> Signature:
     signature = takes(DATETIME, returns=0)(types, options)
     zone = options["time_zone"]
-    for name, known in (("ambiguous", ("earliest", "latest", "null", "raise")), ("non_existent", ("forward", "null", "raise"))):
+    for name, known in (
+        ("ambiguous", ("earliest", "latest", "null", "raise")),
+        ("non_existent", ("forward", "null", "raise")),
+    ):
         if options[name] not in known:
             raise one_of(f"way of {name}", str(options[name]), known)
     unit = getattr(signature.args[0], "unit", "us")
@@ -174,13 +177,16 @@ FUNCTIONS = (
         typed=True,
         flink=_ZONES,
         options={"time_zone": ...},
-        examples=[((_NOON,), {"time_zone": "Asia/Kathmandu"}, _NOON.replace(tzinfo=UTC)), ((None,), {"time_zone": "UTC"}, None)],
+        examples=[
+            ((_NOON,), {"time_zone": "Asia/Kathmandu"}, _NOON.replace(tzinfo=UTC)),
+            ((None,), {"time_zone": "UTC"}, None),
+        ],
     ),
     Function(
         name="dt.replace_time_zone",
-        doc="The same local time in another zone, or in none. A time that the zone skips moves forward, of one that it has "
-        "twice the earlier is taken, unless `non_existent` (`forward`, `null`, `raise`) and `ambiguous` (`earliest`, "
-        "`latest`, `null`, `raise`) say other; `raise` refuses the row.",
+        doc="The same local time in another zone, or in none. A time that the zone skips moves forward, of one that it "
+        "has twice the earlier is taken, unless `non_existent` (`forward`, `null`, `raise`) and `ambiguous` "
+        "(`earliest`, `latest`, `null`, `raise`) say other; `raise` refuses the row.",
         signature=_replacing,
         polars=_polars_replace,
         fault=_replace_fault,
@@ -221,7 +227,7 @@ FUNCTIONS = (
     ),
     Function(
         name="from_epoch",
-        doc="The instant, in UTC, of a number of units (`us`, `ms`, `s`) since 1970-01-01 UTC; the date, for days (`d`).",
+        doc="The instant, in UTC, of a number of `us`, `ms` or `s` since 1970-01-01 UTC; the date, of days (`d`).",
         signature=_from_epoch_type,
         polars=_polars_from_epoch,
         fault=_from_epoch_fault,

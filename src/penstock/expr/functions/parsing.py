@@ -154,7 +154,7 @@ FUNCTIONS = (
     ),
     _reader(
         "str.to_datetime",
-        f"The datetime of text in a format, of ISO text without one, local to `time_zone` without an offset; {_STRICT}.",
+        f"The datetime of text in a format, of ISO text without one; local to `time_zone` if no offset; {_STRICT}.",
         _reading("datetime"),
         {"format": None, "time_unit": "us", "time_zone": None, "strict": True},
         [

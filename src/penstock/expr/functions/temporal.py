@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import datetime as dt
 from collections.abc import Callable
 from typing import Any
@@ -39,9 +40,13 @@ def _part(
     )
 
 
+def _quarter(value: Any) -> int:
+    return int(value.month + 2) // 3
+
+
 _PARTS = (
     _part("dt.year", "The year.", DAYS, Int32, lambda v: v.year, "EXTRACT(YEAR FROM {0})", 2021),
-    _part("dt.quarter", "The quarter, 1 to 4.", DAYS, Int8, lambda v: (v.month + 2) // 3, "EXTRACT(QUARTER FROM {0})", 1),
+    _part("dt.quarter", "The quarter, 1 to 4.", DAYS, Int8, _quarter, "EXTRACT(QUARTER FROM {0})", 1),
     _part("dt.month", "The month, 1 to 12.", DAYS, Int8, lambda v: v.month, "EXTRACT(MONTH FROM {0})", 1),
     _part(
         "dt.week", "The ISO week, 1 to 53: weeks begin on Monday, the first has a Thursday.", DAYS, Int8,
@@ -62,12 +67,13 @@ _PARTS = (
     ),
     _part(
         "dt.days_in_month", "The number of days of the month.", DAYS, Int8,
-        lambda v: _days_of(v.year, v.month), "EXTRACT(DAY FROM LAST_DAY({0}))", 31,
+        lambda v: calendar.monthrange(v.year, v.month)[1], "EXTRACT(DAY FROM LAST_DAY({0}))", 31,
     ),
     _part(
         "dt.is_leap_year", "Whether the year has 366 days.", DAYS, Boolean,
-        lambda v: _days_of(v.year, 2) == 29, "(EXTRACT(DAY FROM LAST_DAY(MAKE_DATE(EXTRACT(YEAR FROM {0}), 2, 1))) = 29)",
-        False,
+        lambda v: calendar.isleap(v.year),
+        "(MOD(EXTRACT(YEAR FROM {0}), 4) = 0 AND (MOD(EXTRACT(YEAR FROM {0}), 100) <> 0 "
+        "OR MOD(EXTRACT(YEAR FROM {0}), 400) = 0))", False,
     ),
     _part("dt.hour", "The hour, 0 to 23.", CLOCK, Int8, lambda v: v.hour, "EXTRACT(HOUR FROM {0})", 4),
     _part("dt.minute", "The minute, 0 to 59.", CLOCK, Int8, lambda v: v.minute, "EXTRACT(MINUTE FROM {0})", 5),
@@ -81,11 +87,6 @@ _PARTS = (
         lambda v: v.microsecond, "EXTRACT(MICROSECOND FROM {0})", 789_012,
     ),
 )  # fmt: skip
-
-
-def _days_of(year: int, month: int) -> int:
-    after = dt.date(year + month // 12, month % 12 + 1, 1) if (year, month) != (9999, 12) else dt.date.max
-    return (after - dt.timedelta(days=1)).day if after != dt.date.max else 31
 
 
 def _total(unit: str, size: int, result: int) -> Function:

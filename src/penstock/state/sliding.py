@@ -1,0 +1,132 @@
+"""Aggregates over a window that slides: panes are added at one end and taken away at the other.
+
+What each window costs is what enters, what leaves and what it gives: not what it overlaps. Where all
+accumulators can be taken apart again exactly, one total is kept. Elsewhere panes are kept in two
+stacks, as a queue is made of two stacks: the front holds, for each pane, the total from it on, and the
+back one total of all panes since.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from penstock.core.lazy import np
+from penstock.kernels.inverse import merge_order
+from penstock.state.aggregates import AggregateTable, Layout
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Total:
+    """One total of all panes in the window, for layouts that are invertible.
+
+    Slots are kept in the order of their keys where that is the order of one word.
+    """
+
+    def __init__(self, layout: Layout, seed: int) -> None:
+        self.table = AggregateTable(layout, seed)
+        self.panes: deque[tuple[int, AggregateTable]] = deque()
+        self._order: NDArray[np.int32] = np.empty(0, np.int32)
+        self._dead: NDArray[np.int32] = np.zeros(64, np.int32)
+
+    def add(self, start: int, table: AggregateTable, step: int) -> None:
+        """Let a pane, later than all before, enter the window."""
+        before = len(self.table)
+        self.panes.append((start, table))
+        self.table.merge(table, step)
+        if self.table.layout.plain_key and len(self.table) > before:
+            self._enter(table)
+
+    def _enter(self, table: AggregateTable) -> None:
+        slots = self.table.keys.find(table._keys_of(table.keys.live()))
+        known = np.zeros(self.table.keys.used, np.bool_)
+        known[self._order] = True
+        new = slots[~known[slots]]
+        keys = self.table.keys.table[new, 0]
+        self._rearrange(new[np.argsort(keys, kind="stable")])
+
+    def _rearrange(self, added: Any) -> None:
+        if len(self._dead) < self.table.keys.used:
+            grown = np.zeros(2 * self.table.keys.used, np.int32)
+            grown[: len(self._dead)] = self._dead
+            self._dead = grown
+        merged = np.empty(len(self._order) + len(added), np.int32)
+        count = merge_order(self._order, self._dead, added, self.table.keys.table, merged)
+        self._order = merged[:count]
+
+    def evict(self, begin: int, step: int) -> None:
+        """Let the panes that begin before an instant leave the window."""
+        while self.panes and self.panes[0][0] < begin:
+            _, table = self.panes.popleft()
+            dead = self.table.unmerge(table, step)
+            if self.table.layout.plain_key and len(dead):
+                self._rearrange_without(dead)
+
+    def _rearrange_without(self, dead: Any) -> None:
+        self._dead_of(dead, 1)
+        self._rearrange(np.empty(0, np.int32))
+        self._dead_of(dead, 0)
+
+    def _dead_of(self, slots: Any, flag: int) -> None:
+        if len(self._dead) < self.table.keys.used:
+            self._dead = np.concatenate([self._dead, np.zeros(2 * self.table.keys.used, np.int32)])
+        self._dead[slots] = flag
+
+    def result(self, step: int) -> tuple[AggregateTable, Any, bool]:
+        """The table of the window, its slots, and whether they are in key order."""
+        if self.table.layout.plain_key:
+            return self.table, self._order, True
+        return self.table, self.table.keys.live(), False
+
+
+class TwoStacks:
+    """Suffix totals in front and one total behind, for any layout."""
+
+    def __init__(self, layout: Layout, seed: int) -> None:
+        self.layout = layout
+        self.seed = seed
+        self.front: deque[tuple[int, AggregateTable]] = deque()
+        self.back: list[tuple[int, AggregateTable]] = []
+        self.back_total = AggregateTable(layout, seed)
+
+    def add(self, start: int, table: AggregateTable, step: int) -> None:
+        """Let a pane, later than all before, enter the window."""
+        self.back.append((start, table))
+        self.back_total.merge(table, step)
+
+    def evict(self, begin: int, step: int) -> None:
+        """Let the panes that begin before an instant leave the window."""
+        while self.front and self.front[0][0] < begin:
+            self.front.popleft()
+        if not self.front and self.back and self.back[0][0] < begin:
+            self._flip(begin, step)
+
+    def _flip(self, begin: int, step: int) -> None:
+        """Turn the back into suffix totals; each pane goes through this once."""
+        kept = [(start, table) for start, table in self.back if start >= begin]
+        suffix: AggregateTable | None = None
+        for start, table in reversed(kept):
+            total = AggregateTable(self.layout, self.seed)
+            total.merge(table, step)
+            if suffix is not None:
+                total.merge(suffix, step)
+            suffix = total
+            self.front.appendleft((start, total))
+        self.back = []
+        self.back_total = AggregateTable(self.layout, self.seed)
+
+    def result(self, step: int) -> tuple[AggregateTable, Any, bool]:
+        """The table of the window, its slots, and whether they are in key order."""
+        if not self.front:
+            return self.back_total, self.back_total.keys.live(), False
+        total = AggregateTable(self.layout, self.seed)
+        total.merge(self.front[0][1], step)
+        total.merge(self.back_total, step)
+        return total, total.keys.live(), False
+
+
+def sliding(layout: Layout, seed: int) -> Total | TwoStacks:
+    """What keeps the totals of windows of a layout."""
+    return Total(layout, seed) if layout.counted and layout.invertible else TwoStacks(layout, seed)
