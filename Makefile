@@ -42,7 +42,7 @@ demo: $(STAMP)  ## Real flights as a live stream, in the terminal; ARGS="--help"
 	$(BIN)/penstock demo $(ARGS)
 
 bench: $(STAMP)  ## Penstock beside Polars and DuckDB on one input; ARGS="--help" for its options
-	$(BIN)/python -m bench $(ARGS)
+	$(BIN)/python bench/compare.py $(ARGS)
 
 docs: $(STAMP)  ## Run every block of README.md and docs/, and every example
 	$(BIN)/python -m pytest -n $(WORKERS) tests/docs $(ARGS)

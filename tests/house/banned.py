@@ -7,6 +7,7 @@ import builtins
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from functools import cache
 
 from tests.house.sources import Finding, Source, dotted, evaluated
 
@@ -100,8 +101,13 @@ def allowance(name: str, group: str) -> tuple[str, str] | None:
     return next((key for key in ALLOWED if key[1] == group and fnmatchcase(name, key[0])), None)
 
 
-def uses(source: Source) -> Iterator[tuple[str, int, str]]:
+@cache
+def uses(source: Source) -> tuple[tuple[str, int, str], ...]:
     """All uses of banned words: group, line, the word."""
+    return tuple(_uses(source))
+
+
+def _uses(source: Source) -> Iterator[tuple[str, int, str]]:
     bound = _bound(source)
     seeded = {
         id(call.func) for call in ast.walk(source.tree) if isinstance(call, ast.Call) and (call.args or call.keywords)

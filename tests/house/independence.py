@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 from tests.house.sources import Finding, Source, dotted, evaluated
 
@@ -157,6 +158,7 @@ def by_module(module: str, everything: Mapping[str, Source]) -> Source | None:
     return everything.get(f"{path}.py") or everything.get(f"{path}/__init__.py".lstrip("/"))
 
 
+@cache
 def _definitions(source: Source) -> dict[str, ast.stmt]:
     found: dict[str, ast.stmt] = {}
     for node in source.tree.body:

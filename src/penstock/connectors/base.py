@@ -149,6 +149,11 @@ class Source(ABC):
         """What the source is called where the user gave no name."""
         return self.connector
 
+    @property
+    def identity(self) -> str | None:
+        """What tells the source from others with equal options: set by those that hold data of the program."""
+        return None
+
     def plan_value(self) -> dict[str, Any]:
         """How a plan stores the source: its connector and the options that are not defaults."""
         return {"role": "source", "connector": self.connector, "options": given_options(self)}

@@ -105,6 +105,11 @@ class MemorySource(Source):
         """Its name."""
         return self.name
 
+    @property
+    def identity(self) -> str:
+        """The frames themselves: two sources over one frame are one source."""
+        return ",".join(str(id(frame)) for frame in self.frames)
+
 
 class MemoryReader(Reader):
     """Slices a frame."""

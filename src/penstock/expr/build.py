@@ -6,16 +6,17 @@ method needs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from penstock.core.dtypes import Struct, as_dtype
+from penstock.core.dtypes import INTEGERS, DType, Struct, as_dtype
 from penstock.core.errors import PlanError, UnknownNameError
 from penstock.core.where import caller
 from penstock.expr.aggregates import AGGREGATES
-from penstock.expr.ast import Aggregation, Call, Case, Cast, Column, Literal, Term, literal
-from penstock.expr.function import with_options
+from penstock.expr.ast import Aggregation, Call, Case, Cast, Column, Literal, Term, literal, plain
+from penstock.expr.function import Aggregate, Function, with_options
 from penstock.expr.functions import FUNCTIONS
+from penstock.expr.signatures import limits
 
 NAMESPACES = ("str", "dt", "list", "struct", "map", "json", "bin")
 
@@ -37,6 +38,8 @@ class Namespace:
         self._prefix = prefix
 
     def __getattr__(self, name: str) -> Callable[..., Expr]:
+        if name.startswith("_"):
+            raise AttributeError(name)
         return _method(self._expr, f"{self._prefix}.{name}")
 
     def __dir__(self) -> Iterable[str]:
@@ -97,18 +100,40 @@ class Expr:
         return Expr(Aggregation(self.term.aggregate, self.term.args, where, self.term.options), self.name)
 
     def is_in(self, values: Iterable[Any]) -> Expr:
-        """Whether the value equals one of some constants; null if it is null."""
-        items = [term_of(v) for v in values]
+        """Whether the value equals one of some constants, of which nulls do not count; null if it is null.
+
+        Raises:
+            PlanError: If `values` is an expression, or one string.
+        """
+        if isinstance(values, (Expr, str, bytes)):
+            raise PlanError(
+                f"is_in takes several constants, found {values!r}",
+                where=caller(),
+                hint="[...] for constants; .list.contains for a column of lists",
+            )
+        items = [constant for constant in map(term_of, values) if constant != literal(None)]
         return Expr(Call("is_in", (self.term, *items)), self.name)
+
+    def __iter__(self) -> Iterator[Any]:
+        raise PlanError(f"{self.term} has no values while the plan is built", where=caller(), hint="there is .list")
+
+    def __contains__(self, value: object) -> bool:
+        raise PlanError(
+            f"{self.term} has no values while the plan is built",
+            where=caller(),
+            hint=".is_in, .str.contains and .list.contains are answered per row",
+        )
 
     def __getitem__(self, key: Any) -> Expr:
         """An element: of a struct or JSON by name, of a list by index (from 0), of a map by key."""
-        return Expr(Call("get_item", (self.term, literal(key))), self.name)
+        constant = key.term.value if isinstance(key, Expr) and isinstance(key.term, Literal) else key
+        literal(constant)  # refuses what is no constant
+        return Expr(Call("get_item", (self.term,), (("key", constant),)), self.name)
 
     def __getattr__(self, name: str) -> Any:
         if name in NAMESPACES:
             return Namespace(self, name)
-        if name.startswith("__"):
+        if name.startswith("_"):
             raise AttributeError(name)
         return _method(self, name)
 
@@ -219,28 +244,56 @@ def _method(expr: Expr, name: str) -> Callable[..., Expr]:
 
 def _unknown(name: str) -> UnknownNameError:
     known = [*FUNCTIONS, *AGGREGATES]
-    for declared in (*FUNCTIONS.values(), *AGGREGATES.values()):
-        if name in declared.guesses or name.rpartition(".")[2] in declared.guesses:
-            return UnknownNameError("function", name, known, where=caller(), guess=declared.name)
+    declarations: list[Function | Aggregate] = [*FUNCTIONS.values(), *AGGREGATES.values()]
+    family, _, last = name.rpartition(".")
+    guesses = [d.name for d in declarations if name in d.guesses or last in d.guesses or d.name.endswith(f".{last}")]
+    if guesses:
+        # Of several the one of the family that was meant.
+        guess = next((found for found in guesses if found.rpartition(".")[0] == family), guesses[0])
+        return UnknownNameError("function", name, known, where=caller(), guess=guess)
     return UnknownNameError("function", name, known, where=caller(), hint="docs/reference/functions.md lists them")
 
 
 def _call(name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Call:
     function = FUNCTIONS[name]
-    terms, rest = list(args), dict(options)
+    terms, rest = _named(function, list(args), options)
     # Constants may be given by position after the column arguments: .str.contains("x"), .round(2).
     arity = _arity(name)
     if arity is not None and len(terms) > arity:
         names = [key for key in function.options if key not in rest]
-        for key, value in zip(names, terms[arity:], strict=False):
-            rest[key] = value.value if isinstance(value, Literal) else value
+        rest |= dict(zip(names, terms[arity:], strict=False))
         if len(terms) - arity > len(names):
             raise PlanError(f'"{name}" takes at most {arity + len(names)} arguments', where=caller())
         terms = terms[:arity]
+    rest = {key: _constant(name, key, value) for key, value in rest.items()}
+    if "dtype" in rest:
+        rest["dtype"] = as_dtype(rest["dtype"])
     try:
         return Call(name, tuple(term_of(t) for t in terms), with_options(function.options, rest, name))
     except PlanError as refused:
         raise refused.at(caller()) from None
+
+
+def _named(function: Function, args: list[Any], options: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Arguments that were given by keyword, in their places."""
+    rest = dict(options)
+    for place, parameter in enumerate(function.parameters, start=1):
+        if parameter not in rest:
+            continue
+        if len(args) > place:
+            raise PlanError(f'"{function.name}" has two values for "{parameter}"', where=caller())
+        args += [None] * (place - len(args))
+        args.append(rest.pop(parameter))
+    return args, rest
+
+
+def _constant(name: str, key: str, value: Any) -> Any:
+    """The plain value of an option."""
+    if isinstance(value, Expr) and isinstance(value.term, Literal):
+        return plain(value.term.value, value.term.dtype)
+    if isinstance(value, (Expr, Term)):
+        raise PlanError(f'"{key}" of "{name}" is a constant, found the expression {value}', where=caller())
+    return value
 
 
 def _arity(name: str) -> int | None:
@@ -292,9 +345,24 @@ def col(name: str) -> Expr:
 def lit(value: Any, dtype: Any = None) -> Expr:
     """A constant, of the given type or of the type that its Python value has."""
     constant = literal(value)
-    if dtype is not None:
-        return Expr(Cast(constant, as_dtype(dtype)), "literal")
-    return Expr(constant, "literal")
+    target = None if dtype is None else as_dtype(dtype)
+    if target is None or constant.dtype == target:
+        return Expr(constant, "literal")
+    if value is None or (isinstance(value, int) and target in INTEGERS and _within(value, target)):
+        return Expr(Literal(value, target), "literal")
+    return Expr(Cast(constant, target), "literal")
+
+
+def _within(value: int, dtype: DType) -> bool:
+    """Whether an integer fits.
+
+    Raises:
+        PlanError: If it does not.
+    """
+    low, high = limits(dtype)
+    if not low <= value <= high:
+        raise PlanError(f"the integer {value} does not fit {dtype}", where=caller())
+    return True
 
 
 def count() -> Expr:

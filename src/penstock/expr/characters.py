@@ -36,9 +36,15 @@ POSIX: dict[str, Ranges] = {
     "xdigit": ((0x30, 0x39), (0x41, 0x46), (0x61, 0x66)),
 }
 
-CATEGORIES = frozenset(
-    "C Cc Cf Cn Co Cs L Ll Lm Lo Lt Lu M Mc Me Mn N Nd Nl No P Pc Pd Pe Pf Pi Po Ps S Sc Sk Sm So Z Zl Zp Zs".split()
-)
+CATEGORIES: dict[str, str] = {
+    "C": "cfnos", "L": "lmotu", "M": "cen", "N": "dlo", "P": "cdefios", "S": "ckmo", "Z": "lps",
+}  # fmt: skip
+"""The general categories of Unicode: classes, and the second letters of what is in them."""
+
+
+def is_category(name: str) -> bool:
+    """Whether there is a general category of this name, such as `L` or `Lu`."""
+    return name in CATEGORIES or (len(name) == 2 and name[1] in CATEGORIES.get(name[0], ""))
 
 
 def union(parts: Iterable[Ranges]) -> Ranges:

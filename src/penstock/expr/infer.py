@@ -18,7 +18,7 @@ from penstock.core.dtypes import (
     Struct,
     is_numeric,
 )
-from penstock.core.errors import PlanError
+from penstock.core.errors import PlanError, UnknownNameError
 from penstock.core.schema import Schema
 from penstock.expr.aggregates import AGGREGATES
 from penstock.expr.ast import Aggregation, Call, Case, Cast, Column, Literal, Term
@@ -81,7 +81,14 @@ def _check_cast(term: Cast, source: DType) -> None:
     try:
         check_cast(source, term.dtype)
     except PlanError as refused:
-        raise PlanError(f"{refused.message} in {term}", hint=refused.hint) from None
+        raise _in_term(refused, term) from None
+
+
+def _in_term(refused: PlanError, term: Term) -> PlanError:
+    """The same error, saying in which term."""
+    if isinstance(refused, UnknownNameError):
+        return refused.inside(str(term))
+    return type(refused)(f"{refused.message} in {term}", hint=refused.hint)
 
 
 def _mask(args: tuple[Typed, ...]) -> str | None:
@@ -109,7 +116,7 @@ def _call(term: Call, schema: Schema) -> Typed:
     try:
         signature = function.signature(_literal_types(args), dict(term.options))
     except PlanError as refused:
-        raise PlanError(f"{refused.message} in {term}", hint=refused.hint) from None
+        raise _in_term(refused, term) from None
     typed = tuple(convert(arg, dtype) for arg, dtype in zip(args, signature.args, strict=True))
     deterministic = function.deterministic and all(a.deterministic for a in typed)
     return Typed(term, signature.returns, _nullable(function, typed), typed, _mask(typed), deterministic)
@@ -195,7 +202,7 @@ def infer_aggregation(term: Term, schema: Schema) -> tuple[Typed, Typed | None]:
     try:
         signature = aggregate.signature([a.dtype for a in args], dict(term.options))
     except PlanError as refused:
-        raise PlanError(f"{refused.message} in {term}", hint=refused.hint) from None
+        raise _in_term(refused, term) from None
     typed = tuple(convert(arg, dtype) for arg, dtype in zip(args, signature.args, strict=True))
     where = infer(term.where, schema) if term.where else None
     if where is not None and where.dtype not in (Boolean, Null):

@@ -37,7 +37,7 @@ def steps_of(path: str) -> tuple[Step, ...]:
         PlanError: If it is none of the paths that are known here: wildcards and filters are not.
     """
     steps: list[Step] = []
-    at = 1 if isinstance(path, str) and path.startswith("$") else -1
+    at = 1 if str(path).startswith("$") else -1
     while 0 <= at < len(path):
         found = _STEP.match(path, at)
         if found is None:

@@ -18,6 +18,7 @@ from penstock.core.lazy import pl
 from penstock.expr import characters
 from penstock.expr.characters import Ranges
 
+_REPEATS = ("*", "+", "?", "{")
 _LINEAR = "patterns are matched in linear time, as by RE2"
 
 
@@ -124,22 +125,16 @@ class _Reader:
         self.names: dict[int, str] = {}
         self._at = 0
         self._multiline = [False]
-        self._repeated = False
 
     def read(self) -> str:
         """The pattern for Python; the empty string if it is only checked."""
         parts, close = [], ""
-        opening = re.match(r"\(\?([a-z-]+)\)", self.pattern)
+        opening = re.match(r"\(\?([a-zA-Z-]+)\)", self.pattern)
         if opening:
             parts.append(self._flags(opening[1]))
             self._at, close = opening.end(), ")"
         while self._at < len(self.pattern):
-            before, quantifier = self._at, self.pattern[self._at] in "*+?{"
-            part = self._piece()
-            if quantifier and self._repeated:
-                self._refuse(self.pattern[before - 1 : self._at], "engines read repeated repetition differently")
-            self._repeated = quantifier
-            parts.append(part)
+            parts.append(self._piece())
         return "".join([*parts, close]) if self.translate else ""
 
     def _refuse(self, what: str, why: str, hint: str | None = None) -> NoReturn:
@@ -153,27 +148,27 @@ class _Reader:
             return self._class()
         if start == "\\":
             return self._escape()
-        if start == "{":
-            return self._counted()
+        if start in _REPEATS:
+            return self._repetition()
         self._at += 1
         if start == ")":
             if len(self._multiline) > 1:
                 self._multiline.pop()
             return start
-        if start == "?" and self.pattern[self._at - 2 : self._at - 1] in tuple("*+?}") and self._repeated:
-            self._repeated = False  # a lazy repetition is one piece
-            return start
         if start == "^":
-            return r"(?:\A|(?<=\n))" if self._multiline[-1] else r"\A"
+            return r"(?:\A|(?<=\n))" if self._multiline[-1] else r"(?:\A)"
         if start == "$":
-            return r"(?=\n|\Z)" if self._multiline[-1] else r"\Z"
-        return start if start in "|.*+?" else re.escape(start)
+            return r"(?=\n|\Z)" if self._multiline[-1] else r"(?:\Z)"
+        return start if start in "|." else re.escape(start)
 
-    def _counted(self) -> str:
-        found = re.compile(r"\{[0-9]+(?:,[0-9]*)?\}").match(self.pattern, self._at)
+    def _repetition(self) -> str:
+        found = re.compile(r"(?:[*+?]|\{[0-9]+(?:,[0-9]*)?\})\??").match(self.pattern, self._at)
         if found is None:
             self._refuse("a brace that counts nothing", "engines read it differently", r"write \{ for a brace")
         self._at = found.end()
+        if self.pattern[self._at : self._at + 1] in _REPEATS:
+            what = self.pattern[found.start() : self._at + 1]
+            self._refuse(f"the repetition {what}", "engines read it differently", "put what is repeated into (?:...)")
         return found[0]
 
     def _group(self) -> str:
@@ -223,7 +218,7 @@ class _Reader:
             return self._boundary(name == "B")
         if name in ("A", "z"):
             self._at += 2
-            return r"\A" if name == "A" else r"\Z"
+            return r"(?:\A)" if name == "A" else r"(?:\Z)"
         return self._set(self._escaped())
 
     def _escaped(self) -> Ranges:
@@ -263,7 +258,7 @@ class _Reader:
     def _property(self, negated: bool) -> Ranges:
         found = re.compile(r"\{(\^?)([^}]*)\}|([A-Z])").match(self.pattern, self._at)
         name = (found[2] if found[3] is None else found[3]) if found else ""
-        if found is None or name not in characters.CATEGORIES:
+        if found is None or not characters.is_category(name):
             hint = "scripts and properties have other names in each engine; \\p{L}, \\p{Lu}, \\p{Nd} and the like work"
             self._refuse(f"the class {name!r}", "only general categories are shared", hint)
         self._at = found.end()

@@ -183,3 +183,18 @@ def scan_records(
         position = min(stop + 1, end)
     state[LINES_NEXT], state[LINES_NUMBER] = position, number
     return found
+
+
+@lean_kernel
+def note_nulls(data: Bytes, starts: Words, ends: Words, kinds: Bytes, quote: Number, word: Bytes) -> None:
+    """Make MISSING what equals a word and is not quoted."""
+    size = word.shape[0]
+    for row in range(starts.shape[0]):
+        start = starts[row]
+        if kinds[row] != TEXT or ends[row] - start != size or (start > 0 and data[start - 1] == quote):
+            continue
+        place = np.int64(0)
+        while place < size and data[start + place] == word[place]:
+            place += 1
+        if place == size:
+            kinds[row] = MISSING

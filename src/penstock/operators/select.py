@@ -68,8 +68,9 @@ class Select(Executable):
         return ", ".join(computed or [name for name, _ in self.columns])
 
     def needs(self, used: set[str]) -> list[set[str]]:
-        """What the used columns, and all computed ones, are made of."""
+        """What the used columns, and all computed ones, are made of; of none, the first, so that rows are counted."""
         terms = [term for name, term in self.columns if name in used or not isinstance(term, Column)]
+        terms = terms or [self.columns[0][1]]
         return [{name for term in terms for name in term.columns()}]
 
     def meaning(self) -> Meaning:

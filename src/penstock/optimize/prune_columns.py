@@ -19,28 +19,21 @@ def prune_columns(outputs: tuple[Node, ...]) -> tuple[Node, ...]:
     A computed column stays even if nobody uses it, since a row may fail in it.
     """
     wanted = _wanted(outputs)
-
-    def narrow(node: Node) -> Node:
-        used = wanted[_origin.get(id(node), id(node))]
-        if isinstance(node, Read):
-            return _narrow_read(node, used)
-        if isinstance(node, Select):
-            kept = tuple((n, t) for n, t in node.columns if n in used or not isinstance(t, Column))
-            if kept and kept != node.columns:
-                return replace(node, columns=kept)
-        return node
-
-    # `rebuild` hands over nodes above new inputs: remember which old node each is.
-    _origin: dict[int, int] = {}
-    order = list(walk(*outputs))
     new: dict[int, Node] = {}
-    keep: list[Node] = []
-    for node in order:
-        moved = node.replace_inputs(new)
-        keep.append(moved)
-        _origin[id(moved)] = id(node)
-        new[id(node)] = narrow(moved)
+    for node in walk(*outputs):
+        # Narrowed above its old inputs first: as it was it may not fit the narrower ones.
+        new[id(node)] = _narrow(node, wanted[id(node)]).replace_inputs(new)
     return tuple(new[id(output)] for output in outputs)
+
+
+def _narrow(node: Node, used: set[str]) -> Node:
+    if isinstance(node, Read):
+        return _narrow_read(node, used)
+    if isinstance(node, Select):
+        kept = tuple((n, t) for n, t in node.columns if n in used or not isinstance(t, Column))
+        kept = kept or node.columns[:1]  # rows must still be counted
+        return node if kept == node.columns else replace(node, columns=kept)
+    return node
 
 
 def _narrow_read(node: Read, used: set[str]) -> Node:

@@ -170,7 +170,10 @@ class Node:
     @cached_property
     def fingerprint(self) -> str:
         """A digest of what the node means, inputs included; equal for nodes that mean the same."""
-        data = [self.verb, self.version, encode(self.parameters()), [node.fingerprint for node in self.inputs]]
+        parameters = self.parameters()
+        # What holds data of the program (a frame) is itself only: its options do not say which data.
+        held = [getattr(value, "identity", None) for value in parameters.values()]
+        data = [self.verb, self.version, encode(parameters), held, [node.fingerprint for node in self.inputs]]
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:32]
 
     def describe(self) -> str:

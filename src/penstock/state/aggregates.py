@@ -281,9 +281,7 @@ def physical(series: pl.Series, *, floats: bool) -> Any:
     if floats:
         values = series if series.dtype == pl.Float64 else series.cast(pl.Float64)
         return values.fill_null(0.0).to_numpy() if values.null_count() else values.to_numpy()
-    values = series.to_physical()
-    if values.dtype != pl.Int64:
-        values = values.cast(pl.Int64)
+    values = series if series.dtype == pl.Int64 else series.cast(pl.Int64)
     return values.fill_null(0).to_numpy() if values.null_count() else values.to_numpy()
 
 

@@ -270,7 +270,7 @@ def _physical(series: pl.Series | Array, valid: Flags) -> Array:
         # Any value will do: the words of nulls are zeroed.
         series = series.to_physical().fill_null(strategy="zero")
     elif series.dtype.is_temporal():
-        series = series.to_physical()
+        series = series.cast(pl.Int64)
     return series.to_numpy()
 
 

@@ -12,12 +12,13 @@ from penstock.core.errors import PlanError, one_of
 from penstock.operators.read import Read
 from penstock.operators.watermark import Watermark
 from penstock.operators.write import Write
+from penstock.plan.explain import as_text
 from penstock.plan.node import Node, rebuild, walk
 from penstock.plan.pipeline import Pipeline, output_name
 from penstock.plan.watermark import Scripted
 from penstock.testing.compare import Tolerance
 from penstock.testing.notation import Drawn
-from penstock.testing.scene import Input, Kept, Pushed, Scene
+from penstock.testing.scene import Input, Kept, Pushed, Scene, story
 
 NAME = "check"
 

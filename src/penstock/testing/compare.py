@@ -171,7 +171,7 @@ def check_step(changes: Sequence[Change], key: Sequence[str] | None, what: str) 
     """
     seen: set[tuple[Any, ...]] = set()
     for row, diff in changes:
-        if key:
+        if key is not None:
             of = (*(canonical(row[name]) for name in key), diff)
             if of in seen:
                 raise CheckFailed(f"{what}: more than one change of a key in a step: {text_of(row)} ({diff:+d})")

@@ -66,7 +66,8 @@ def aggregates(rows: Stream, names: Sequence[str] = ()) -> SearchStrategy[dict[s
     """
     found = list(fitting(rows, names or tuple(AGGREGATES)))
     chosen = st.lists(st.sampled_from(found), min_size=1, max_size=4, unique_by=lambda one: str(one.term))
-    named = chosen.map(lambda drawn: {f"a{i}": one for i, one in enumerate(drawn)})
+    free = [name for name in (f"a{i}" for i in range(4 + len(rows.columns))) if name not in rows.columns]
+    named = chosen.map(lambda drawn: dict(zip(free, drawn, strict=False)))
 
     @st.composite
     def filtered(draw: DrawFn) -> dict[str, Expr]:
@@ -116,7 +117,7 @@ def _filter(draw: DrawFn, rows: Stream) -> Stream:
 
 def _with_columns(draw: DrawFn, rows: Stream) -> Stream:
     name = draw(st.sampled_from(["x", "y", "i", "s"]))
-    if name in (getattr(rows, "key", None) or ()):
+    if name in (rows.node.facts.key or ()):
         name = "x"
     return rows.with_columns(**{name: draw(terms(rows))})
 
@@ -175,7 +176,8 @@ def keys_of(rows: Stream) -> list[str]:
 @st.composite
 def grouped(draw: DrawFn, rows: Stream, names: Sequence[str] = ()) -> Table:
     """Running aggregates of some rows."""
-    keys = draw(st.lists(st.sampled_from(keys_of(rows)[:3]), max_size=2, unique=True))
+    usable = keys_of(rows)
+    keys = draw(st.lists(st.sampled_from(usable[:3]), max_size=2, unique=True)) if usable else []
     found = rows.group_by(*keys).agg(**draw(aggregates(rows, names)))
     return found
 

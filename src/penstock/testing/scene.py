@@ -18,6 +18,7 @@ from penstock.operators.read import Read
 from penstock.operators.watermark import Watermark
 from penstock.plan.node import Node
 from penstock.plan.watermark import Policy, Scripted, policy
+from penstock.testing.compare import cell
 from penstock.testing.notation import Drawn
 from penstock.testing.oracle import Arrival, Ended, Event
 
@@ -249,3 +250,20 @@ def at_random(events: Sequence[Event], generator: random.Random) -> Steps:
     """Steps of random sizes, some of them empty."""
     many = generator.randint(1, max(1, min(len(events), 12)))
     return cut(events, [generator.randint(0, len(events)) for _ in range(many)])
+
+
+MOST_SHOWN = 60
+
+
+def story(steps: Steps) -> str:
+    """What happens, for people: a line per row, and one between steps."""
+    lines: list[str] = []
+    for number, events in enumerate(steps):
+        lines.append(f"-- step {number + 1}")
+        for event in events:
+            place = f"{event.source}.{event.split}"
+            row = " | ".join(cell(value) for value in event.values.values()) if isinstance(event, Arrival) else ""
+            lines.append(f"{place} @{event.offset}: {row}" if isinstance(event, Arrival) else f"{place} ends")
+    if len(lines) > MOST_SHOWN:
+        lines = [f"({len(lines) - MOST_SHOWN} lines before)", *lines[-MOST_SHOWN:]]
+    return "input (source.split @offset):\n" + "\n".join(f"  {line}" for line in lines)

@@ -136,8 +136,8 @@ def schemas(types: Sequence[DType] = (*KEY_TYPES, *VALUE_TYPES), most: int = 5) 
 
 def rows(schema: Schema, *, most: int = 12, finite: bool = False) -> SearchStrategy[list[Values]]:
     """Lists of rows of a schema."""
-    drawn = {f.name: values(f.dtype, nullable=f.nullable, finite=finite) for f in schema}
-    return st.lists(st.fixed_dictionaries(drawn), max_size=most)
+    drawn = [values(f.dtype, nullable=f.nullable, finite=finite) for f in schema]
+    return st.lists(st.tuples(*drawn).map(lambda row: dict(zip(schema.names, row, strict=True))), max_size=most)
 
 
 # -- time ----------------------------------------------------------------------
@@ -217,7 +217,7 @@ def inputs(
         count = draw(st.integers(0, most_rows))
         instants = draw(event_times(count))
         times.append(instants)
-        splits.append(tuple({"at": at(i), **draw(st.fixed_dictionaries(columns))} for i in instants))
+        splits.append(tuple({"at": at(i)} | {name: draw(columns[name]) for name in columns} for i in instants))
     return Input(name, schema, tuple(splits), "at", draw(policies(times)))
 
 

@@ -18,10 +18,9 @@ from penstock.testing.compare import Change, CheckFailed, check_step, difference
 from penstock.testing.driver import Driver
 from penstock.testing.notation import OPS
 from penstock.testing.oracle import Arrival, Event, Told
-from penstock.testing.scene import Steps
+from penstock.testing.scene import Steps, story
 
 WHY = "_why"
-MOST_SHOWN = 60
 
 
 @dataclass(frozen=True)
@@ -191,6 +190,8 @@ def compare_refused(case: Case, driver: Driver, told: Told) -> None:
     tapped = {(id(node.input), node.port) for node in told.nodes if isinstance(node, Refused)}
     index = {id(node): i for i, node in enumerate(told.nodes)}
     for made in driver.plan.nodes:
+        if _depends_on_cut(made):
+            continue
         for port in ("late", "errors"):
             of_node = [node for node in made.nodes if port in node.refuses and (id(node), port) not in tapped]
             # A run of stateless nodes refuses rows as they came into it; the reference, as they reached the verb.
@@ -289,27 +290,3 @@ def compare_counts(driver: Driver, told: Told) -> None:
 def _depends_on_cut(made: PhysicalNode) -> bool:
     nodes: list[Node] = [*made.nodes, *made.nodes[0].inputs]
     return any(node.facts.mode == UPDATING for node in nodes) or is_changelog(made.node)
-
-
-# -- for people ----------------------------------------------------------------
-
-
-def story(steps: Steps) -> str:
-    """The input up to a point, with a line between steps."""
-    lines: list[str] = []
-    for number, events in enumerate(steps):
-        lines.append(f"-- step {number + 1}")
-        for event in events:
-            place = f"{event.source}.{event.split}"
-            if isinstance(event, Arrival):
-                lines.append(f"{place} @{event.offset}: {table_line(event.values)}")
-            else:
-                lines.append(f"{place} ends")
-    if len(lines) > MOST_SHOWN:
-        lines = [f"({len(lines) - MOST_SHOWN} lines before)", *lines[-MOST_SHOWN:]]
-    return "input up to there (source.split @offset):\n" + "\n".join(f"  {line}" for line in lines)
-
-
-def table_line(values: dict[str, Any]) -> str:
-    """A row of input on one line."""
-    return table([values]).splitlines()[-1].strip()

@@ -47,6 +47,12 @@ def test_floor_divide_is_exact(kernels: str, width: int, value: int, data: st.Da
     assert floor_divide(np.int64(value), np.int64(width), 1.0 / width) == value // width
 
 
+@pytest.mark.parametrize("value", [2**62 + 3, 2**61 - 1, -(2**62) - 5, 2**53 + 1])
+@pytest.mark.parametrize("width", [1, 3, 7, 1000])
+def test_floor_divide_of_numbers_that_floats_cannot_hold(kernels: str, value: int, width: int) -> None:
+    assert floor_divide(np.int64(value), np.int64(width), 1.0 / width) == value // width
+
+
 @settings(deadline=None, max_examples=120)
 @given(
     ROWS,

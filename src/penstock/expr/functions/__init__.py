@@ -5,6 +5,7 @@ from __future__ import annotations
 from penstock.expr.function import Function
 from penstock.expr.functions import (
     arithmetic,
+    binary,
     bits,
     calendar,
     comparison,
@@ -16,9 +17,28 @@ from penstock.expr.functions import (
     nested,
     parsing,
     rounding,
+    search,
     temporal,
+    text,
 )
 
-FAMILIES = (arithmetic, rounding, math, bits, comparison, conditional, temporal, calendar, instants, parsing, lists, nested, json)
+FAMILIES = (
+    arithmetic,
+    rounding,
+    math,
+    bits,
+    comparison,
+    conditional,
+    text,
+    search,
+    binary,
+    temporal,
+    calendar,
+    instants,
+    parsing,
+    lists,
+    nested,
+    json,
+)
 
 FUNCTIONS: dict[str, Function] = {function.name: function for family in FAMILIES for function in family.FUNCTIONS}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from penstock.core.dtypes import (
@@ -24,7 +24,7 @@ from penstock.core.dtypes import (
 )
 from penstock.core.errors import PlanError
 from penstock.core.lazy import pl
-from penstock.expr.function import Function, Kind, NotOnFlink, RowFault, Signature
+from penstock.expr.function import Function, Kind, NotOnFlink, Resolver, RowFault, Signature
 from penstock.expr.signatures import INTEGER, LIST, ORDERED, common, common_of, takes
 from penstock.expr.values import equal, less
 
@@ -53,6 +53,16 @@ ORDERED_LIST = _of("values that have an order", ORDERED.accepts, Int64)
 TEXTS = _of("strings", lambda t: t == String, String)
 
 
+def _taking(kind: Kind, *others: Kind, returns: Any = 0) -> Resolver:
+    """As `takes`, for a list first; one of nothing but nulls is like the typical list."""
+
+    def resolve(types: Sequence[DType], options: Mapping[str, Any]) -> Signature:
+        given = [kind.typical or t if t == List(Null) else t for t in types]
+        return takes(kind, *others, returns=returns)(given, options)
+
+    return resolve
+
+
 def inner(dtype: DType) -> DType:
     """The type of the elements of a list."""
     return dtype.inner if isinstance(dtype, List) else Null
@@ -69,7 +79,7 @@ def _with_item(types: Any, options: Any) -> Signature:
     """A list, and a value of the type of its elements."""
     if len(types) != 2:
         raise PlanError(f"expected 2 argument(s), found {len(types)}")
-    listed, _ = takes(ORDERED_LIST, ORDERED, returns=Boolean)((types[0], inner(types[0])), options).args
+    listed, _ = _taking(ORDERED_LIST, ORDERED, returns=Boolean)((types[0], inner(types[0])), options).args
     shared = common(inner(listed), types[1])
     if shared is None:
         raise PlanError(f"{types[0]} has no elements of the type {types[1]}")
@@ -85,7 +95,7 @@ def _joined(types: Any, options: Any) -> Signature:
 
 
 def _sum_type(types: Any, options: Any) -> Signature:
-    signature = takes(NUMBERS, returns=0)(types, options)
+    signature = _taking(NUMBERS, returns=0)(types, options)
     return Signature(signature.args, _summed(inner(signature.args[0])) or Int64)
 
 
@@ -130,7 +140,7 @@ def _sum_fault(value: Any, types: Types, returns: DType) -> Any:
 
 def _mean_type(types: Any, options: Any) -> Signature:
     numbers = _of("numbers", lambda t: _summed(t) is not None and not isinstance(t, Duration), Int64)
-    return takes(numbers, returns=Float64)(types, options)
+    return _taking(numbers, returns=Float64)(types, options)
 
 
 def _mean(items: list[Any]) -> float | None:
@@ -204,7 +214,7 @@ def _item_at(types: Any, options: Any) -> Signature:
 
 
 def _extreme(types: Any, options: Any) -> Signature:
-    signature = takes(ORDERED_LIST, returns=0)(types, options)
+    signature = _taking(ORDERED_LIST, returns=0)(types, options)
     return Signature(signature.args, inner(signature.args[0]))
 
 
@@ -290,7 +300,7 @@ FUNCTIONS = (
     Function(
         name="list.sort",
         doc="The elements in order, nulls first unless `nulls_last`; NaN is greater than every number.",
-        signature=takes(ORDERED_LIST, returns=0),
+        signature=_taking(ORDERED_LIST, returns=0),
         polars=lambda a, descending, nulls_last: a.list.sort(descending=descending, nulls_last=nulls_last),
         oracle=_sort,
         flink=NotOnFlink("ARRAY_SORT of Flink takes its options in another order; not translated yet"),
@@ -303,7 +313,7 @@ FUNCTIONS = (
     Function(
         name="list.unique",
         doc="The distinct elements in order of their first occurrence; nulls are one, NaNs are one.",
-        signature=takes(ORDERED_LIST, returns=0),
+        signature=_taking(ORDERED_LIST, returns=0),
         polars=lambda a: a.list.unique(maintain_order=True),
         oracle=_unique,
         flink="ARRAY_DISTINCT({0})",
@@ -313,7 +323,7 @@ FUNCTIONS = (
     Function(
         name="list.n_unique",
         doc="The number of distinct elements, null among them.",
-        signature=takes(ORDERED_LIST, returns=UInt32),
+        signature=_taking(ORDERED_LIST, returns=UInt32),
         polars=lambda a: a.list.n_unique(),
         oracle=lambda items: len(_unique(items)),
         flink="CARDINALITY(ARRAY_DISTINCT({0}))",
@@ -324,7 +334,7 @@ FUNCTIONS = (
     Function(
         name="list.join",
         doc="The strings that are not null, with a separator between them.",
-        signature=takes(TEXTS, returns=String),
+        signature=_taking(TEXTS, returns=String),
         polars=lambda a, separator: a.list.join(separator),
         oracle=lambda items, separator: separator.join(item for item in items if item is not None),
         flink="ARRAY_JOIN({0}, {separator})",

@@ -150,7 +150,7 @@ FUNCTIONS = (
             (([1, 2],), {"key": -1}, 2),
             (([1, 2],), {"key": 5}, None),
             (('{"a": [1, "x"]}',), {"key": "a"}, '[1,"x"]'),
-            ((None,), {"key": 0}, None),
+            ((None,), {"key": "name"}, None),
         ],
     ),
     Function(
@@ -167,7 +167,7 @@ FUNCTIONS = (
     ),
     Function(
         name="struct",
-        doc="A struct of several columns; never null. Written `ps.struct(\"a\", total=col(\"b\") + 1)`.",
+        doc='A struct of several columns; never null. Written `ps.struct("a", total=col("b") + 1)`.',
         signature=_struct_type,
         polars=_polars_struct,
         oracle=_struct,
