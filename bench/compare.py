@@ -32,7 +32,16 @@ class Bench:
 
     def worker(self, engine: str, query: str, source: str, *options: str, threads: int = 1) -> dict[str, Any]:
         """What one worker measured."""
-        command = [sys.executable, str(HERE / "worker.py"), engine, query, source, str(self.data), "--repeat", str(self.repeat)]
+        command = [
+            sys.executable,
+            str(HERE / "worker.py"),
+            engine,
+            query,
+            source,
+            str(self.data),
+            "--repeat",
+            str(self.repeat),
+        ]
         environment = {**os.environ, "POLARS_MAX_THREADS": str(threads), "PENSTOCK_GUARDS": "0"}
         done = subprocess.run([*command, *options], capture_output=True, text=True, env=environment, check=False)
         if done.returncode:

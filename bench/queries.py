@@ -49,8 +49,11 @@ def polars_query(name: str, bids: pl.LazyFrame) -> pl.LazyFrame:
         case "hop":
             panes = bids.group_by("auction", pane=pl.col("dateTime").dt.truncate(every[name])).agg(n=pl.len())
             starts = [pl.col("pane").dt.offset_by(f"-{2 * i}s") for i in range(5)]
-            return panes.with_columns(window=pl.concat_list(starts)).explode("window").group_by("auction", "window").agg(
-                pl.col("n").sum()
+            return (
+                panes.with_columns(window=pl.concat_list(starts))
+                .explode("window")
+                .group_by("auction", "window")
+                .agg(pl.col("n").sum())
             )
     raise SystemExit(f"no query {name}")
 
@@ -60,7 +63,7 @@ DUCKDB = {
     "q2": "SELECT auction, price FROM bids WHERE auction % 123 = 0",
     "running": "SELECT auction, count(*) AS n, max(price) AS top FROM bids GROUP BY auction",
     "uniform": "SELECT auction, count(*) AS n, max(price) AS top FROM bids GROUP BY auction",
-    "tumble": "SELECT bidder, epoch_us(\"dateTime\") // 10000000 AS w, count(*) AS n FROM bids GROUP BY ALL",
+    "tumble": 'SELECT bidder, epoch_us("dateTime") // 10000000 AS w, count(*) AS n FROM bids GROUP BY ALL',
     "hop": """
         SELECT auction, pane - i AS w, sum(n) AS n
         FROM (SELECT auction, epoch_us("dateTime") // 2000000 AS pane, count(*) AS n FROM bids GROUP BY ALL),

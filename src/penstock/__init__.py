@@ -1,7 +1,7 @@
 """Penstock: stream processing in Python, as expressions, SQL or YAML, on one engine or on Flink.
 
-    import penstock as ps
-    from penstock import col
+import penstock as ps
+from penstock import col
 """
 
 from __future__ import annotations
@@ -11,12 +11,33 @@ from typing import Any
 from penstock.api.read import read
 from penstock.api.stream import Stream, Table
 from penstock.core.dtypes import (
-    Binary, Boolean, Date, Datetime, Decimal, Duration, Float32, Float64, Int8, Int16, Int32, Int64, Json, List, Map,
-    Null, String, Struct, Time, UInt8, UInt16, UInt32, UInt64,
+    Binary,
+    Boolean,
+    Date,
+    Datetime,
+    Decimal,
+    Duration,
+    Float32,
+    Float64,
+    Int8,
+    Int16,
+    Int32,
+    Int64,
+    Json,
+    List,
+    Map,
+    Null,
+    String,
+    Struct,
+    Time,
+    UInt8,
+    UInt16,
+    UInt32,
+    UInt64,
 )  # fmt: skip
 from penstock.core.errors import JobError, PenstockError, PlanError, StartError
 from penstock.core.schema import Field, Schema
-from penstock.core.spec import Secret as secret  # noqa: N813  (a reference is written ps.secret("NAME"))
+from penstock.core.spec import Secret as secret
 from penstock.expr.build import Expr, col, count, function, lit, when
 from penstock.expr.functions import FUNCTIONS
 from penstock.plan.pipeline import Pipeline
@@ -25,7 +46,62 @@ from penstock.plan.windows import cumulative, hopping, tumbling
 
 __version__ = "0.1.0"
 
-_LAZY = {"run": "penstock.run", "start": "penstock.run", "Embedded": "penstock.run", "Job": "penstock.engine.job"}
+__all__ = [
+    "Binary",
+    "Boolean",
+    "Date",
+    "Datetime",
+    "Decimal",
+    "Duration",
+    "Embedded",
+    "Expr",
+    "Field",
+    "Float32",
+    "Float64",
+    "Int8",
+    "Int16",
+    "Int32",
+    "Int64",
+    "Job",
+    "JobError",
+    "Json",
+    "List",
+    "Map",
+    "Null",
+    "PenstockError",
+    "Pipeline",
+    "PlanError",
+    "Schema",
+    "StartError",
+    "Stream",
+    "String",
+    "Struct",
+    "Table",
+    "Time",
+    "UInt8",
+    "UInt16",
+    "UInt32",
+    "UInt64",
+    "col",
+    "count",
+    "cumulative",
+    "hopping",
+    "lit",
+    "monotonic",
+    "read",
+    "run",
+    "secret",
+    "start",
+    "tumbling",
+    "when",
+]
+
+_LAZY = {
+    "run": "penstock.runner",
+    "start": "penstock.runner",
+    "Embedded": "penstock.runner",
+    "Job": "penstock.engine.job",
+}
 
 
 def __getattr__(name: str) -> Any:

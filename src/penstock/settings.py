@@ -182,7 +182,9 @@ class Settings:
         values: dict[str, Any] = {}
         for table in reversed(self._tables_of("run")):
             for name in self.layers[table]:
-                values[name] = self._option(name, self.layers[table][name], f"[{table}] {name}", self._line(table, name))
+                values[name] = self._option(
+                    name, self.layers[table][name], f"[{table}] {name}", self._line(table, name)
+                )
         for name in (one.name for one in options_of(RunOptions)):
             variable = f"PENSTOCK_{name.upper()}"
             if variable in self.environment:

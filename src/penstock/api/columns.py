@@ -101,7 +101,7 @@ def split_aggregates(terms: NamedTerms, keys: Iterable[str]) -> tuple[NamedTerms
             raise PlanError(
                 f'"{name}" is no aggregate: {term}', where=caller(), hint="such as ps.count() or col('x').sum()"
             )
-        after.append((name, term.rewrite(lambda t, name=name: _hoist(t, name, aggregates, taken))))
+        after.append((name, term.rewrite(_Hoist(name, aggregates, taken))))
     return tuple(aggregates), (tuple(after) if len(after) != len(aggregates) or _computed(after) else None)
 
 
@@ -109,15 +109,24 @@ def _computed(after: list[tuple[str, Term]]) -> bool:
     return any(not isinstance(term, Column) for _, term in after)
 
 
-def _hoist(term: Term, name: str, aggregates: list[tuple[str, Term]], taken: set[str]) -> Term:
-    if not isinstance(term, Aggregation):
-        return term
-    for known, aggregate in aggregates:
-        if aggregate == term:
-            return Column(known)
-    i = 1
-    while f"{name}_{i}" in taken:
-        i += 1
-    taken.add(f"{name}_{i}")
-    aggregates.append((f"{name}_{i}", term))
-    return Column(f"{name}_{i}")
+class _Hoist:
+    """Puts the aggregates inside a term into a list and columns in their place."""
+
+    def __init__(self, name: str, aggregates: list[tuple[str, Term]], taken: set[str]) -> None:
+        self.name = name
+        self.aggregates = aggregates
+        self.taken = taken
+
+    def __call__(self, term: Term) -> Term:
+        """The column that stands for an aggregate; any other term as it is."""
+        if not isinstance(term, Aggregation):
+            return term
+        for known, aggregate in self.aggregates:
+            if aggregate == term:
+                return Column(known)
+        i = 1
+        while f"{self.name}_{i}" in self.taken:
+            i += 1
+        self.taken.add(f"{self.name}_{i}")
+        self.aggregates.append((f"{self.name}_{i}", term))
+        return Column(f"{self.name}_{i}")

@@ -40,7 +40,7 @@ class Grouped:
         table: Table = _handle(_computed(node, self.keys, after))
         return table
 
-    def window(self, windows: Windows, *, emit: str = "close", allowed_lateness: Any = "0 s", **more: Any) -> Windowed:
+    def window(self, windows: Any, *, emit: str = "close", allowed_lateness: Any = "0 s", **more: Any) -> Windowed:
         """Per window too: `ps.tumbling("10 s")`, `ps.hopping(...)`, `ps.cumulative(...)`; see `Window`."""
         if not isinstance(windows, Windows):
             hint = 'such as ps.tumbling("10 s")'
@@ -76,9 +76,7 @@ class Windowed:
         """Aggregates per key and window, sent when the window closes: a Stream; see `Window`."""
         keys = (*self.keys, "window_start", "window_end")
         terms, after = split_aggregates(named_terms(aggregates, named), keys)
-        node: Node = Window(
-            input=self.node, keys=self.keys, windows=self.windows, aggregates=terms, where=caller()
-        )
+        node: Node = Window(input=self.node, keys=self.keys, windows=self.windows, aggregates=terms, where=caller())
         rows: Stream = _handle(_computed(node, keys, after))
         return rows
 

@@ -102,7 +102,9 @@ def schema_of(value: Any, where: Where | None = None) -> Schema:
     if type(value).__module__.startswith("pyarrow"):
         empty = pl.from_arrow(value.empty_table())
         return Schema.of(dict(empty.schema))  # type: ignore[union-attr]
-    raise PlanError(f"a schema is a dict, a Polars or Arrow schema, or an annotated class, found {value!r}", where=where)
+    raise PlanError(
+        f"a schema is a dict, a Polars or Arrow schema, or an annotated class, found {value!r}", where=where
+    )
 
 
 def _of_class(cls: type) -> Schema:
@@ -110,7 +112,9 @@ def _of_class(cls: type) -> Schema:
     if dataclasses.is_dataclass(cls):
         names = [field.name for field in dataclasses.fields(cls)]
     else:
-        names = [name for name in hints if not name.startswith("_") and typing.get_origin(hints[name]) is not typing.ClassVar]
+        names = [
+            name for name in hints if not name.startswith("_") and typing.get_origin(hints[name]) is not typing.ClassVar
+        ]
     return Schema(tuple(Field(name, as_dtype(hints[name]), _optional(hints[name])) for name in names))
 
 

@@ -49,7 +49,9 @@ def _connector(stored: Mapping[str, Any], bind: Mapping[str, Any]) -> Any:
     if stored["connector"] == "memory":
         name = options.get("name")
         if name not in bind:
-            raise PlanError(f'the plan reads or writes data in memory named "{name}"', hint="give it as bind={name: ...}")
+            raise PlanError(
+                f'the plan reads or writes data in memory named "{name}"', hint="give it as bind={name: ...}"
+            )
         bound = bind[str(name)]
         return bound
     find = source_class if stored["role"] == "source" else sink_class

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.api.columns import flat, named_terms, names_of, passed, replaced
+from penstock.api.columns import flat, named_terms, names_of, replaced
 from penstock.api.grouping import Grouped
 from penstock.api.timing import add_event_time
 from penstock.api.verbs import unknown_verb
@@ -280,4 +280,4 @@ def unsupported_ttl() -> PlanError:
 
 def _runner() -> Any:
     # By name, as connectors are: plans are values and know nothing of the engine that runs them.
-    return importlib.import_module("penstock.run")
+    return importlib.import_module("penstock.runner")

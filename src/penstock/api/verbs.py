@@ -19,13 +19,7 @@ GUESSES: dict[str, str] = {
 }  # fmt: skip
 """Verbs of other systems, and ours for the same."""
 
-PLANNED: dict[str, str] = {
-    name: "is planned and not offered yet"
-    for name in (
-        "map", "flat_map", "map_batches", "map_async", "top_n", "dedup", "distinct", "limit", "sort", "as_table",
-        "join", "join_asof", "lookup", "match", "process", "over", "saga", "rows", "broadcast", "side",
-    )
-}  # fmt: skip
+PLANNED: dict[str, str] = dict.fromkeys(("map", "flat_map", "map_batches", "map_async", "top_n", "dedup", "distinct", "limit", "sort", "as_table", "join", "join_asof", "lookup", "match", "process", "over", "saga", "rows", "broadcast", "side"), "is planned and not offered yet")  # fmt: skip
 """Verbs that the design has and this version does not."""
 
 

@@ -114,7 +114,7 @@ def _importing(folder: Path) -> Iterator[None]:
 @contextmanager
 def _runs_refused() -> Iterator[None]:
     """A file that runs its pipeline while it is imported is told so: it would run twice."""
-    runner: Any = importlib.import_module("penstock.run")
+    runner: Any = importlib.import_module("penstock.runner")
     kept = {name: getattr(runner, name) for name in ("run", "start")}
 
     def refuse(*_: Any, **__: Any) -> None:

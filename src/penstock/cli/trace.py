@@ -32,7 +32,9 @@ class UserCodeError(PlanError):
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
-        return f"{place}{self.message}" + "".join(f"\n\n{line}" if i == 0 else f"\n{line}" for i, line in enumerate(self.lines))
+        return f"{place}{self.message}" + "".join(
+            f"\n\n{line}" if i == 0 else f"\n{line}" for i, line in enumerate(self.lines)
+        )
 
 
 @contextmanager

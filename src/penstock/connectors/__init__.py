@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import entry_points
 from typing import Any
 
 from penstock.connectors.base import Sink, Source
@@ -22,9 +21,16 @@ BUILTIN: dict[str, str] = {
 GROUP = "penstock.connectors"
 
 
+def _installed() -> dict[str, str]:
+    """The connectors of other packages, and their modules."""
+    from importlib.metadata import entry_points  # loads the e-mail package: only when somebody asks
+
+    return {point.name: point.value for point in entry_points(group=GROUP)}
+
+
 def names() -> list[str]:
     """All connectors that are installed."""
-    return sorted({*BUILTIN, *(point.name for point in entry_points(group=GROUP))})
+    return sorted({*BUILTIN, *_installed()})
 
 
 def module(name: str) -> Any:
@@ -34,12 +40,14 @@ def module(name: str) -> Any:
         UnknownNameError: If there is no such connector.
         PlanError: If it needs a package that is not installed.
     """
-    path = BUILTIN.get(name) or next((p.value for p in entry_points(group=GROUP) if p.name == name), None)
+    path = BUILTIN.get(name) or _installed().get(name)
     if path is None:
         raise one_of("connector", name, names())
     try:
         return importlib.import_module(path)
     except ModuleNotFoundError as missing:
+        if str(missing.name).startswith("penstock"):
+            raise
         raise PlanError(
             f'the connector "{name}" needs the package "{missing.name}"', hint=f"pip install 'penstock[{name}]'"
         ) from missing

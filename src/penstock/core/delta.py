@@ -23,14 +23,14 @@ class Run(NamedTuple):
         split: Index of the split in the source.
         offset: The offset of the first row in the split.
         sequence: The place of the first row in the order in which the engine took rows: the journal's order.
-        count: How many rows.
+        length: How many rows.
     """
 
     source: int
     split: int
     offset: int
     sequence: int
-    count: int
+    length: int
 
 
 class Positions:
@@ -60,7 +60,7 @@ class Positions:
     def rows(self) -> npt.NDArray[np.int64]:
         """Indices into the rows of the runs laid end to end, one per row of the delta."""
         if self._rows is None:
-            self._rows = np.arange(sum(run.count for run in self.runs), dtype=np.int64)
+            self._rows = np.arange(sum(run.length for run in self.runs), dtype=np.int64)
         for mask in self._steps:
             self._rows = self._rows[mask.fill_null(value=False).to_numpy()]
         self._steps = ()
@@ -68,7 +68,7 @@ class Positions:
 
     def _spread(self, firsts: Sequence[int], step: int) -> npt.NDArray[np.int64]:
         parts = [
-            np.arange(first, first + run.count, dtype=np.int64) if step else np.full(run.count, first, dtype=np.int64)
+            np.arange(first, first + run.length, dtype=np.int64) if step else np.full(run.length, first, dtype=np.int64)
             for first, run in zip(firsts, self.runs, strict=True)
         ]
         return (np.concatenate(parts) if parts else np.empty(0, dtype=np.int64))[self.rows()]
@@ -101,7 +101,7 @@ class Positions:
         for part in parts:
             runs += part.runs
             rows.append(part.rows() + start)
-            start += sum(run.count for run in part.runs)
+            start += sum(run.length for run in part.runs)
         return Positions(tuple(runs), np.concatenate(rows))
 
 
@@ -148,9 +148,7 @@ class Delta:
 
     def with_columns(self, columns: dict[str, pl.Series]) -> Delta:
         """The same rows with other buffers."""
-        return Delta(
-            columns, self.length, diff=self.diff, watermarks=self.watermarks, positions=self.positions
-        )
+        return Delta(columns, self.length, diff=self.diff, watermarks=self.watermarks, positions=self.positions)
 
     def filter(self, mask: pl.Series, names: Iterable[str] | None = None) -> Delta:
         """The rows where `mask` is true (null is not), with all columns or the named ones."""
@@ -182,7 +180,9 @@ class Delta:
         return sum(int(series.estimated_size()) for series in self.columns.values())
 
     def __repr__(self) -> str:
-        return f"<Delta {self.length} rows of {', '.join(self.columns)}{' with changes' if self.diff is not None else ''}>"
+        return (
+            f"<Delta {self.length} rows of {', '.join(self.columns)}{' with changes' if self.diff is not None else ''}>"
+        )
 
 
 def empty(types: Mapping[str, object], *, updating: bool = False) -> Delta:

@@ -295,7 +295,7 @@ def to_polars(dtype: DType) -> Any:
         case Struct(fields):
             return pl.Struct([pl.Field(name, to_polars(t)) for name, t in fields])
         case Map(key, value):
-            return pl.Map(to_polars(key), to_polars(value))  # type: ignore[attr-defined]
+            return pl.Map(to_polars(key), to_polars(value))
     raise PlanError(f"{dtype} has no Polars type")
 
 

@@ -83,9 +83,7 @@ class UnknownNameError(PlanError):
         found = f'; did you mean "{guess}"?' if guess else nearest(name, self.known)
         scope = f' in "{inside}"' if inside else ""
         listed = f"known: {', '.join(self.known[:40])}" if self.known else f"there is no {kind} at all"
-        super().__init__(
-            f'no {kind} "{name}"{scope}{found}', where=where, hint=hint or (None if found else listed)
-        )
+        super().__init__(f'no {kind} "{name}"{scope}{found}', where=where, hint=hint or (None if found else listed))
 
     def inside(self, label: str) -> UnknownNameError:
         """The same error, saying in what it was looked for."""

@@ -1,8 +1,8 @@
 """Options declared once: from a dataclass field come parsing, errors, documentation and serde.
 
-    @dataclass(frozen=True, kw_only=True)
-    class FileSource(Source):
-        path: str = option(doc="A file, a directory or a pattern.", example="data/*.csv")
+@dataclass(frozen=True, kw_only=True)
+class FileSource(Source):
+    path: str = option(doc="A file, a directory or a pattern.", example="data/*.csv")
 """
 
 from __future__ import annotations
@@ -39,10 +39,11 @@ class Secret:
         value = os.environ.get(self.name)
         if value is not None:
             return value
-        path = Path("/run/secrets") / self.name
-        if path.is_file():
-            return files.read_text(path).strip()
-        raise StartError(f'no secret "{self.name}"', hint=f"set the environment variable {self.name}")
+        try:
+            return files.read_text(Path("/run/secrets") / self.name).strip()
+        except OSError:
+            hint = f"set the environment variable {self.name}"
+            raise StartError(f'no secret "{self.name}"', hint=hint) from None
 
     def __str__(self) -> str:
         return f"secret:{self.name}"
@@ -98,7 +99,8 @@ def options_of(cls: type) -> tuple[Option, ...]:
         if "doc" in field.metadata and field.init:
             default: Any = field.default
             if default is MISSING:
-                default = field.default_factory() if field.default_factory is not MISSING else ...
+                made: Any = field.default_factory
+                default = made() if callable(made) else ...
             found.append(Option(field.name, str(field.type), default, **field.metadata))
     return tuple(found)
 

@@ -24,7 +24,7 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 _UNITS: dict[str, tuple[int, int, int, int]] = {}  # name -> months, weeks, days, microseconds
 
@@ -145,7 +145,7 @@ def to_datetime(instant: int) -> dt.datetime:
 def from_datetime(moment: dt.datetime) -> int:
     """A Python datetime as microseconds since the epoch; one without a zone is read as UTC."""
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=dt.timezone.utc)
+        moment = moment.replace(tzinfo=dt.UTC)
     return (moment - EPOCH) // dt.timedelta(microseconds=1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
 _TESTING = str(Path(_PACKAGE) / "testing")
@@ -31,14 +32,12 @@ class Where:
 
 def caller() -> Where | None:
     """The innermost frame outside of this package: the line that the user wrote."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
         if not file.startswith(_PACKAGE) and not file.startswith("<"):
             return Where(Path(file).name, frame.f_lineno)
         if file.startswith("<") and not file.startswith("<frozen") and file != "<string>":
             return Where(file, frame.f_lineno)
-        if frame.f_back is None:
-            return None
         frame = frame.f_back
     return None

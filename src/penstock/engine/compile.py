@@ -164,8 +164,8 @@ def _runs(order: Sequence[Node]) -> list[tuple[Executable, ...]]:
     for node in order:
         if not isinstance(node, Executable):
             raise InvariantError(f'"{node.verb}" cannot run')
-        below = node.inputs[0] if len(node.inputs) == 1 else None
-        place = ends.get(id(below)) if below is not None else None
+        only = node.inputs[0] if len(node.inputs) == 1 else None
+        place = ends.get(id(only))
         if place is not None and isinstance(node, Stateless) and _joins(runs[place], node, readers):
             runs[place] = (*runs[place], node)
         else:

@@ -34,7 +34,9 @@ def check_delta(delta: Delta, schema: Schema, *, updating: bool, edge: str) -> N
         if not field.nullable and series.null_count():
             raise InvariantError(f'{edge}: "{field.name}" has nulls and is declared without')
     if (delta.diff is not None) != updating:
-        raise InvariantError(f"{edge}: {'changes on an append-only' if delta.diff is not None else 'none on an updating'} edge")
+        raise InvariantError(
+            f"{edge}: {'changes on an append-only' if delta.diff is not None else 'none on an updating'} edge"
+        )
     if delta.watermarks is not None and len(delta.watermarks) != delta.length:
         raise InvariantError(f"{edge}: {len(delta.watermarks)} watermarks for {delta.length} rows")
     if delta.positions is not None and len(delta.positions.rows()) != delta.length:

@@ -98,7 +98,9 @@ class Job:
             self._state = FAILED
             if isinstance(failure, (KeyboardInterrupt, SystemExit)):
                 raise
-            raise JobError(f'the pipeline "{self.pipeline.name}" failed: {type(failure).__name__}: {failure}') from failure
+            raise JobError(
+                f'the pipeline "{self.pipeline.name}" failed: {type(failure).__name__}: {failure}'
+            ) from failure
         finally:
             self._ended = self._clock.monotonic()
             self._close()
@@ -161,9 +163,7 @@ class Job:
 
     def guarantee(self) -> str:
         """What holds end to end, computed from the parts."""
-        parts = {
-            output_name(node): node.sink.delivery for node in self.pipeline.outputs if isinstance(node, Write)
-        }
+        parts = {output_name(node): node.sink.delivery for node in self.pipeline.outputs if isinstance(node, Write)}
         lines = []
         for name, delivery in parts.items():
             if delivery == "transactional":

@@ -62,6 +62,7 @@ class Loop:
         self.rate = ErrorRate(engine.plan.pipeline.max_error_rate)
         self.rows_in = 0
         self.stopping = False
+        self._over = False
         self._sealed_at = self.clock.monotonic()
 
     def stop(self) -> None:
@@ -79,11 +80,11 @@ class Loop:
             # Cleared before polling, so that what comes in meanwhile is not overslept.
             self.feeds.signal.clear()
             rows = self.once()
-            if self.feeds.ended and not rows:
+            if self._over and not rows:
                 self.outputs.finish()
                 return True
             self._seal_if_due()
-            if not rows and not self.feeds.ended:
+            if not rows and not self._over:
                 self.clock.wait(self.feeds.signal, self._patience())
         self.outputs.finish()
         return False
@@ -94,7 +95,10 @@ class Loop:
         taken = self.feeds.take(self.budget.rows, now)
         rows = sum(part.frame.height + len(part.bad) for part in taken)
         errors = self.outputs.refused["errors"]
-        self.engine.step(taken, now, self.progress.decide(self.feeds.feeds, now))
+        states = self.progress.decide(self.feeds.feeds, now)
+        self.engine.step(taken, now, states)
+        # What this step was told counts: a split that ends meanwhile is told of in the next one.
+        self._over = all(state.ended for state in states.values())
         self.rows_in += rows
         self.rate.add(rows, self.outputs.refused["errors"] - errors)
         self.budget.learn(rows, self.clock.monotonic() - begun)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from penstock.connectors import sink_class
 from penstock.connectors.base import Writer, WriteRequest
-from penstock.core.spec import configure
 from penstock.core.delta import Delta
 from penstock.core.dtypes import Datetime, Int64, String
 from penstock.core.errors import PenstockError, RowError, SinkError
 from penstock.core.lazy import pl
 from penstock.core.schema import Field, Schema
+from penstock.core.spec import configure
 from penstock.engine.compile import PhysicalNode
 from penstock.operators.write import Write
 from penstock.plan.pipeline import Pipeline
@@ -181,11 +181,13 @@ def _table(path: Path, pipeline: str) -> Writer:
 def _as_table(node: PhysicalNode, delta: Delta) -> pl.DataFrame:
     why = delta.columns["_why"].struct.unnest()
     names = [name for name in delta.columns if name != "_why"]
-    masked = {field.name for one in node.nodes for field in one.inputs[0].schema if field.mask} if node.node.inputs else set()
+    masked = (
+        {field.name for one in node.nodes for field in one.inputs[0].schema if field.mask}
+        if node.node.inputs
+        else set()
+    )
     visible = [pl.lit("***").alias(n) if n in masked else pl.col(n) for n in names]
     rows = delta.frame(names).select(pl.struct(visible).struct.json_encode().alias("row")) if names else None
     row = rows.get_column("row") if rows is not None else pl.Series("row", [json.dumps({})] * delta.length)
     label = pl.Series("verb", [node.identity]).new_from_index(0, delta.length)
     return pl.DataFrame([label, row, *why.get_columns()]).select(list(REFUSED_SCHEMA.names))
-
-

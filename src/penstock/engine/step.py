@@ -164,9 +164,7 @@ class Engine:
     split_names: Sequence[Sequence[str]] = ()
     """For each source the names of its splits, for the reasons of undecoded rows."""
 
-    def _run(
-        self, made: PhysicalNode, now: int, states: Mapping[tuple[int, int], SplitState], *, last: bool
-    ) -> None:
+    def _run(self, made: PhysicalNode, now: int, states: Mapping[tuple[int, int], SplitState], *, last: bool) -> None:
         """Call one node if it has rows or something is due, and hand on what leaves it."""
         inbox = self._inbox[made.index]
         inputs = [concat(parts) if parts else None for parts in inbox]

@@ -227,10 +227,8 @@ def literal(value: Any) -> Literal:
             return _list([literal(item) for item in value])
         case Pairs():
             keys, items = _list([literal(k) for k in value]), _list([literal(v) for v in value.values()])
-            assert isinstance(keys.dtype, List) and isinstance(items.dtype, List)
-            return Literal(
-                tuple(zip(keys.value, items.value, strict=True)), Map(keys.dtype.inner, items.dtype.inner)
-            )
+            dtype = Map(getattr(keys.dtype, "inner", Null), getattr(items.dtype, "inner", Null))
+            return Literal(tuple(zip(keys.value, items.value, strict=True)), dtype)
         case dict():
             fields = {str(k): literal(v) for k, v in value.items()}
             return Literal(

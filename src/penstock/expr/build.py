@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from penstock.core.dtypes import INTEGERS, DType, Struct, as_dtype
+from penstock.core.dtypes import INTEGERS, Struct, as_dtype
 from penstock.core.errors import PlanError, UnknownNameError
 from penstock.core.where import caller
 from penstock.expr.aggregates import AGGREGATES
@@ -348,21 +348,12 @@ def lit(value: Any, dtype: Any = None) -> Expr:
     target = None if dtype is None else as_dtype(dtype)
     if target is None or constant.dtype == target:
         return Expr(constant, "literal")
-    if value is None or (isinstance(value, int) and target in INTEGERS and _within(value, target)):
+    if value is None or (type(value) is int and target in INTEGERS):
+        low, high = limits(target) if value is not None else (0, 0)
+        if not low <= (value or 0) <= high:
+            raise PlanError(f"the integer {value} does not fit {target}", where=caller())
         return Expr(Literal(value, target), "literal")
     return Expr(Cast(constant, target), "literal")
-
-
-def _within(value: int, dtype: DType) -> bool:
-    """Whether an integer fits.
-
-    Raises:
-        PlanError: If it does not.
-    """
-    low, high = limits(dtype)
-    if not low <= value <= high:
-        raise PlanError(f"the integer {value} does not fit {dtype}", where=caller())
-    return True
 
 
 def count() -> Expr:

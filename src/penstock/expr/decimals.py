@@ -52,7 +52,8 @@ def meaning(name: str, a: decimal.Decimal, b: decimal.Decimal, scale: int) -> de
     if y == 0 and name == "truediv":
         raise RowFault("division by zero")
     result = _OPERATIONS[name](x, y)
-    if max(abs(result), *(abs(v) for v in (x, y) if name == "mod")) >= Fraction(largest(scale)):
+    sizes = [abs(result), *((abs(x), abs(y)) if name == "mod" else ())]
+    if max(sizes) >= Fraction(largest(scale)):
         raise RowFault("more digits than a Decimal has")
     return rounded(result, scale)
 

@@ -61,7 +61,7 @@ def infer(term: Term, schema: Schema) -> Typed:
             field = schema[name]
             return Typed(term, field.dtype, field.nullable, mask=field.mask)
         case Literal(value, dtype):
-            if dtype == Int64 and not -(2**63) <= value < 2**63:
+            if dtype == Int64 and value is not None and not -(2**63) <= value < 2**63:
                 raise PlanError(f"the integer {value} does not fit 64 bits")
             return Typed(term, dtype, value is None)
         case Cast(inner, dtype, strict):

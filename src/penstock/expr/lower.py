@@ -102,5 +102,11 @@ def _call(typed: Typed) -> Lowered:
     if function.fault is not None:
         condition = function.fault(*values, **options)
         if condition is not None:
-            faults.append(Fault(condition, f"no value for {typed.term}"))
-    return Lowered(function.polars(*values, **options), tuple(faults))
+            faults.append(Fault(_scalar(condition, typed), f"no value for {typed.term}"))
+    return Lowered(_scalar(function.polars(*values, **options), typed), tuple(faults))
+
+
+def _scalar(expression: Any, typed: Typed) -> Any:
+    """A result made of constants only: a column of one value does not broadcast, its first value does."""
+    constant = typed.args and typed.deterministic and not typed.term.columns()
+    return expression.first() if constant else expression

@@ -1,0 +1,1 @@
+"""The same plan on Apache Flink: comes with the Flink engine."""

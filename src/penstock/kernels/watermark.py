@@ -29,7 +29,8 @@ def _advance(times: Words, valid: Flags, delay: Number, current: Number, before:
             continue
         time = times[row]
         # Compiled arithmetic must not wrap around: an instant that early says nothing.
-        if time >= EARLIEST:
+        # Flooring divides: only where the watermark may move.
+        if time >= EARLIEST and time - delay > current:
             floor = time - time % MILLISECOND
             if floor >= lowest:
                 current = max(current, floor - delay)

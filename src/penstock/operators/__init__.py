@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from penstock.operators.base import Executable
 from penstock.operators.changelog import Changelog
-from penstock.operators.explode import Explode
 from penstock.operators.expect import Expect
+from penstock.operators.explode import Explode
 from penstock.operators.filter import Filter
 from penstock.operators.group import Group
 from penstock.operators.inspect import Inspect

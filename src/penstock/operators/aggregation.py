@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from penstock.core.dtypes import is_fixed, is_numeric
-from penstock.core.dtypes import Binary, Boolean, Decimal, DType, Json, String
+from penstock.core.dtypes import Binary, Boolean, Decimal, DType, Json, String, is_fixed, is_numeric
 from penstock.core.errors import JobError, PlanError, UnsupportedError
 from penstock.core.schema import Field, Schema
 from penstock.expr.aggregates import AGGREGATES
 from penstock.expr.ast import Aggregation, Term
 from penstock.expr.function import Aggregate, RowFault
-from penstock.expr.infer import Typed, infer_aggregation
+from penstock.expr.infer import infer_aggregation
 from penstock.expr.interpret import interpret
 
 Named = tuple[tuple[str, Term], ...]

@@ -92,7 +92,9 @@ def operations(delta: Delta, key: tuple[str, ...] | None) -> pl.Series:
     frame = pl.DataFrame({"diff": delta.diff})
     paired = pl.lit(value=False)
     if key:
-        frame = delta.frame(key).rename({name: f"k{i}" for i, name in enumerate(key)}).hstack([delta.diff.alias("diff")])
+        frame = (
+            delta.frame(key).rename({name: f"k{i}" for i, name in enumerate(key)}).hstack([delta.diff.alias("diff")])
+        )
         paired = pl.col("diff").n_unique().over([f"k{i}" for i in range(len(key))]) == 2
     comes = pl.col("diff") > 0
     return frame.select(

@@ -139,5 +139,3 @@ NOWHERE = -(2**63)
 def grid_of(windows: Windows) -> ExactGrid | LocalGrid:
     """The grid of some windows."""
     return LocalGrid(windows) if windows.is_local else ExactGrid(windows)
-
-

@@ -12,8 +12,9 @@ from penstock.operators.base import Environment, Executor, Output, StepContext
 from penstock.operators.sharding import KeyedLayout, Sharded, project, rows_by_shard
 from penstock.plan.node import UPDATING
 from penstock.state import raw
-from penstock.state.aggregates import AggregateTable, Batch, Before, check_counts
+from penstock.state.aggregates import AggregateTable, Before, check_counts
 from penstock.state.arrangement import Touched
+from penstock.state.batch import Batch
 from penstock.state.raw import Raw
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ class GroupExecutor(Executor):
 
     def _changes(self, delta: Delta, step: int) -> Delta | None:
         if self.keyed.must_widen(delta):
-            self.tables = self.keyed.widen(self.tables, step)
+            # As of the step before: keys that this step goes on to touch must count as touched by it.
+            self.tables = self.keyed.widen(self.tables, max(step - 1, 0))
         batch = self.keyed.batch(delta)
         parts = rows_by_shard(batch.keys, len(self.tables))
         work = [(lambda i=i, rows=rows: self._fold(self.tables[i], batch, rows, step)) for i, rows in parts]

@@ -31,9 +31,7 @@ class Refused(Executable):
     def derive(self) -> Facts:
         """Append-only rows without event time: they are behind it."""
         below = self.input.facts
-        return Facts(
-            schema=self.input.port_schema(self.port), bounded=below.bounded, deterministic=below.deterministic
-        )
+        return Facts(schema=self.input.port_schema(self.port), bounded=below.bounded, deterministic=below.deterministic)
 
     def describe(self) -> str:
         """The port."""

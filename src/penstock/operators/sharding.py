@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from penstock.core.delta import Delta
@@ -12,8 +13,10 @@ from penstock.expr.ast import Column, Term
 from penstock.kernels.scatter import scatter, shards_of
 from penstock.operators.base import Environment
 from penstock.operators.stateless import Stage, StatelessExecutor
-from penstock.state.aggregates import AggregateTable, Batch, Layout, layout_of
+from penstock.state.aggregates import AggregateTable
+from penstock.state.batch import Batch
 from penstock.state.keys import Keys
+from penstock.state.layout import Layout, layout_of
 
 T = TypeVar("T")
 
@@ -45,10 +48,10 @@ class KeyedLayout:
     def __init__(
         self, schema: Schema, keys: Sequence[str], aggregates: Sequence[tuple[str, Term]], **options: bool
     ) -> None:
-        self._build = lambda nullable: layout_of(schema, keys, aggregates, nullable=nullable, **options)
+        self._build = partial(layout_of, schema, keys, aggregates, **options)
         self.keys = keys
         self._nullable = [name for name in keys if schema[name].nullable]
-        self.layout: Layout = self._build(False)
+        self.layout: Layout = self._build(nullable=False)
 
     def must_widen(self, delta: Delta) -> bool:
         """Whether a delta holds the first null key."""
@@ -58,7 +61,7 @@ class KeyedLayout:
         """Make room for null keys: the same tables, one per shard, under the new layout."""
         if self._nullable:
             self._nullable = []
-            self.layout = self._build(True)
+            self.layout = self._build(nullable=True)
         new = [AggregateTable(self.layout, table.seed) for table in tables]
         for table in tables:
             table.spread(new, step)

@@ -75,7 +75,7 @@ def fuses(stages: Sequence[Stage], following: Stage) -> bool:
     computed: set[str] = set()
     for stage in stages:
         if stage.columns is not None:
-            passed = {name for name, t in stage.columns if is_plain(t) and not (str(t) in computed)}
+            passed = {name for name, t in stage.columns if is_plain(t) and str(t) not in computed}
             computed = {name for name, _ in stage.columns} - passed
     uses = [term for _, term in (*(following.columns or ()), *following.expectations) if not is_plain(term)]
     uses += [following.predicate] if following.predicate is not None else []
@@ -165,7 +165,8 @@ class StatelessExecutor(Executor):
 
     def _project(self, delta: Delta) -> Delta:
         program = self.program
-        made = {name: delta.columns[source].alias(name) for name, source in program.passed.items()}
+        columns = delta.columns
+        made = {n: columns[s] if n == s else columns[s].alias(n) for n, s in program.passed.items()}
         if program.computed:
             result = _evaluate(delta, program.needs, program.computed)
             made |= result

@@ -125,7 +125,7 @@ class WatermarkMeaning(Meaning):
 def _microseconds(moment: Any) -> int:
     import datetime as dt
 
-    zone = dt.timezone.utc
+    zone = dt.UTC
     aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
     return int((aware - dt.datetime(1970, 1, 1, tzinfo=zone)) // dt.timedelta(microseconds=1))
 
@@ -254,7 +254,13 @@ class WatermarkExecutor(Executor):
         """Watermarks by split, and what was emitted."""
         seen = [[*pair, value] for pair, value in self.seen.items()]
         silent = [[*pair, value] for pair, value in self.silent.items()]
-        return {"seen": seen, "silent": silent, "emitted": self.emitted, "advance": self.advance_from, "least": self._least}
+        return {
+            "seen": seen,
+            "silent": silent,
+            "emitted": self.emitted,
+            "advance": self.advance_from,
+            "least": self._least,
+        }
 
     def restore(self, state: Any) -> None:
         """See `snapshot`."""

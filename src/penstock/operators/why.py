@@ -36,19 +36,22 @@ def refuse(
     """
     count = delta.length
     positions = delta.positions
+    sources: list[str | None]
+    splits: list[str | None]
     if positions is None:
-        sources = splits = offsets = [None] * count
+        sources, splits = [None] * count, [None] * count
+        offsets = pl.Series([None] * count, dtype=pl.Int64)
     else:
         places = [environment.place(s, p) for s, p in zip(positions.sources(), positions.splits(), strict=True)]
         sources, splits = [p[0] for p in places], [p[1] for p in places]
-        offsets = positions.offsets()
+        offsets = pl.Series(positions.offsets())
     watermark = _instants(delta.watermarks, count) if behind is not None else pl.Series([None] * count)
     why = pl.DataFrame(
         {
             "reason": pl.Series([reasons] * count) if isinstance(reasons, str) else reasons,
             "source": pl.Series(sources, dtype=pl.String),
             "split": pl.Series(splits, dtype=pl.String),
-            "offset": pl.Series(offsets, dtype=pl.Int64),
+            "offset": offsets,
             "raw": pl.Series([None] * count, dtype=pl.String),
             "watermark": watermark,
             "behind": _seconds(behind, count),
@@ -64,8 +67,10 @@ def _instants(watermarks: pl.Series | None, count: int) -> pl.Series:
         return pl.Series([None] * count)
     known = watermarks.to_numpy()
     valid = (known > NEVER + 1) & (known < 2**62)
-    return pl.Series(np.where(valid, known, 0)).cast(pl.Datetime("us", "UTC")).zip_with(
-        pl.Series(valid), pl.Series([None], dtype=pl.Datetime("us", "UTC")).new_from_index(0, count)
+    return (
+        pl.Series(np.where(valid, known, 0))
+        .cast(pl.Datetime("us", "UTC"))
+        .zip_with(pl.Series(valid), pl.Series([None], dtype=pl.Datetime("us", "UTC")).new_from_index(0, count))
     )
 
 

@@ -60,7 +60,9 @@ class Window(Executable):
         """Key columns, bounds and aggregates; append-only, with the time of `window_end` less 1 ms."""
         below = self.input.facts
         if below.mode == UPDATING:
-            raise UnsupportedError("a window over a Table is not offered yet", hint="put the window before the grouping")
+            raise UnsupportedError(
+                "a window over a Table is not offered yet", hint="put the window before the grouping"
+            )
         if below.time is None or not below.watermarked:
             raise PlanError(
                 "a window needs an event time, and this stream has none",
@@ -89,7 +91,9 @@ class Window(Executable):
 
     def needs(self, used: set[str]) -> list[set[str]]:
         """The keys and what is aggregated."""
-        return [{*self.keys, str(self.input.facts.time)} | {name for _, term in self.aggregates for name in term.columns()}]
+        return [
+            {*self.keys, str(self.input.facts.time)} | {name for _, term in self.aggregates for name in term.columns()}
+        ]
 
     def meaning(self) -> Meaning:
         """See `WindowMeaning`."""
@@ -204,4 +208,3 @@ def _midnight(day: int, zone: zoneinfo.ZoneInfo) -> int:
 # -- Flink ---------------------------------------------------------------------
 
 FLINK = NotOnFlink("not implemented: comes with the Flink engine")
-

@@ -93,9 +93,7 @@ class WindowExecutor(Executor):
         self.environment = environment
         self.seed, self.shards = environment.seed, environment.shards
         self.tumbling = isinstance(node.windows, Tumbling)
-        self.keyed = KeyedLayout(
-            below.schema, node.keys, node.aggregates, updating=False, counted=not self.tumbling
-        )
+        self.keyed = KeyedLayout(below.schema, node.keys, node.aggregates, updating=False, counted=not self.tumbling)
         self.projection = project(below.schema, self.keyed.layout.projection, environment)
         self.sharded = Sharded(environment)
         self.grid = grid_of(node.windows)
@@ -319,5 +317,3 @@ def _delay_of(node: Node) -> int | None:
             return policy.delay if isinstance(policy, Bounded) else None
         below = below.inputs[0] if len(below.inputs) == 1 else None
     return None
-
-

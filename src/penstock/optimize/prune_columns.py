@@ -55,5 +55,3 @@ def _wanted(outputs: tuple[Node, ...]) -> dict[int, set[str]]:
             for given in node.input.inputs:
                 wanted[id(given)] |= set(given.schema.names)
     return wanted
-
-

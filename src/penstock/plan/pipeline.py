@@ -32,8 +32,8 @@ class Pipeline:
         PlanError: If the plan as a whole cannot run.
     """
 
-    name: str
-    outputs: tuple[Node, ...]
+    name: Any
+    outputs: tuple[Any, ...]
     guarantee: str = EXACTLY_ONCE
     unbounded: str = "report"
     on_error: str = "dead_letter"
@@ -42,7 +42,7 @@ class Pipeline:
 
     def __init__(
         self,
-        name: str,
+        name: Any,
         *outputs: Any,
         guarantee: str = EXACTLY_ONCE,
         unbounded: str = "report",

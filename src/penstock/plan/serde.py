@@ -19,6 +19,7 @@ from penstock.plan.values import decode, encode
 
 FORMAT_VERSION = 1
 
+
 def nodes_to_json(outputs: tuple[Node, ...]) -> dict[str, Any]:
     """The nodes below some outputs as JSON: a list in which inputs come before what reads them."""
     order = list(walk(*outputs))
@@ -49,7 +50,9 @@ def nodes_from_json(
         PlanError: If the data are no plan of a known version.
     """
     if data.get("format") != FORMAT_VERSION:
-        raise PlanError(f"a stored plan of format {data.get('format')!r} cannot be read; this one reads {FORMAT_VERSION}")
+        raise PlanError(
+            f"a stored plan of format {data.get('format')!r} cannot be read; this one reads {FORMAT_VERSION}"
+        )
     nodes: list[Node] = []
     for item in data["nodes"]:
         if item["verb"] not in operators:

@@ -19,7 +19,21 @@ from penstock.plan.windows import Cumulative, Hopping, Tumbling
 
 VALUES: dict[str, type] = {
     cls.__name__: cls
-    for cls in (Column, Literal, Call, Cast, Case, Aggregation, Span, Bounded, Scripted, Silence, Tumbling, Hopping, Cumulative)
+    for cls in (
+        Column,
+        Literal,
+        Call,
+        Cast,
+        Case,
+        Aggregation,
+        Span,
+        Bounded,
+        Scripted,
+        Silence,
+        Tumbling,
+        Hopping,
+        Cumulative,
+    )
 }
 """The classes of values inside nodes, by the names that tag them."""
 
@@ -89,7 +103,7 @@ def _datetime(data: dict[str, Any]) -> dt.datetime:
     zone = data.get("zone")
     if not zone:
         return moment
-    return moment.astimezone(dt.timezone.utc if zone == "UTC" else zoneinfo.ZoneInfo(zone))
+    return moment.astimezone(dt.UTC if zone == "UTC" else zoneinfo.ZoneInfo(zone))
 
 
 _SCALARS: dict[Any, Callable[[dict[str, Any]], Any]] = {

@@ -1,291 +1,34 @@
 """Aggregates of many keys: accumulators in the words of an arrangement, or values beside it.
 
-A table (`AggregateTable`) holds the aggregates of the keys of one shard, or of one pane of one shard.
-Aggregates with fixed accumulators are folded by kernels into the words of each key's slot; the others
-keep their values (see `state/values.py`).
+A table holds the aggregates of the keys of one shard, or of one pane of one shard. Aggregates with fixed
+accumulators are folded by kernels into the words of each key's slot; the others keep their values (see
+`state/values.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from penstock.core.dtypes import DType, to_polars
+from penstock.core.dtypes import to_polars
 from penstock.core.errors import InvariantError, JobError
-from penstock.core.lazy import np, pl
-from penstock.core.schema import Schema
-from penstock.expr.aggregates import AGGREGATES
-from penstock.expr.ast import Aggregation, Term
-from penstock.expr.function import Aggregate, RowFault, Words
-from penstock.expr.infer import infer_aggregation
-from penstock.kernels import accumulate, accumulate_floats
+from penstock.core.lazy import np
+from penstock.expr.function import RowFault
+from penstock.kernels import accumulate
 from penstock.kernels.arrays import frozen
-from penstock.kernels.inverse import unmerge_count, unmerge_sum
 from penstock.kernels.scatter import shards_of
 from penstock.state.arrangement import Arrangement, Touched
-from penstock.state.keys import KeyCodec, Keys
+from penstock.state.batch import Batch
+from penstock.state.keys import Keys
+from penstock.state.layout import Column, Folded, Kept, Layout
 from penstock.state.raw import Raw
-from penstock.state.values import ValueLayout, ValueStore
-from penstock.state.words import ACCUMULATORS, FLOAT, Accumulator
+from penstock.state.readers import INVERSES, READERS
+from penstock.state.values import ValueStore
+from penstock.state.words import ACCUMULATORS, FLOAT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-# -- reading accumulators ------------------------------------------------------
-
-
-def _read_count(table: Any, floats: Any, column: int, slots: Any) -> Any:
-    return accumulate.gather(table, column, slots)
-
-
-def _read_sum(table: Any, floats: Any, column: int, slots: Any) -> Any:
-    sums, fits = np.empty(len(slots), np.int64), np.empty(len(slots), np.bool_)
-    total = np.empty(len(slots), np.float64)
-    accumulate.read_sum(table, column, slots, sums, fits)
-    accumulate.read_sum_as_float(table, column, slots, total)
-    return sums, fits, total
-
-
-def _read_float_sum(table: Any, floats: Any, column: int, slots: Any) -> Any:
-    sums, counts = np.empty(len(slots), np.float64), np.empty(len(slots), np.int64)
-    accumulate_floats.read_float_sum(table, floats, column, slots, sums, counts)
-    return sums, counts
-
-
-def _read_float(table: Any, floats: Any, column: int, slots: Any) -> Any:
-    return accumulate.gather_floats(floats, column, slots)
-
-
-def _read_variance(table: Any, floats: Any, column: int, slots: Any) -> Any:
-    return (
-        accumulate.gather(table, column, slots),
-        accumulate.gather_floats(floats, column + 1, slots),
-        accumulate.gather_floats(floats, column + 2, slots),
-        accumulate.gather(table, column + 3, slots),
-    )
-
-
-def _read_kept(table: Any, floats: Any, column: int, slots: Any) -> Any:
-    return accumulate.gather(table, column + 1, slots), accumulate.gather(table, column, slots) == 1
-
-
-READERS: dict[str, Callable[..., Any]] = {
-    "count": _read_count,
-    "sum": _read_sum,
-    "float_sum": _read_float_sum,
-    "min": _read_count,
-    "max": _read_count,
-    "float_min": _read_float,
-    "float_max": _read_float,
-    "variance": _read_variance,
-    "first": _read_kept,
-    "last": _read_kept,
-}
-"""How the words of each kind of accumulator are read; what each gives is said at `Words`."""
-
-
-INVERSES: dict[str, Callable[..., Any]] = {"count": unmerge_count, "sum": unmerge_sum}
-"""The kinds of accumulators that can be taken apart again exactly, and how."""
-
-
-# -- layout --------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Folded:
-    """An aggregate kept in fixed words.
-
-    Attributes:
-        words: Its accumulators.
-        parts: For each, the accumulator, its first word, and the argument it folds.
-    """
-
-    words: Words
-    parts: tuple[tuple[Accumulator, int, int | None], ...]
-
-
-@dataclass(frozen=True)
-class Kept:
-    """An aggregate that keeps its values.
-
-    Attributes:
-        place: Which value store.
-    """
-
-    place: int
-
-
-@dataclass(frozen=True)
-class Column:
-    """One aggregate of a node.
-
-    Attributes:
-        name: The column it makes.
-        dtype: Its type.
-        aggregate: The declaration.
-        options: Its constant options.
-        args: Its arguments, as names of columns of the projected input.
-        where: Its condition, likewise, or None.
-        how: How its state is kept.
-        text: The term, for messages.
-    """
-
-    name: str
-    dtype: DType
-    aggregate: Aggregate
-    options: dict[str, Any]
-    args: tuple[str, ...]
-    where: str | None
-    how: Folded | Kept
-    text: str
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How the aggregates of a node are kept.
-
-    Attributes:
-        codec: Turns key columns into keys and back.
-        columns: The aggregates.
-        initial: The words of a new slot.
-        counted: Whether word 0 counts the rows of the key.
-        values: The layouts of value stores.
-        projection: The terms that must be computed for each row, by name.
-    """
-
-    codec: KeyCodec
-    columns: tuple[Column, ...]
-    initial: tuple[int, ...]
-    counted: bool
-    values: tuple[ValueLayout, ...]
-    projection: tuple[tuple[str, Term], ...]
-
-    @property
-    def plain_key(self) -> bool:
-        """Whether the key is one word whose order as a whole number is the order of its values."""
-        return self.codec.is_plain
-
-    @property
-    def invertible(self) -> bool:
-        """Whether what was merged can be taken back exactly."""
-        return all(
-            isinstance(column.how, Folded) and all(a.kind in INVERSES for a, _, _ in column.how.parts)
-            for column in self.columns
-        )
-
-
-def layout_of(
-    schema: Schema,
-    keys: Sequence[str],
-    aggregates: Sequence[tuple[str, Term]],
-    *,
-    updating: bool,
-    counted: bool = False,
-    nullable: bool = True,
-) -> Layout:
-    """The layout for aggregates by keys over rows of a schema.
-
-    Args:
-        schema: The rows.
-        keys: The key columns.
-        aggregates: The aggregates by name.
-        updating: Whether rows can be taken back.
-        counted: Whether the rows of each key are counted in any case (they are if `updating`).
-        nullable: Whether keys that are declared nullable may be null. Without, they take a word less.
-    """
-    codec = KeyCodec(keys, [schema[k].dtype for k in keys], [nullable and schema[k].nullable for k in keys])
-    counted = counted or updating
-    projection: dict[Term, str] = {}
-    initial: list[int] = [0] if counted else []
-    values: list[ValueLayout] = []
-    columns = []
-    for name, term in aggregates:
-        assert isinstance(term, Aggregation)
-        typed, where = infer_aggregation(term, schema)
-        declared, options = AGGREGATES[term.aggregate], dict(term.options)
-        types = [arg.dtype for arg in typed.args]
-        args = tuple(projection.setdefault(arg.term, f"a{len(projection)}") for arg in typed.args)
-        condition = projection.setdefault(where.term, f"a{len(projection)}") if where is not None else None
-        words = declared.words(types, options) if not updating or declared.retraction == "invertible" else None
-        how: Folded | Kept
-        if words is not None:
-            how = _folded(words, initial)
-        else:
-            how = Kept(len(values))
-            values.append(ValueLayout.of(types, ordered=declared.order_sensitive))
-        columns.append(Column(name, typed.dtype, declared, options, args, condition, how, str(term)))
-    terms = tuple((name, term) for term, name in projection.items())
-    return Layout(codec, tuple(columns), tuple(initial), counted, tuple(values), terms)
-
-
-def _folded(words: Words, initial: list[int]) -> Folded:
-    parts = []
-    for kind, argument in words.kinds:
-        accumulator = ACCUMULATORS[kind]
-        parts.append((accumulator, len(initial), argument))
-        initial += accumulator.initial
-    return Folded(words, tuple(parts))
-
-
-# -- rows to fold --------------------------------------------------------------
-
-
-@dataclass
-class Batch:
-    """The rows of a delta, ready to be folded.
-
-    Attributes:
-        keys: Their keys.
-        series: The projected columns, by name.
-        length: How many rows.
-        signs: +1 or -1 per row, or None if all come.
-        sequences: The journal's order of the rows; asked for only by ordered value stores.
-    """
-
-    keys: Keys
-    series: dict[str, pl.Series]
-    length: int
-    signs: NDArray[np.int8] | None
-    sequences: Callable[[], NDArray[np.int64]]
-
-    def __post_init__(self) -> None:
-        self._arrays: dict[tuple[str, bool], Any] = {}
-        self._valid: dict[tuple[str, ...], Any] = {}
-
-    def array(self, name: str, *, floats: bool) -> Any:
-        """A column as int64 words or as floats; nulls hold anything."""
-        key = (name, floats)
-        if key not in self._arrays:
-            self._arrays[key] = physical(self.series[name], floats=floats)
-        return self._arrays[key]
-
-    def valid(self, names: tuple[str, ...], where: str | None) -> Any:
-        """By row, whether no argument is null and the condition is true; None if that holds for all."""
-        key = (*names, f"?{where}")
-        if key not in self._valid:
-            mask: pl.Series | None = None
-            for name in names:
-                series = self.series[name]
-                if series.null_count():
-                    mask = series.is_not_null() if mask is None else mask & series.is_not_null()
-            if where is not None:
-                condition = self.series[where].fill_null(value=False)
-                mask = condition if mask is None else mask & condition
-            self._valid[key] = None if mask is None else mask.to_numpy()
-        return self._valid[key]
-
-
-def physical(series: pl.Series, *, floats: bool) -> Any:
-    """The values of a column as int64 words or as float64; nulls hold anything."""
-    if floats:
-        values = series if series.dtype == pl.Float64 else series.cast(pl.Float64)
-        return values.fill_null(0.0).to_numpy() if values.null_count() else values.to_numpy()
-    values = series if series.dtype == pl.Int64 else series.cast(pl.Int64)
-    return values.fill_null(0).to_numpy() if values.null_count() else values.to_numpy()
-
-
-# -- tables --------------------------------------------------------------------
 
 
 @dataclass
@@ -346,9 +89,7 @@ class AggregateTable:
         slots = touched.touched if existing.all() else touched.touched[existing]
         words = np.take(self.keys.table, slots, axis=0)
         kept = {
-            i: self._kept(column, slots)
-            for i, column in enumerate(self.layout.columns)
-            if isinstance(column.how, Kept)
+            i: self._kept(column, slots) for i, column in enumerate(self.layout.columns) if isinstance(column.how, Kept)
         }
         return Before(existing, words, kept)
 
@@ -398,9 +139,7 @@ class AggregateTable:
     def results(self, slots: Any) -> list[Raw]:
         """The aggregates of slots."""
         return [
-            self._kept(column, slots)
-            if isinstance(column.how, Kept)
-            else self._read(column, self.keys.table, slots)
+            self._kept(column, slots) if isinstance(column.how, Kept) else self._read(column, self.keys.table, slots)
             for column in self.layout.columns
         ]
 

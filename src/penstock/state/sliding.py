@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.core.lazy import np
 from penstock.kernels.inverse import merge_order
-from penstock.state.aggregates import AggregateTable, Layout
+from penstock.state.aggregates import AggregateTable
+from penstock.state.layout import Layout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -20,7 +20,7 @@ from penstock.state.keys import KeyCodec
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from penstock.state.aggregates import Batch
+    from penstock.state.batch import Batch
 
 COUNT, PREVIOUS = 0, 1
 NONE = -1
@@ -49,7 +49,9 @@ class ValueLayout:
         """
         for dtype in types:
             if isinstance(dtype, (List, Struct, Map)):
-                raise UnsupportedError(f"values of the type {dtype} cannot be aggregated so", hint="take a part of them")
+                raise UnsupportedError(
+                    f"values of the type {dtype} cannot be aggregated so", hint="take a part of them"
+                )
         hidden = [Int32, Int64] if ordered else [Int32]
         names = ["slot", "position"][: len(hidden)] + [f"v{i}" for i in range(len(types))]
         return cls(KeyCodec(names, [*hidden, *types], [False] * len(names)), tuple(types), ordered)

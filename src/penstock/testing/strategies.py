@@ -42,6 +42,8 @@ KEY_TYPES: tuple[DType, ...] = (String, Int64, Boolean, Float64, Date, INSTANT)
 """Types that keys are drawn from; strings and integers first, since examples shrink towards them."""
 VALUE_TYPES: tuple[DType, ...] = (Int64, Float64, String, Boolean)
 ZONES = ("UTC", "America/New_York", "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe")
+STARTS = (0, -7 * SECOND, 1_700_000_000 * SECOND, 1_710_053_990 * SECOND)
+"""Where event time begins: at the epoch, before it, today, and ten seconds before summer time begins in New York."""
 
 # -- values --------------------------------------------------------------------
 
@@ -144,19 +146,22 @@ def rows(schema: Schema, *, most: int = 12, finite: bool = False) -> SearchStrat
 
 
 @st.composite
-def event_times(draw: DrawFn, count: int, *, disorder: int = 15 * SECOND, exact: bool = False) -> list[int]:
+def event_times(
+    draw: DrawFn, count: int, *, start: int = 0, disorder: int = 15 * SECOND, exact: bool = False
+) -> list[int]:
     """Event times in microseconds that mostly go on, with ties, whole seconds, and rows far behind.
 
     Args:
         draw: Given by Hypothesis.
         count: How many.
+        start: Where they begin.
         disorder: How far behind rows may be.
         exact: Whether times have whole milliseconds.
     """
     steps = st.sampled_from([0, 0, SECOND, SECOND // 2, 3 * SECOND, 10 * SECOND, MILLISECOND])
     backs = st.sampled_from([0, 0, 0, MILLISECOND, SECOND, disorder])
     odd = st.just(0) if exact else st.sampled_from([0, 0, 1, 999])
-    now, found = draw(st.sampled_from([0, -7 * SECOND, 1_700_000_000 * SECOND])), []
+    now, found = start, []
     for _ in range(count):
         now += draw(steps)
         found.append(now - draw(backs) + draw(odd))
@@ -212,10 +217,11 @@ def inputs(
         "s": values(String),
         "l": st.one_of(st.none(), st.lists(st.one_of(st.none(), st.integers(-2, 2)), max_size=3)),
     }
+    start = draw(st.sampled_from(STARTS))
     times, splits = [], []
     for _ in range(draw(st.integers(1, most_splits))):
         count = draw(st.integers(0, most_rows))
-        instants = draw(event_times(count))
+        instants = draw(event_times(count, start=start))
         times.append(instants)
         splits.append(tuple({"at": at(i)} | {name: draw(columns[name]) for name in columns} for i in instants))
     return Input(name, schema, tuple(splits), "at", draw(policies(times)))

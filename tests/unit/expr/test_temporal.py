@@ -78,7 +78,16 @@ def test_truncation_is_never_after_the_value_and_starts_a_piece() -> None:
     values = [dt.datetime(2024, 11, 3, 4, 30, tzinfo=dt.UTC) + dt.timedelta(minutes=30 * i) for i in range(8)]
     values = [value.astimezone(zone) for value in values]
     starts = each(col("x").dt.truncate("1h"), values, t.Datetime("us", "America/New_York"))
-    assert [start.utctimetuple()[3:5] for start in starts] == [(4, 0), (5, 0), (5, 0), (6, 0), (6, 0), (7, 0), (7, 0), (8, 0)]
+    assert [start.utctimetuple()[3:5] for start in starts] == [
+        (4, 0),
+        (5, 0),
+        (5, 0),
+        (6, 0),
+        (6, 0),
+        (7, 0),
+        (7, 0),
+        (8, 0),
+    ]
     days = each(col("x").dt.truncate("1d"), values, t.Datetime("us", "America/New_York"))
     assert {day.utctimetuple()[2:5] for day in days} == {(3, 4, 0)}
 
@@ -137,7 +146,8 @@ def test_what_cannot_mean_anything_is_refused_when_the_plan_is_built(expression:
 DATES = ("%Y-%m-%d", "%d.%m.%Y", "%Y%m%d", "%b %d %Y", "%A, %d %B %Y", "%Y-%j", "%F", "%a %d %b %Y", "%%%Y/%m/%d")
 CLOCKS = ("%H:%M", "%H:%M:%S", "%H%M%S", "%I:%M %p", "%T%.f", "%H:%M:%S.%3f", "%R", "%H:%M:%S%.6f", "%I%M%S%p")
 WRITTEN = (
-    *DATES, "%y %e %u %w %V %G %U %W %h %D", *CLOCKS, "%k %l %P %.f %.3f %6f %S%M", "%s", "%Y-%m-%dT%H:%M:%S%.f", "%%Y%%",
+    *DATES, "%y %e %u %w %V %G %U %W %h %D", *CLOCKS, "%k %l %P %.f %.3f %6f %S%M", "%s", "%Y-%m-%dT%H:%M:%S%.f",
+    "%%Y%%",
 )  # fmt: skip
 
 
@@ -162,7 +172,9 @@ def test_writing_dates_and_times(days: list[dt.date], times: list[dt.time]) -> N
 def test_reading(data: st.DataObject) -> None:
     """What was written reads back; what was damaged is refused, or read, by both sides alike."""
     clock = data.draw(st.sampled_from(["", *(f" {clock}" for clock in CLOCKS)]))
-    format = data.draw(st.sampled_from(DATES)) + clock + (data.draw(st.sampled_from(["", "%z", "%:z"])) if clock else "")
+    format = (
+        data.draw(st.sampled_from(DATES)) + clock + (data.draw(st.sampled_from(["", "%z", "%:z"])) if clock else "")
+    )
     offset = dt.timezone(dt.timedelta(minutes=data.draw(st.integers(-720, 840))))
     values = data.draw(st.lists(st.datetimes(dt.datetime(2, 1, 1), dt.datetime(9998, 12, 31)), min_size=1, max_size=8))
     python = {"%.f": ".%f", "%T": "%H:%M:%S", "%F": "%Y-%m-%d", "%R": "%H:%M", "%.6f": ".%f"}
@@ -174,9 +186,24 @@ def test_reading(data: st.DataObject) -> None:
         moment = value.replace(tzinfo=offset)
         colon = f"{moment:%z}"[:3] + ":" + f"{moment:%z}"[3:]
         texts.append(moment.strftime(spelled.replace("%Y", f"{value.year:04d}").replace("%:z", colon)))
-    damaged = [data.draw(st.sampled_from([text, text[1:], text + " ", text.replace("0", "", 1), text.upper(), text[:-1],
-                                          text.replace("1", "9"), f" {text}", text.replace("3", "6")]))
-               for text in texts]
+    damaged = [
+        data.draw(
+            st.sampled_from(
+                [
+                    text,
+                    text[1:],
+                    text + " ",
+                    text.replace("0", "", 1),
+                    text.upper(),
+                    text[:-1],
+                    text.replace("1", "9"),
+                    f" {text}",
+                    text.replace("3", "6"),
+                ]
+            )
+        )
+        for text in texts
+    ]
     zone = data.draw(st.sampled_from([None, "UTC"]))
     for rows in (texts, damaged):
         each(col("x").str.to_datetime(format, time_zone=zone), rows, t.String)

@@ -152,9 +152,7 @@ class JsonWriter(TextWriter):
 class CsvWriter(TextWriter):
     """Writes rows as delimited fields, quoted where they must be."""
 
-    def __init__(
-        self, file: BinaryIO, schema: Schema, delimiter: str, quote: str | None, null: str, header: bool
-    ) -> None:
+    def __init__(self, file: BinaryIO, schema: Schema, delimiter: str, quote: str, null: str, header: bool) -> None:
         self._quote, self._null, self._delimiter = quote, null, delimiter
         self._special = [delimiter, "\n", "\r", *([quote] if quote else [])]
         texts = [self._field(pl.col(field.name), field.dtype).alias(field.name) for field in schema]
@@ -164,11 +162,26 @@ class CsvWriter(TextWriter):
             names = pl.DataFrame({"name": list(schema.names)}).select(self._field(pl.col("name"), String))
             file.write((delimiter.join(names.to_series().to_list()) + "\n").encode())
 
+    def check(self, frame: pl.DataFrame) -> None:
+        """Refuse texts that would need quotes where there are none.
+
+        Raises:
+            SinkError: If there is one.
+        """
+        if self._quote:
+            return
+        for text in self.texts:
+            found = frame.select(text.alias("text")).filter(pl.col("text").str.contains_any(self._special))
+            if found.height:
+                raise SinkError(
+                    f"a field holds the delimiter or a newline, and there is no quote: {found.item(0, 0)!r}"
+                )
+
     def _field(self, value: pl.Expr, dtype: DType) -> pl.Expr:
         nested = dtype == Json or isinstance(dtype, (List, Struct, Map))
         text = json_text(value, dtype) if nested else plain_text(value, dtype)
         quote = self._quote
-        if quote is None or (is_numeric(dtype) and self._delimiter not in "0123456789+-.eENaif"):
+        if not quote or (is_numeric(dtype) and self._delimiter not in "0123456789+-.eENaif"):
             return text.fill_null(self._null)
         special = text.str.contains_any(self._special) | text.is_in(["", self._null])
         quoted = pl.concat_str(pl.lit(quote), text.str.replace_all(quote, quote * 2, literal=True), pl.lit(quote))

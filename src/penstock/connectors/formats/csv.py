@@ -72,7 +72,7 @@ class CsvFormat(Format):
     extensions: ClassVar[tuple[str, ...]] = (".csv", ".csv.gz")
 
     delimiter: str = option(",", doc="The character between fields.", example=";")
-    quote: str | None = option('"', doc="The character around fields that hold others; None = there is none.")
+    quote: str = option('"', doc="The character around fields that hold others; empty = there is none.")
     header: bool = option(True, doc="Whether the first record names the columns.")
     null: str = option("", doc="A text that means null where it is not quoted, besides the empty field.", example="NA")
     missing: str = option(
@@ -81,7 +81,9 @@ class CsvFormat(Format):
 
     def __post_init__(self) -> None:
         for what, character in (("delimiter", self.delimiter), ("quote", self.quote)):
-            if character is not None and (len(character) != 1 or not character.isascii() or character in "\r\n"):
+            if (character or what == "delimiter") and (
+                len(character) != 1 or not character.isascii() or character in "\r\n"
+            ):
                 raise PlanError(f"the {what} is one character of ASCII, found {character!r}")
         if self.delimiter == self.quote:
             raise PlanError("the delimiter and the quote are the same")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import decimal
+import math
 from typing import Any
 
 from penstock.core.dtypes import (
@@ -14,15 +14,19 @@ from penstock.core.dtypes import (
     Datetime,
     Decimal,
     DType,
+    Duration,
     Int64,
     Json,
     List,
     Null,
     String,
     Struct,
+    Time,
 )
 from penstock.core.lazy import pl
-from penstock.expr import iso, json_text
+from penstock.expr import json_text
+from penstock.expr.cast_meaning import float_text, python_cast
+from penstock.expr.casts import lower_cast
 from penstock.expr.function import Function, Kind, NotOnFlink, Signature
 from penstock.expr.json_text import find, is_valid, polars_by_python, polars_match, polars_valid, python_match, steps_of
 from penstock.expr.signatures import JSON, takes
@@ -77,44 +81,48 @@ def _polars_keys(text: Any, path: str) -> Any:
 # -- Writing ----------------------------------------------------------------------------------------
 
 
-def _writable(dtype: DType) -> bool:
+def _stored(dtype: DType) -> DType | None:
+    """The type under which JSON has the values of a type: text for what it has no word for; None if there is none."""
     match dtype:
         case List(inner):
-            return _writable(inner)
+            item = _stored(inner)
+            return List(item) if item is not None else None
         case Struct(fields):
-            return bool(fields) and all(_writable(field) for _, field in fields)
-        case Decimal() | Datetime():
-            return True
-    return dtype in INTEGERS or dtype in FLOATS or dtype in (Boolean, String, Date, Null)
+            stored = [(name, _stored(field)) for name, field in fields]
+            known = tuple((name, field) for name, field in stored if field is not None)
+            return Struct(known) if known and len(known) == len(fields) else None
+        case Decimal() | Datetime() | Duration():
+            return String
+    if dtype in INTEGERS or dtype in FLOATS or dtype in (Boolean, String, Null):
+        return dtype
+    return String if dtype in (Date, Time) else None
 
 
-_VALUE = Kind("a value that JSON has (cast times and durations to strings)", _writable)
+_VALUE = Kind("a value that JSON has words for", lambda t: _stored(t) is not None)
 
 
 def _to_json(value: Any, types: Types, returns: DType) -> str:
-    return json_text.write(_plain(value, types[0]))
+    return _written(value, types[0])
 
 
-def _plain(value: Any, dtype: DType) -> Any:
+def _written(value: Any, dtype: DType) -> str:
     match value, dtype:
-        case None, _:
-            return None
         case list(), List(inner):
-            return [_plain(item, inner) for item in value]
+            return f"[{','.join(_written(item, inner) for item in value)}]"
         case dict(), Struct(fields):
-            return {name: _plain(value.get(name), field) for name, field in fields}
-        case dt.datetime(), Datetime():
-            return iso.write_datetime(value, dtype)
-        case dt.date(), _:
-            return value.isoformat()
-        case decimal.Decimal(), _:
-            return f"{value:f}"
-    return value
+            inside = (f"{json_text.write(name)}:{_written(value.get(name), field)}" for name, field in fields)
+            return "{" + ",".join(inside) + "}"
+        case float(), _:
+            return float_text(value, dtype) if math.isfinite(value) else "null"
+    if value is None or _stored(dtype) == dtype:
+        return json_text.write(value)
+    return json_text.write(python_cast(value, dtype, String))
 
 
 def _polars_to_json(value: Any, types: Types, returns: DType) -> Any:
     # Polars writes structs only: the value is written as the one field of a struct, which is then taken off.
-    text = pl.struct(value.alias("x")).struct.json_encode()
+    stored = lower_cast(value, types[0], _stored(types[0]) or String)
+    text = pl.struct(stored.alias("x")).struct.json_encode()
     return pl.when(value.is_not_null()).then(text.str.strip_prefix('{"x":').str.head(-1))
 
 
@@ -124,8 +132,8 @@ _PATHS = {"path": "$"}
 FUNCTIONS = (
     Function(
         name="json.path_match",
-        doc="The text of what is at a path such as `$.user.name` or `$.tags[0]`: a string without its quotes, anything else "
-        "as compact JSON; null for null, for nothing, and for text that is no JSON.",
+        doc="The text of what is at a path such as `$.user.name` or `$.tags[0]`: a string without its quotes, anything "
+        "else as compact JSON; null for null, for nothing, and for text that is no JSON.",
         signature=_with_path(String),
         polars=polars_match,
         oracle=python_match,
@@ -200,7 +208,7 @@ FUNCTIONS = (
     ),
     Function(
         name="to_json",
-        doc="The value as compact JSON. Dates are ISO text, decimals text, floats that are not finite null.",
+        doc="The value as compact JSON. Decimals, dates, times, durations are text; floats that are not finite are null.",
         signature=takes(_VALUE, returns=Json),
         polars=_polars_to_json,
         oracle=_to_json,

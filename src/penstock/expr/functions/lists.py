@@ -279,7 +279,8 @@ FUNCTIONS = (
         polars=lambda a, item: pl.when(item.is_not_null()).then(a.list.contains(item)),
         oracle=lambda items, item: any(equal(item, other) for other in items),
         flink="ARRAY_CONTAINS({0}, {1})",
-        examples=[((_LONG, 3), True), ((_LONG, 4), False), (([1.5], 1.5), True), ((_LONG, None), None), ((None, 1), None)],
+        examples=[((_LONG, 3), True), ((_LONG, 4), False), (([1.5], 1.5), True), ((_LONG, None), None),
+                  ((None, 1), None)],
     ),
     _one(
         "list.sum",
@@ -292,7 +293,8 @@ FUNCTIONS = (
     _one("list.mean", "The mean of the elements that are not null, as a float; null if there are none.", _mean_type,
          lambda a: a.cast(pl.List(pl.Float64)).list.mean(), _mean, [((_LONG,), 7 / 3), (([],), None), ((None,), None)]),
     _one("list.min", "The least element that is not null; null if there are none.", _extreme, _polars_least,
-         lambda items, types, returns: _least(items), [((_LONG,), 1), ((["b", "a"],), "a"), (([],), None), ((None,), None)],
+         lambda items, types, returns: _least(items),
+         [((_LONG,), 1), ((["b", "a"],), "a"), (([],), None), ((None,), None)],
          typed=True),
     _one("list.max", "The greatest element that is not null, NaN before all; null if there are none.", _extreme,
          _polars_greatest, lambda items, types, returns: _greatest(items),
@@ -344,7 +346,7 @@ FUNCTIONS = (
     ),
     Function(
         name="list.slice",
-        doc="`length` elements from `offset` on, which counts from the end if negative; all that follow without a length.",
+        doc="`length` elements, or all, from `offset` on, which counts from the end if negative.",
         signature=_sliced,
         polars=lambda a, offset, length: a.list.slice(offset, length),
         oracle=_slice,

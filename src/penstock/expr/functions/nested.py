@@ -5,7 +5,20 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from penstock.core.dtypes import Boolean, DType, Json, List, Map, Null, String, Struct, UInt32, to_polars
+from penstock.core.dtypes import (
+    INTEGERS,
+    Boolean,
+    DType,
+    Int64,
+    Json,
+    List,
+    Map,
+    Null,
+    String,
+    Struct,
+    UInt32,
+    to_polars,
+)
 from penstock.core.errors import PlanError, one_of
 from penstock.core.lazy import pl
 from penstock.expr.ast import Pairs, literal
@@ -106,7 +119,7 @@ def _element_type(types: Any, options: Any) -> Signature:
 
 def _key_type(key: Any, dtype: Map) -> DType | None:
     written = literal(key)
-    fits = common(written.dtype, dtype.key) == dtype.key or (written.flexible and isinstance(key, int))
+    fits = common(written.dtype, dtype.key) == dtype.key or (written.dtype == Int64 and dtype.key in INTEGERS)
     return dtype.key if fits and written.dtype != Null else None
 
 
@@ -136,8 +149,8 @@ _PERSON = {"name": "Ada", "born": dt.date(1815, 12, 10)}
 FUNCTIONS = (
     Function(
         name="get_item",
-        doc="An element: of a struct or JSON by name, of a list or JSON by index from 0, of a map by key; null if there "
-        "is none. Written `x[key]`.",
+        doc="An element: of a struct or JSON by name, of a list or JSON by index from 0, of a map by key; null if "
+        "there is none. Written `x[key]`.",
         signature=_element_type,
         polars=_polars_element,
         oracle=_element,
@@ -172,7 +185,7 @@ FUNCTIONS = (
         polars=_polars_struct,
         oracle=_struct,
         null="never",
-        flink="ROW({0}, {1})",
+        flink=lambda types, options: f"ROW({', '.join(f'{{{i}}}' for i in range(len(types)))})",
         options={"names": ...},
         examples=[((1, "x"), {"names": ("a", "b")}, {"a": 1, "b": "x"}), ((None,), {"names": ("a",)}, {"a": None})],
     ),

@@ -72,7 +72,9 @@ def _pattern(pattern: str, literal: bool) -> str:
     """The pattern that finds a text."""
     if not literal:
         return pattern
-    return "".join(f"\\{c}" if c.isascii() and c.isprintable() and not c.isalnum() and c not in " <>" else c for c in pattern)
+    return "".join(
+        f"\\{c}" if c.isascii() and c.isprintable() and not c.isalnum() and c not in " <>" else c for c in pattern
+    )
 
 
 def _contains(text: str, pattern: str, literal: bool) -> bool:

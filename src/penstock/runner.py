@@ -154,13 +154,17 @@ def _open(
         raise PlanError("there is no pipeline to run", where=caller())
     for pipeline in pipelines:
         if not isinstance(pipeline, Pipeline):
-            raise PlanError(f"run takes pipelines, found {pipeline!r}", where=caller(), hint="ps.Pipeline(name, output)")
+            raise PlanError(
+                f"run takes pipelines, found {pipeline!r}", where=caller(), hint="ps.Pipeline(name, output)"
+            )
     if resume not in ("latest", "none"):
         raise UnsupportedError(f'nothing can be resumed yet, found resume="{resume}"', where=caller())
     embedded = _engine(on)
     jobs: list[Job] = []
     for pipeline in pipelines:
-        folder = state_directory(pipeline, state if len(pipelines) == 1 or state is None else Path(state) / pipeline.name)
+        folder = state_directory(
+            pipeline, state if len(pipelines) == 1 or state is None else Path(state) / pipeline.name
+        )
         jobs.append(Job(pipeline, embedded.options(folder, checkpoint)))
     return jobs
 
@@ -207,7 +211,7 @@ def preview(node: Node, rows: int, wait: Any, where: Where | None) -> pl.DataFra
 def show(node: Node, rows: int, wait: Any, where: Where | None) -> None:
     """Print the first rows."""
     with pl.Config(tbl_rows=rows, tbl_hide_dataframe_shape=True):
-        os.write(1, (str(preview(node, rows, wait, where)) + "\n").encode())
+        print(preview(node, rows, wait, where))  # noqa: T201  (show is asked to print)
 
 
 def _run_quietly(node: Node, sink: MemorySink, shards: int) -> None:

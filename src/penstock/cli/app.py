@@ -1,0 +1,143 @@
+"""The commands and their options. What a command needs is imported when it is called, so that help is quick."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from penstock.cli.failure import Guard
+
+app = typer.Typer(
+    name="penstock",
+    help="Stream processing for Python: pipelines over files and streams, by event time.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+File = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE[:NAME]",
+        help="A Python file (or module) with a ps.Pipeline, or a function pipeline() that makes one.",
+        show_default=False,
+    ),
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A setting: an argument of pipeline(). May be repeated."),
+]
+Profile = Annotated[
+    str | None, typer.Option("--profile", metavar="NAME", help="The profile of penstock.toml that is on.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Answer as JSON, on stdout.")]
+
+
+@app.command()
+def run(
+    file: File,
+    on: Annotated[str | None, typer.Option(metavar="ENGINE", help="embedded, or flink:URL.")] = None,
+    state: Annotated[
+        str | None, typer.Option(metavar="DIR", help="The state directory. [default: .penstock/NAME]")
+    ] = None,
+    shards: Annotated[
+        int | None, typer.Option(metavar="N", help="Over how many shards keys are spread. [default: one per core]")
+    ] = None,
+    sets: Sets = None,
+    profile: Profile = None,
+    resume: Annotated[str | None, typer.Option(metavar="WHAT", help="latest or none. [default: latest]")] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How often output becomes visible. [default: 10 s]")
+    ] = None,
+    latency: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long one step may take. [default: 10 ms]")
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="How much decoded input may wait. [default: 1 GiB]")
+    ] = None,
+    json: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+) -> None:
+    """Run a pipeline until its input ends, or Ctrl-C.
+
+    Ctrl-C publishes what is done and stops; a second one stops at once. Exit codes: 0 done or stopped, 1 failed,
+    2 the definition is wrong or a source or sink is not there.
+    """
+    with Guard() as guard:
+        from penstock.cli.run import Telling, run_file
+
+        options: dict[str, Any] = {
+            "on": on, "state": state, "shards": shards, "resume": resume, "checkpoint": checkpoint,
+            "latency": latency, "memory": memory,
+        }  # fmt: skip
+        run_file(guard, file, given=sets or [], profile=profile, options=options, telling=Telling(json, quiet))
+
+
+@app.command()
+def check(file: File, sets: Sets = None, profile: Profile = None, json: Json = False) -> None:
+    """Show types, keys, guarantees, state and what results depend on, without running."""
+    with Guard():
+        from penstock.cli.check import check_file
+
+        check_file(file, given=sets or [], profile=profile, as_json=json)
+
+
+@app.command()
+def explain(
+    file: File,
+    form: Annotated[str, typer.Option("--as", metavar="FORM", help="text, mermaid or json.")] = "text",
+    sets: Sets = None,
+    profile: Profile = None,
+) -> None:
+    """Show the plan of a pipeline."""
+    with Guard():
+        from penstock.cli.explain import explain_file
+
+        explain_file(file, given=sets or [], profile=profile, form=form)
+
+
+@app.command()
+def demo(
+    speed: Annotated[float, typer.Option(metavar="N", help="Days of flights per second.")] = 1.0,
+    rows: Annotated[int | None, typer.Option(metavar="N", help="Stop after so many rows.", show_default=False)] = None,
+    folder: Annotated[str, typer.Option("--dir", metavar="DIR", help="Where to write.")] = "penstock-demo",
+    watermark: Annotated[
+        str, typer.Option(metavar="TIME", help="How much out of order flights may be before they are late.")
+    ] = "12 hours",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the end only.")] = False,
+) -> None:
+    """Real flights as a live stream: windows, disorder, late rows; nothing is needed but a terminal."""
+    with Guard() as guard:
+        from penstock.cli.demo import run_demo
+
+        run_demo(guard, speed=speed, rows=rows, folder=folder, watermark=watermark, quiet=quiet)
+
+
+@app.command()
+def connectors(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Show the options of this one.")] = None,
+    json: Json = False,
+) -> None:
+    """List what can be read and written."""
+    with Guard():
+        from penstock.cli.connectors import list_connectors
+
+        list_connectors(name, as_json=json)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    with Guard():
+        from penstock.cli.versions import versions
+
+        from penstock.cli import terminal
+
+        terminal.out(versions())
+
+
+def main() -> None:
+    """The entry point `penstock`."""
+    app(prog_name="penstock")

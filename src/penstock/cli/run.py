@@ -1,0 +1,127 @@
+"""`penstock run`: run a pipeline, tell how it goes, stop cleanly."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.cli import terminal
+from penstock.cli.failure import INTERRUPTED, Guard, exit_now
+from penstock.cli.load import load
+from penstock.cli.opened import settings_of
+from penstock.cli.progress import Progress, progress, summary, summary_json
+from penstock.core.clock import SystemClock
+from penstock.core.errors import PenstockError, PlanError, UnsupportedError
+from penstock.engine.job import Job
+from penstock.plan.pipeline import Pipeline
+from penstock.runner import Embedded, start, state_directory
+from penstock.settings import RunOptions
+
+_EVERY_US = 200_000
+
+
+@dataclass(frozen=True)
+class Telling:
+    """How a run is told.
+
+    Attributes:
+        json: Whether the end is told as JSON, on stdout.
+        quiet: Whether nothing else is told but errors.
+    """
+
+    json: bool = False
+    quiet: bool = False
+
+
+def run_file(
+    guard: Guard, file: str, *, given: list[str], profile: str | None, options: dict[str, Any], telling: Telling
+) -> None:
+    """Run the pipeline that a user names; see `penstock run --help`.
+
+    Raises:
+        PenstockError: If it cannot be run, or fails.
+    """
+    loaded = load(file, settings_of(given, profile))
+    terminal.redaction.learn(loaded.pipeline)
+    chosen = loaded.settings.options(**options)
+    guard.state = state_directory(loaded.pipeline, chosen.state)
+    job = open_job(loaded.pipeline, chosen)
+    follow(job, guard, telling)
+
+
+def open_job(pipeline: Pipeline, options: RunOptions) -> Job:
+    """A pipeline on its way, as the options say.
+
+    Raises:
+        PlanError: If an option asks for what is not offered.
+        StartError: If a source or sink is not there.
+    """
+    if options.on != "embedded":
+        raise _other_engine(options.on)
+    if options.resume not in ("latest", "none"):
+        raise UnsupportedError(
+            f'nothing can be resumed yet, found resume="{options.resume}"', hint="none: a run starts anew"
+        )
+    engine = Embedded(shards=options.shards, latency=options.latency, memory=options.memory)
+    job: Job = start(pipeline, on=engine, state=options.state, checkpoint=options.checkpoint, resume=options.resume)
+    return job
+
+
+def _other_engine(name: str) -> PlanError:
+    if name.startswith("flink"):
+        return UnsupportedError("pipelines do not run on Flink yet", hint="--on embedded")
+    return PlanError(f'no engine "{name}"', hint="embedded, or flink:URL")
+
+
+def follow(job: Job, guard: Guard, telling: Telling, shown: Progress | None = None) -> None:
+    """Wait for the end of a job and tell of it; Ctrl-C publishes what is done and stops, a second one stops at once.
+
+    Raises:
+        PenstockError: Why it failed.
+    """
+    if not telling.quiet:
+        terminal.tell(f"running {job.pipeline.name}: {job.guarantee()}")
+    shown = shown or progress(SystemClock(), quiet=telling.quiet, shared=_prints_rows(job.pipeline))
+    try:
+        _wait(job, shown)
+    except KeyboardInterrupt:
+        _stop(job, shown)
+    except PenstockError:
+        shown.close()
+        _end(job, guard, telling)
+        raise
+    shown.close()
+    _end(job, guard, telling)
+
+
+def _stop(job: Job, shown: Progress) -> None:
+    try:
+        job.stop()
+        terminal.tell("stopping: what is done is published; Ctrl-C again stops at once")
+        _wait(job, shown)
+    except KeyboardInterrupt:
+        shown.close()
+        terminal.tell("stopped at once: what was not yet published is gone")
+        exit_now(INTERRUPTED)
+
+
+def _wait(job: Job, shown: Progress) -> None:
+    while not job.wait(_EVERY_US):
+        shown.show(job.status())
+    shown.show(job.status())
+
+
+def _end(job: Job, guard: Guard, telling: Telling) -> None:
+    statistics, reports = job.status(), job.reports()
+    if telling.json:
+        terminal.out(json.dumps(summary_json(statistics, reports, guard.state), indent=2))
+    if not telling.quiet:
+        for line in summary(statistics, reports, guard.state):
+            terminal.tell(line)
+
+
+def _prints_rows(pipeline: Pipeline) -> bool:
+    sinks = [getattr(node, "sink", None) for node in pipeline.outputs]
+    return sys.stdout.isatty() and any(sink is not None and sink.connector == "stdout" for sink in sinks)

@@ -1,0 +1,154 @@
+"""How the aggregates of a node are kept: which words, which value stores, which terms of a row they need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.core.dtypes import DType
+from penstock.core.schema import Schema
+from penstock.expr.aggregates import AGGREGATES
+from penstock.expr.ast import Aggregation, Term
+from penstock.expr.function import Aggregate, Words
+from penstock.expr.infer import infer_aggregation
+from penstock.state.keys import KeyCodec
+from penstock.state.readers import INVERSES
+from penstock.state.values import ValueLayout
+from penstock.state.words import ACCUMULATORS, Accumulator
+
+
+@dataclass(frozen=True)
+class Folded:
+    """An aggregate kept in fixed words.
+
+    Attributes:
+        words: Its accumulators.
+        parts: For each, the accumulator, its first word, and the argument it folds.
+    """
+
+    words: Words
+    parts: tuple[tuple[Accumulator, int, int | None], ...]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An aggregate that keeps its values.
+
+    Attributes:
+        place: Which value store.
+    """
+
+    place: int
+
+
+@dataclass(frozen=True)
+class Column:
+    """One aggregate of a node.
+
+    Attributes:
+        name: The column it makes.
+        dtype: Its type.
+        aggregate: The declaration.
+        options: Its constant options.
+        args: Its arguments, as names of columns of the projected input.
+        where: Its condition, likewise, or None.
+        how: How its state is kept.
+        text: The term, for messages.
+    """
+
+    name: str
+    dtype: DType
+    aggregate: Aggregate
+    options: dict[str, Any]
+    args: tuple[str, ...]
+    where: str | None
+    how: Folded | Kept
+    text: str
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the aggregates of a node are kept.
+
+    Attributes:
+        codec: Turns key columns into keys and back.
+        columns: The aggregates.
+        initial: The words of a new slot.
+        counted: Whether word 0 counts the rows of the key.
+        values: The layouts of value stores.
+        projection: The terms that must be computed for each row, by name.
+    """
+
+    codec: KeyCodec
+    columns: tuple[Column, ...]
+    initial: tuple[int, ...]
+    counted: bool
+    values: tuple[ValueLayout, ...]
+    projection: tuple[tuple[str, Term], ...]
+
+    @property
+    def plain_key(self) -> bool:
+        """Whether the key is one word whose order as a whole number is the order of its values."""
+        return self.codec.is_plain
+
+    @property
+    def invertible(self) -> bool:
+        """Whether what was merged can be taken back exactly."""
+        return all(
+            isinstance(column.how, Folded) and all(a.kind in INVERSES for a, _, _ in column.how.parts)
+            for column in self.columns
+        )
+
+
+def layout_of(
+    schema: Schema,
+    keys: Sequence[str],
+    aggregates: Sequence[tuple[str, Term]],
+    *,
+    updating: bool,
+    counted: bool = False,
+    nullable: bool = True,
+) -> Layout:
+    """The layout for aggregates by keys over rows of a schema.
+
+    Args:
+        schema: The rows.
+        keys: The key columns.
+        aggregates: The aggregates by name.
+        updating: Whether rows can be taken back.
+        counted: Whether the rows of each key are counted in any case (they are if `updating`).
+        nullable: Whether keys that are declared nullable may be null. Without, they take a word less.
+    """
+    codec = KeyCodec(keys, [schema[k].dtype for k in keys], [nullable and schema[k].nullable for k in keys])
+    counted = counted or updating
+    projection: dict[Term, str] = {}
+    initial: list[int] = [0] if counted else []
+    values: list[ValueLayout] = []
+    columns = []
+    for name, term in aggregates:
+        assert isinstance(term, Aggregation)
+        typed, where = infer_aggregation(term, schema)
+        declared, options = AGGREGATES[term.aggregate], dict(term.options)
+        types = [arg.dtype for arg in typed.args]
+        args = tuple(projection.setdefault(arg.term, f"__a{len(projection)}") for arg in typed.args)
+        condition = projection.setdefault(where.term, f"__a{len(projection)}") if where is not None else None
+        words = declared.words(types, options) if not updating or declared.retraction == "invertible" else None
+        how: Folded | Kept
+        if words is not None:
+            how = _folded(words, initial)
+        else:
+            how = Kept(len(values))
+            values.append(ValueLayout.of(types, ordered=declared.order_sensitive))
+        columns.append(Column(name, typed.dtype, declared, options, args, condition, how, str(term)))
+    terms = tuple((name, term) for term, name in projection.items())
+    return Layout(codec, tuple(columns), tuple(initial), counted, tuple(values), terms)
+
+
+def _folded(words: Words, initial: list[int]) -> Folded:
+    parts = []
+    for kind, argument in words.kinds:
+        accumulator = ACCUMULATORS[kind]
+        parts.append((accumulator, len(initial), argument))
+        initial += accumulator.initial
+    return Folded(words, tuple(parts))
