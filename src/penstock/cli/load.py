@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from penstock.cli.arguments import arguments_of, refuse_unused, where_of
-from penstock.cli.trace import UserCodeError, user_code
+from penstock.cli.trace import user_code
 from penstock.core import files
 from penstock.core.errors import PlanError, UnsupportedError, nearest, one_of
 from penstock.core.where import Where
@@ -46,7 +46,7 @@ class Target:
     def of(cls, text: str) -> Target:
         """Take the text of the command line apart; a drive letter (`C:\\x.py`) is no file."""
         file, colon, name = text.rpartition(":")
-        if colon and file and re.fullmatch(r"[^\W\d]\w*", name) and len(file) > 1:
+        if colon and file and re.fullmatch(r"[^\W\d]\w*", name):
             return cls(file, name)
         return cls(text, None)
 
@@ -158,26 +158,25 @@ def _file(path: Path) -> ModuleType:
 
 def _near(path: Path) -> str:
     try:
-        names = [entry.name for entry in files.entries(path.parent) if entry.name.endswith(".py")]
+        stems = [entry.name[:-3] for entry in files.entries(path.parent) if entry.name.endswith(".py")]
     except OSError:
         return ""
-    found = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
-    return f'; did you mean "{path.parent / found[0]}"?' if found else ""
+    found = difflib.get_close_matches(path.stem, stems, n=1, cutoff=0.6)
+    return f'; did you mean "{path.parent / found[0]}.py"?' if found else ""
 
 
 def _module(name: str) -> ModuleType:
     try:
         with user_code():
-            return importlib.import_module(name)
-    except UserCodeError as failure:
-        missing = failure.__cause__
-        own = isinstance(missing, ModuleNotFoundError) and missing.name and f"{name}.".startswith(f"{missing.name}.")
-        if not own:
-            raise
+            module = importlib.import_module(name)
+    except ModuleNotFoundError:  # one that the user's code misses has become a UserCodeError
         guess = _near(Path(f"{name}.py"))
         raise PlanError(f'there is no file or module "{name}"{guess}', hint=None if guess else "FILE.py") from None
     except (ValueError, TypeError):
         raise PlanError(f'"{name}" is no file and no name of a module') from None
+    if getattr(module, "__file__", None) is None:
+        raise PlanError(f'"{name}" is a directory', hint="name the Python file in it")
+    return module
 
 
 # -- the pipeline in it --------------------------------------------------------

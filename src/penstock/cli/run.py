@@ -75,25 +75,33 @@ def _other_engine(name: str) -> PlanError:
     return PlanError(f'no engine "{name}"', hint="embedded, or flink:URL")
 
 
-def follow(job: Job, guard: Guard, telling: Telling, shown: Progress | None = None) -> None:
-    """Wait for the end of a job and tell of it; Ctrl-C publishes what is done and stops, a second one stops at once.
+def follow(job: Job, guard: Guard, telling: Telling) -> None:
+    """Wait for the end of a job and tell of it.
 
     Raises:
         PenstockError: Why it failed.
     """
     if not telling.quiet:
         terminal.tell(f"running {job.pipeline.name}: {job.guarantee()}")
-    shown = shown or progress(SystemClock(), quiet=telling.quiet, shared=_prints_rows(job.pipeline))
+    shown = progress(SystemClock(), quiet=telling.quiet, shared=_prints_rows(job.pipeline))
+    try:
+        watch(job, shown)
+    finally:
+        _end(job, guard, telling)
+
+
+def watch(job: Job, shown: Progress) -> None:
+    """Wait for the end of a job; Ctrl-C publishes what is done and stops, a second one ends this process at once.
+
+    Raises:
+        PenstockError: Why it failed.
+    """
     try:
         _wait(job, shown)
     except KeyboardInterrupt:
         _stop(job, shown)
-    except PenstockError:
+    finally:
         shown.close()
-        _end(job, guard, telling)
-        raise
-    shown.close()
-    _end(job, guard, telling)
 
 
 def _stop(job: Job, shown: Progress) -> None:

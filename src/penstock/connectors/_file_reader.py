@@ -16,37 +16,33 @@ CHUNK_ROWS = 65_536
 
 
 class _Rest:
-    """What is left of a chunk."""
+    """What is left of a chunk: every row number from `row` to before `next_row` is that of a good row or of a bad one."""
 
-    def __init__(self, chunk: Chunk) -> None:
+    def __init__(self, chunk: Chunk, row: int) -> None:
         self.frame = chunk.frame
+        self.row = row
         self.next_row = chunk.next_row
         self._runs = deque(chunk.rows)
         self._bad = deque(chunk.bad)
 
-    def take(self, count: int, shift: int) -> tuple[Any, tuple[tuple[int, int], ...], tuple[BadRow, ...], int]:
-        """Some rows with their runs and bad rows, numbered from `shift` on, and the number of the next row."""
-        rows, self.frame = self.frame.slice(0, count), self.frame.slice(count)
-        runs, left = [], rows.height
-        while left:
+    def take(self, count: int, shift: int) -> Polled:
+        """The next rows, good and bad ones, as offsets from `shift` on; without a position."""
+        self.row = end = min(self.row + count, self.next_row)
+        runs: list[tuple[int, int]] = []
+        height = 0
+        while self._runs and self._runs[0][0] < end:
             first, length = self._runs.popleft()
-            if length > left:
-                self._runs.appendleft((first + left, length - left))
-                length = left
+            if first + length > end:
+                self._runs.appendleft((end, first + length - end))
+                length = end - first
             runs.append((shift + first, length))
-            left -= length
-        # All bad rows before the next good one belong here.
-        next_row = self._runs[0][0] if self._runs else self.next_row
-        bad = []
-        while self._bad and self._bad[0].offset < next_row:
+            height += length
+        bad: list[BadRow] = []
+        while self._bad and self._bad[0].offset < end:
             row = self._bad.popleft()
             bad.append(row._replace(offset=row.offset + shift))
-        return rows, tuple(runs), tuple(bad), next_row
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing is left."""
-        return not self.frame.height and not self._bad
+        rows, self.frame = self.frame.slice(0, height), self.frame.slice(height)
+        return Polled(rows, tuple(runs), tuple(bad), None)
 
 
 class FileReader(Reader):
@@ -118,8 +114,6 @@ class FileReader(Reader):
 
     def _next_file(self) -> bool:
         """Go to the next file, if there is one."""
-        if self._file and self._chunks is None and self._watch:
-            self._done = [*self._done, self._file]
         if not self._queue and self._watch:
             found = self._listing()
             there = {one.name for one in found}
@@ -128,6 +122,8 @@ class FileReader(Reader):
             self._queue.extend(one for one in found if one.name not in known)
         if not self._queue:
             return False
+        if self._watch and self._file:
+            self._done = [*self._done, self._file]
         self._base += self._row
         self._index += 1
         self._open(self._queue.popleft(), 0)
@@ -139,17 +135,18 @@ class FileReader(Reader):
         Raises:
             SourceError: If a file cannot be read.
         """
-        while self._rest is None or self._rest.empty:
+        while self._rest is None or self._row >= self._rest.next_row:
             chunk = next(self._chunks, None) if self._chunks is not None else None
             if chunk is not None:
-                self._rest = _Rest(chunk)
+                self._rest = _Rest(chunk, self._row)
                 continue
             self._rest, self._chunks = None, None
             if not self._next_file():
                 self._ended = not self._watch
                 return None
-        rows, runs, bad, self._row = self._rest.take(max_rows, self._base)
-        return Polled(rows, runs, bad, self._position())
+        polled = self._rest.take(max_rows, self._base)
+        self._row = self._rest.row
+        return polled._replace(position=self._position())
 
     def _position(self) -> dict[str, Any]:
         position: dict[str, Any] = {"file": self._file, "row": self._row, "offset": self._base + self._row}

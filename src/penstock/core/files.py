@@ -126,8 +126,12 @@ class Found(NamedTuple):
     modified: int
 
 
-def walk(root: Path) -> Iterator[Found]:
-    """All visible files below a directory, by name; what begins with a dot or an underscore is hidden.
+def walk(root: Path, depth: int | None = None) -> Iterator[Found]:
+    """All visible files below a directory; what begins with a dot or an underscore is hidden.
+
+    Args:
+        root: The directory.
+        depth: How many directories deep to go; 0 = only the directory itself, None = all.
 
     Raises:
         OSError: If a directory cannot be read.
@@ -135,12 +139,13 @@ def walk(root: Path) -> Iterator[Found]:
     pending = [(root, "")]
     while pending:
         folder, prefix = pending.pop()
-        inner = []
+        inner: list[tuple[Path, str]] = []
         for entry in entries(folder):
             if entry.name.startswith((".", "_")):
                 continue
-            if entry.is_dir():
-                inner.append((Path(entry.path), f"{prefix}{entry.name}/"))
+            if entry.is_dir(follow_symlinks=False):
+                if depth is None or prefix.count("/") < depth:
+                    inner.append((Path(entry.path), f"{prefix}{entry.name}/"))
             elif entry.is_file():
                 yield Found(Path(entry.path), f"{prefix}{entry.name}", entry.stat().st_mtime_ns)
         pending += reversed(inner)

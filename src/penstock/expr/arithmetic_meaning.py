@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import decimal
 import math
 from collections.abc import Callable
 from fractions import Fraction
@@ -129,4 +130,11 @@ def opposite(sign: Callable[[Any], Any]) -> Callable[..., Any]:
 
 def negative(value: Any) -> Any:
     """The opposite; decimals have no negative zero, as in Polars."""
-    return -value if value else abs(value) if not isinstance(value, float) else -value
+    if isinstance(value, decimal.Decimal):
+        return value.copy_negate() if value else value.copy_abs()
+    return -value
+
+
+def positive(value: Any) -> Any:
+    """The absolute value."""
+    return value.copy_abs() if isinstance(value, decimal.Decimal) else abs(value)

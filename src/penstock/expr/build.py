@@ -10,24 +10,24 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from penstock.core.dtypes import INTEGERS, Struct, as_dtype
-from penstock.core.errors import PlanError, UnknownNameError
+from penstock.core.errors import PlanError
 from penstock.core.where import caller
-from penstock.expr.aggregates import AGGREGATES
-from penstock.expr.ast import Aggregation, Call, Case, Cast, Column, Literal, Term, literal, plain
-from penstock.expr.function import Aggregate, Function, with_options
+from penstock.expr.ast import Aggregation, Call, Case, Cast, Column, Literal, Term, literal
+from penstock.expr.calls import METHODS, aggregation, as_term, call, unknown
 from penstock.expr.functions import FUNCTIONS
 from penstock.expr.signatures import limits
 
 NAMESPACES = ("str", "dt", "list", "struct", "map", "json", "bin")
 
 
+def bare(value: Any) -> Any:
+    """The term of an expression; anything else as it is."""
+    return value.term if isinstance(value, Expr) else value
+
+
 def term_of(value: Any) -> Term:
     """The term of an expression or of a plain value."""
-    if isinstance(value, Expr):
-        return value.term
-    if isinstance(value, Term):
-        return value
-    return literal(value)
+    return as_term(bare(value))
 
 
 class Namespace:
@@ -41,6 +41,13 @@ class Namespace:
         if name.startswith("_"):
             raise AttributeError(name)
         return _method(self._expr, f"{self._prefix}.{name}")
+
+    def __call__(self, *args: Any, **options: Any) -> Expr:
+        """The aggregate of the same name: `col("x").list()`."""
+        if self._prefix not in METHODS:
+            raise PlanError(f'"{self._prefix}" is a family of functions, not a function', where=caller())
+        aggregate: Expr = _aggregate(self._expr, self._prefix)(*args, **options)
+        return aggregate
 
     def __dir__(self) -> Iterable[str]:
         start = self._prefix + "."
@@ -139,7 +146,7 @@ class Expr:
 
     def __dir__(self) -> Iterable[str]:
         own = [name for name in FUNCTIONS if "." not in name]
-        return [*super().__dir__(), *NAMESPACES, *own, *AGGREGATES]
+        return [*super().__dir__(), *NAMESPACES, *own, *METHODS]
 
     def _binary(self, name: str, other: Any, reverse: bool = False) -> Expr:
         a, b = self.term, term_of(other)
@@ -236,91 +243,20 @@ def _method(expr: Expr, name: str) -> Callable[..., Expr]:
         UnknownNameError: If no function or aggregate has the name; the message names the nearest.
     """
     if name in FUNCTIONS:
-        return lambda *args, **options: Expr(_call(name, (expr, *args), options), expr.name)
-    if name in AGGREGATES:
-        return lambda *args, **options: Expr(aggregation(name, (expr, *args), options), expr.name)
-    raise _unknown(name)
+        return lambda *args, **options: _made(call, name, (expr, *args), options, expr.name)
+    if name in METHODS:
+        return _aggregate(expr, name)
+    raise unknown(name)
 
 
-def _unknown(name: str) -> UnknownNameError:
-    known = [*FUNCTIONS, *AGGREGATES]
-    declarations: list[Function | Aggregate] = [*FUNCTIONS.values(), *AGGREGATES.values()]
-    family, _, last = name.rpartition(".")
-    guesses = [d.name for d in declarations if name in d.guesses or last in d.guesses or d.name.endswith(f".{last}")]
-    if guesses:
-        # Of several the one of the family that was meant.
-        guess = next((found for found in guesses if found.rpartition(".")[0] == family), guesses[0])
-        return UnknownNameError("function", name, known, where=caller(), guess=guess)
-    return UnknownNameError("function", name, known, where=caller(), hint="docs/reference/functions.md lists them")
+def _made(
+    make: Callable[..., Term], name: str, args: tuple[Any, ...], options: dict[str, Any], alias: str | None = None
+) -> Expr:
+    return Expr(make(name, tuple(map(bare, args)), {key: bare(value) for key, value in options.items()}), alias)
 
 
-def _call(name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Call:
-    function = FUNCTIONS[name]
-    terms, rest = _named(function, list(args), options)
-    # Constants may be given by position after the column arguments: .str.contains("x"), .round(2).
-    arity = _arity(name)
-    if arity is not None and len(terms) > arity:
-        names = [key for key in function.options if key not in rest]
-        rest |= dict(zip(names, terms[arity:], strict=False))
-        if len(terms) - arity > len(names):
-            raise PlanError(f'"{name}" takes at most {arity + len(names)} arguments', where=caller())
-        terms = terms[:arity]
-    rest = {key: _constant(name, key, value) for key, value in rest.items()}
-    if "dtype" in rest:
-        rest["dtype"] = as_dtype(rest["dtype"])
-    try:
-        return Call(name, tuple(term_of(t) for t in terms), with_options(function.options, rest, name))
-    except PlanError as refused:
-        raise refused.at(caller()) from None
-
-
-def _named(function: Function, args: list[Any], options: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """Arguments that were given by keyword, in their places."""
-    rest = dict(options)
-    for place, parameter in enumerate(function.parameters, start=1):
-        if parameter not in rest:
-            continue
-        if len(args) > place:
-            raise PlanError(f'"{function.name}" has two values for "{parameter}"', where=caller())
-        args += [None] * (place - len(args))
-        args.append(rest.pop(parameter))
-    return args, rest
-
-
-def _constant(name: str, key: str, value: Any) -> Any:
-    """The plain value of an option."""
-    if isinstance(value, Expr) and isinstance(value.term, Literal):
-        return plain(value.term.value, value.term.dtype)
-    if isinstance(value, (Expr, Term)):
-        raise PlanError(f'"{key}" of "{name}" is a constant, found the expression {value}', where=caller())
-    return value
-
-
-def _arity(name: str) -> int | None:
-    """How many column arguments a function takes, by its first example; None if any number."""
-    function = FUNCTIONS[name]
-    return None if function.top or not function.options else len(function.examples[0][0])
-
-
-def aggregation(name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Aggregation:
-    """The term of an aggregate; `args` are expressions.
-
-    Raises:
-        PlanError: If the number of arguments or an option is wrong.
-    """
-    aggregate = AGGREGATES[name]
-    terms = list(args)
-    if len(terms) > aggregate.arity:
-        for key, value in zip(aggregate.options, terms[aggregate.arity :], strict=False):
-            options.setdefault(key, value)
-        terms = terms[: aggregate.arity]
-    if len(terms) < aggregate.arity:
-        raise PlanError(f'"{name}" takes {aggregate.arity} column(s), found {len(terms)}', where=caller())
-    columns = [Column(t) if isinstance(t, str) else term_of(t) for t in terms]
-    try:
-        return Aggregation(name, tuple(columns), None, with_options(aggregate.options, options, name))
-    except PlanError as refused:
-        raise refused.at(caller()) from None
+def _aggregate(expr: Expr, name: str) -> Callable[..., Expr]:
+    return lambda *args, **options: _made(aggregation, METHODS[name].name, (expr, *args), options, expr.name)
 
 
 def function(name: str) -> Callable[..., Expr]:
@@ -328,11 +264,29 @@ def function(name: str) -> Callable[..., Expr]:
 
     def build(*args: Any, **options: Any) -> Expr:
         flat = args[0] if len(args) == 1 and isinstance(args[0], (list, tuple)) else args
-        return Expr(_call(name, tuple(col(a) if isinstance(a, str) else a for a in flat), options))
+        return _made(call, name, tuple(col(a) if isinstance(a, str) else a for a in flat), options)
 
     build.__doc__ = FUNCTIONS[name].doc
     build.__name__ = name
     return build
+
+
+def struct(*columns: Any, **named: Any) -> Expr:
+    """A struct of columns: `struct("a", col("b"), total=col("c") + 1)`; fields are named as columns would be.
+
+    Raises:
+        PlanError: If a field has no name.
+    """
+    given = [col(column) if isinstance(column, str) else column for column in columns]
+    names = [*(column.output_name() if isinstance(column, Expr) else None for column in given), *named]
+    if None in names:
+        raise PlanError("a field of a struct has no name", where=caller(), hint="give it one: struct(name=...)")
+    return _made(call, "struct", (*given, *named.values()), {"names": tuple(names)})
+
+
+def from_epoch(column: Any, unit: str = "s") -> Expr:
+    """The instant, in UTC, of a number of `us`, `ms` or `s` since 1970-01-01 UTC; the date, of days (`d`)."""
+    return _made(call, "from_epoch", (col(column) if isinstance(column, str) else column, unit), {})
 
 
 def col(name: str) -> Expr:

@@ -73,7 +73,8 @@ def to_places(value: decimal.Decimal, places: int, mode: str, dtype: DType) -> d
     if places >= dtype.scale:
         return value
     result = value.quantize(decimal.Decimal(1).scaleb(-places), rounding=mode, context=_EXACT)
-    if dtype.precision == 38 and Fraction(abs(value)) >= Fraction(largest(dtype.scale)):
+    grows = mode != decimal.ROUND_DOWN
+    if grows and dtype.precision == 38 and Fraction(value.copy_abs()) >= Fraction(largest(dtype.scale)):
         raise RowFault("more digits than a Decimal has")
     return result.quantize(decimal.Decimal(1).scaleb(-dtype.scale), context=_EXACT)
 
@@ -92,7 +93,8 @@ def fault(name: str, a: Any, b: Any, types: tuple[DType, ...]) -> Any | None:
     fits = _fits(name, a, b, types)
     if fits is None:
         return None
-    return ~fits & (b != 0) if name in ("floordiv", "mod") else ~fits
+    refused = ~fits & a.is_not_null()
+    return refused & (b != 0) if name in ("floordiv", "mod") else refused
 
 
 def _fits(name: str, a: Any, b: Any, types: tuple[DType, ...]) -> Any | None:
@@ -113,7 +115,7 @@ def _fits(name: str, a: Any, b: Any, types: tuple[DType, ...]) -> Any | None:
     x, y = a.cast(pl.Float64), b.cast(pl.Float64)
     divides = name in ("truediv", "floordiv", "mod")
     small = None
-    if digits + scale > 38:
+    if digits + scale > 37:
         estimate = pl.max_horizontal(x.abs(), y.abs()) if name == "mod" else _OPERATIONS[name](x, y).abs()
         small = estimate < largest(scale)
     if not divides:
@@ -126,9 +128,9 @@ def lowered_places(value: Any, places: int, dtype: DType, method: str, **options
     assert isinstance(dtype, Decimal)
     if places >= dtype.scale:
         return value
-    within = places_fault(value, places, dtype)
-    if within is not None:
-        value = pl.when(~within).then(value)
+    refused = places_fault(value, places, dtype) if method != "truncate" else None
+    if refused is not None:
+        value = pl.when(~refused).then(value)
     return getattr(value, method)(**options)
 
 

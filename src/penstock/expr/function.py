@@ -152,9 +152,11 @@ class Aggregate:
         empty: The value of a group without rows that count: None, or 0 for counts.
         order_sensitive: Whether the order of rows matters.
         options: Constant options and defaults.
-        flink: Flink SQL, or why there is none.
+        flink: Flink SQL, or why there is none, or a function from the argument types and the options to one of these.
         examples: `([rows...], result)` where a row is a tuple of arguments, or `([rows...], {options}, result)`.
         guesses: Wrong names that people try.
+        method: How Python spells it on a column, if not by its name; empty if it is no method.
+        by: The aggregate of two columns that it is when `by=` names the second.
     """
 
     name: str
@@ -169,12 +171,18 @@ class Aggregate:
     retraction: str
     polars: Callable[..., Any]
     words: Callable[[Sequence[DType], Mapping[str, Any]], Words | None]
-    flink: str | NotOnFlink
+    flink: Spelling | Callable[[Sequence[DType], Mapping[str, Any]], Spelling]
     examples: Sequence[tuple[Any, ...]]
     empty: Any = None
     order_sensitive: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     guesses: Sequence[str] = ()
+    method: str | None = None
+    by: str | None = None
+
+    def spelling(self, types: Sequence[DType], options: Mapping[str, Any]) -> Spelling:
+        """How Flink SQL says it of arguments of these types; or why it cannot."""
+        return self.flink if isinstance(self.flink, (str, NotOnFlink)) else self.flink(types, options)
 
 
 def with_options(declared: Mapping[str, Any], given: Mapping[str, Any], name: str) -> tuple[tuple[str, Any], ...]:

@@ -30,7 +30,7 @@ def _advance(times: Words, valid: Flags, delay: Number, current: Number, before:
         time = times[row]
         # Compiled arithmetic must not wrap around: an instant that early says nothing.
         # Flooring divides: only where the watermark may move.
-        if time >= EARLIEST and time - delay > current:
+        if time >= EARLIEST and time >= lowest and time - delay > current:
             floor = time - time % MILLISECOND
             if floor >= lowest:
                 current = max(current, floor - delay)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 1 << 16
 """From how many rows on, closed windows are sent as a delta of their own."""
+
+
+MOST_SPARE = 16
+"""How many tables of panes that are over are kept for those to come: they need not grow again."""
 
 
 @dataclass
@@ -99,6 +103,7 @@ class WindowExecutor(Executor):
         self.grid = grid_of(node.windows)
         self.delay = _delay_of(node)
         self.panes: dict[int, Pane] = {}
+        self.spare: list[AggregateTable] = []
         self.starts: list[int] = []
         self.totals = self._fresh_totals()
         self.entered = NEVER
@@ -156,7 +161,7 @@ class WindowExecutor(Executor):
             tables = [pane.tables.get(shard, empty) for shard in range(self.shards)]
             pane.tables = dict(enumerate(self.keyed.widen(tables, step)))
         self.keyed.widen([], step)
-        self.totals, self.entered = self._fresh_totals(), NEVER
+        self.totals, self.entered, self.spare = self._fresh_totals(), NEVER, []
 
     def _pane(self, number: int) -> Pane:
         start = self.grid.start(number)
@@ -173,7 +178,7 @@ class WindowExecutor(Executor):
     def _table(self, number: int, shard: int) -> AggregateTable:
         tables = self._pane(number).tables
         if shard not in tables:
-            tables[shard] = AggregateTable(self.keyed.layout, self.seed)
+            tables[shard] = self.spare.pop() if self.spare else AggregateTable(self.keyed.layout, self.seed)
         return tables[shard]
 
     def _late(self, delta: Delta, panes: Any, statuses: Any) -> Delta:
@@ -232,7 +237,7 @@ class WindowExecutor(Executor):
         """Totals after the panes of this window have entered and those before it have left."""
         new = [start for start in inside if start > self.entered]
         for shard, total in enumerate(self.totals):
-            total.evict(begin, step)
+            self._reuse(total.evict(begin, step))
             for start in new:
                 table = self.panes[start].tables.get(shard)
                 if table is not None:
@@ -293,8 +298,16 @@ class WindowExecutor(Executor):
         horizon = self.queue[0][1] if self.queue else None
         gone = len(self.starts) if horizon is None else bisect.bisect_left(self.starts, horizon)
         for start in self.starts[:gone]:
-            del self.panes[start]
+            tables = self.panes.pop(start).tables.values()
+            if self.tumbling:  # of other windows, totals still know the tables
+                self._reuse(tables)
         del self.starts[:gone]
+
+    def _reuse(self, tables: Iterable[AggregateTable]) -> None:
+        for table in tables:
+            if len(self.spare) < MOST_SPARE:
+                table.clear()
+                self.spare.append(table)
 
     def state_size(self) -> tuple[int, int]:
         """Keys in panes, and bytes."""

@@ -40,6 +40,21 @@ class Before:
     kept: dict[int, Raw]
 
 
+@dataclass
+class Merged:
+    """What a merge did.
+
+    Attributes:
+        theirs: The slots of the other table.
+        mine: For each, the slot of this one.
+        new: The slots of this one that the merge made.
+    """
+
+    theirs: Any
+    mine: Any
+    new: Any
+
+
 class AggregateTable:
     """The aggregates of some keys.
 
@@ -93,21 +108,46 @@ class AggregateTable:
         }
         return Before(existing, words, kept)
 
-    def merge(self, other: AggregateTable, step: int) -> None:
+    def merge(self, other: AggregateTable, step: int) -> Merged:
         """Add all keys of another table, whose rows come after those of this one."""
         theirs = other.keys.live()
-        if not len(theirs):
+        touched = self._take_over(other, theirs, other._keys_of(theirs), None, step)
+        return Merged(theirs, touched.slots, touched.touched[touched.is_new])
+
+    def spread(self, tables: Sequence[AggregateTable], step: int) -> None:
+        """Move all keys to tables of another layout of the keys, by shard."""
+        slots = self.keys.live()
+        if not len(slots):
             return
-        self._take_over(other, theirs, other._keys_of(theirs), None, step)
+        rows, heap = self.keys.key_rows(slots)
+        keys = tables[0].layout.codec.encode(self.layout.codec.decode(rows, heap), len(slots))
+        shard_of = shards_of(keys.words, len(tables))
+        for shard, table in enumerate(tables):
+            mine = np.flatnonzero(shard_of == shard).astype(np.int32)
+            if len(mine):
+                table._take_over(self, slots[mine], keys, mine, step)
 
-    def unmerge(self, other: AggregateTable, step: int) -> Any:
-        """Take back all that was merged from another table; gives the slots of keys without rows, now deleted.
+    def _take_over(self, other: AggregateTable, theirs: Any, keys: Keys, rows: Any, step: int) -> Touched:
+        touched = self.keys.upsert(keys, rows, step)
+        mine = touched.slots
+        first, their_first = self.keys.first, other.keys.first
+        if self.layout.counted:
+            ACCUMULATORS["count"].merge(self.keys, first, mine, other.keys, their_first, theirs)
+        for column in self.layout.columns:
+            if isinstance(column.how, Kept):
+                continue
+            for accumulator, place, _ in column.how.parts:
+                accumulator.merge(self.keys, first + place, mine, other.keys, their_first + place, theirs)
+        for store, theirs_store in zip(self.stores, other.stores, strict=True):
+            store.merge(theirs_store, theirs, mine, step)
+        return touched
 
-        Only for layouts that are `invertible`.
+    def unmerge(self, other: AggregateTable, merged: Merged, step: int) -> Any:
+        """Take back what `merge` added; gives the slots of keys without rows, which are deleted.
+
+        Only for layouts that are `invertible` and counted.
         """
-        theirs = other.keys.live()
-        keys = other._keys_of(theirs)
-        mine = self.keys.find(keys)
+        theirs, mine = merged.theirs, merged.mine
         first, their_first = self.keys.first, other.keys.first
         INVERSES["count"](self.keys.table, first, mine, other.keys.table, their_first, theirs)
         for column in self.layout.columns:
@@ -118,6 +158,12 @@ class AggregateTable:
         dead = mine[self.counts(mine) == 0]
         self.keys.delete(dead, step)
         return dead
+
+    def clear(self) -> None:
+        """Forget all keys and keep the memory, for the next pane."""
+        self.keys.clear()
+        for store in self.stores:
+            store.clear()
 
     def _keys_of(self, slots: Any) -> Keys:
         rows, heap = self.keys.key_rows(slots)
@@ -169,32 +215,6 @@ class AggregateTable:
         if column.aggregate.empty is not None:
             series = series.fill_null(column.aggregate.empty)
         return Raw(series.cast(to_polars(column.dtype)).alias(column.name))
-
-    def spread(self, tables: Sequence[AggregateTable], step: int) -> None:
-        """Move all keys to tables of another layout of the keys, by shard."""
-        slots = self.keys.live()
-        if not len(slots):
-            return
-        rows, heap = self.keys.key_rows(slots)
-        keys = tables[0].layout.codec.encode(self.layout.codec.decode(rows, heap), len(slots))
-        shard_of = shards_of(keys.words, len(tables))
-        for shard, table in enumerate(tables):
-            mine = np.flatnonzero(shard_of == shard).astype(np.int32)
-            if len(mine):
-                table._take_over(self, slots[mine], keys, mine, step)
-
-    def _take_over(self, other: AggregateTable, theirs: Any, keys: Keys, rows: Any, step: int) -> None:
-        mine = self.keys.upsert(keys, rows, step).slots
-        first, their_first = self.keys.first, other.keys.first
-        if self.layout.counted:
-            ACCUMULATORS["count"].merge(self.keys, first, mine, other.keys, their_first, theirs)
-        for column in self.layout.columns:
-            if isinstance(column.how, Kept):
-                continue
-            for accumulator, place, _ in column.how.parts:
-                accumulator.merge(self.keys, first + place, mine, other.keys, their_first + place, theirs)
-        for store, theirs_store in zip(self.stores, other.stores, strict=True):
-            store.merge(theirs_store, theirs, mine, step)
 
     def delete(self, slots: Any, step: int) -> None:
         """Forget keys."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.core.lazy import np
 from penstock.kernels.inverse import merge_order
-from penstock.state.aggregates import AggregateTable
+from penstock.state.aggregates import AggregateTable, Merged
 from penstock.state.layout import Layout
 
 if TYPE_CHECKING:
@@ -28,52 +28,41 @@ class Total:
 
     def __init__(self, layout: Layout, seed: int) -> None:
         self.table = AggregateTable(layout, seed)
-        self.panes: deque[tuple[int, AggregateTable]] = deque()
+        self.panes: deque[tuple[int, AggregateTable, Merged]] = deque()
         self._order: NDArray[np.int32] = np.empty(0, np.int32)
         self._dead: NDArray[np.int32] = np.zeros(64, np.int32)
 
     def add(self, start: int, table: AggregateTable, step: int) -> None:
         """Let a pane, later than all before, enter the window."""
-        before = len(self.table)
-        self.panes.append((start, table))
-        self.table.merge(table, step)
-        if self.table.layout.plain_key and len(self.table) > before:
-            self._enter(table)
+        merged = self.table.merge(table, step)
+        self.panes.append((start, table, merged))
+        if self.table.layout.plain_key and len(merged.new):
+            keys = self.table.keys.table[merged.new, 0]
+            self._rearrange(merged.new[np.argsort(keys, kind="stable")])
 
-    def _enter(self, table: AggregateTable) -> None:
-        slots = self.table.keys.find(table._keys_of(table.keys.live()))
-        known = np.zeros(self.table.keys.used, np.bool_)
-        known[self._order] = True
-        new = slots[~known[slots]]
-        keys = self.table.keys.table[new, 0]
-        self._rearrange(new[np.argsort(keys, kind="stable")])
+    def evict(self, begin: int, step: int) -> list[AggregateTable]:
+        """Let the panes that begin before an instant leave the window; gives their tables, no longer needed."""
+        left = []
+        while self.panes and self.panes[0][0] < begin:
+            _, table, merged = self.panes.popleft()
+            left.append(table)
+            dead = self.table.unmerge(table, merged, step)
+            if self.table.layout.plain_key and len(dead):
+                self._flags()[dead] = 1
+                self._rearrange(dead[:0])
+                self._dead[dead] = 0
+        return left
+
+    def _flags(self) -> NDArray[np.int32]:
+        """By slot, whether it is dead; as long as the table."""
+        if len(self._dead) < self.table.keys.used:
+            self._dead = np.zeros(2 * self.table.keys.used, np.int32)
+        return self._dead
 
     def _rearrange(self, added: Any) -> None:
-        if len(self._dead) < self.table.keys.used:
-            grown = np.zeros(2 * self.table.keys.used, np.int32)
-            grown[: len(self._dead)] = self._dead
-            self._dead = grown
         merged = np.empty(len(self._order) + len(added), np.int32)
-        count = merge_order(self._order, self._dead, added, self.table.keys.table, merged)
+        count = merge_order(self._order, self._flags(), added, self.table.keys.table, merged)
         self._order = merged[:count]
-
-    def evict(self, begin: int, step: int) -> None:
-        """Let the panes that begin before an instant leave the window."""
-        while self.panes and self.panes[0][0] < begin:
-            _, table = self.panes.popleft()
-            dead = self.table.unmerge(table, step)
-            if self.table.layout.plain_key and len(dead):
-                self._rearrange_without(dead)
-
-    def _rearrange_without(self, dead: Any) -> None:
-        self._dead_of(dead, 1)
-        self._rearrange(np.empty(0, np.int32))
-        self._dead_of(dead, 0)
-
-    def _dead_of(self, slots: Any, flag: int) -> None:
-        if len(self._dead) < self.table.keys.used:
-            self._dead = np.concatenate([self._dead, np.zeros(2 * self.table.keys.used, np.int32)])
-        self._dead[slots] = flag
 
     def result(self, step: int) -> tuple[AggregateTable, Any, bool]:
         """The table of the window, its slots, and whether they are in key order."""
@@ -97,12 +86,13 @@ class TwoStacks:
         self.back.append((start, table))
         self.back_total.merge(table, step)
 
-    def evict(self, begin: int, step: int) -> None:
+    def evict(self, begin: int, step: int) -> list[AggregateTable]:
         """Let the panes that begin before an instant leave the window."""
         while self.front and self.front[0][0] < begin:
             self.front.popleft()
         if not self.front and self.back and self.back[0][0] < begin:
             self._flip(begin, step)
+        return []
 
     def _flip(self, begin: int, step: int) -> None:
         """Turn the back into suffix totals; each pane goes through this once."""

@@ -183,6 +183,11 @@ class ValueStore:
         counts = other.entries.table[entries, other.entries.first + COUNT]
         self._put(mine[owners], positions, values, counts, step)
 
+    def clear(self) -> None:
+        """Drop all values and keep the memory."""
+        self.entries.clear()
+        self._heads[:] = NONE
+
     def forget(self, slots: Any, step: int) -> None:
         """Drop the values of slots."""
         _, entries = self._entries_of(slots)

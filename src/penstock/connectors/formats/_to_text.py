@@ -65,7 +65,7 @@ def json_text(value: pl.Expr, dtype: DType) -> pl.Expr:
         return pl.concat_str(pl.lit("["), items.list.join(","), pl.lit("]"))
     if isinstance(dtype, Struct):
         fields = [(name, json_text(value.struct.field(name), inner)) for name, inner in dtype.fields]
-        return pl.when(value.is_null()).then(None).otherwise(_object(fields))
+        return pl.when(value.is_null()).then(None).otherwise(object_text(fields))
     if isinstance(dtype, Map):
         key = json_text(pl.element().struct.field("key").pipe(plain_text, dtype.key), String)
         item = json_text(pl.element().struct.field("value"), dtype.value).fill_null("null")
@@ -88,7 +88,8 @@ def json_text(value: pl.Expr, dtype: DType) -> pl.Expr:
     return pl.concat_str(pl.lit('"'), text, pl.lit('"'))
 
 
-def _object(fields: Sequence[tuple[str, pl.Expr]]) -> pl.Expr:
+def object_text(fields: Sequence[tuple[str, pl.Expr]]) -> pl.Expr:
+    """An object as JSON text, of names and the JSON texts of their values."""
     parts: list[pl.Expr] = []
     for place, (name, text) in enumerate(fields):
         key = "".join(_ESCAPED.get(character, character) for character in name)
@@ -133,7 +134,7 @@ class JsonWriter(TextWriter):
 
     def __init__(self, file: BinaryIO, schema: Schema) -> None:
         texts = [json_text(pl.col(field.name), field.dtype).alias(field.name) for field in schema]
-        super().__init__(file, texts, _object([(name, pl.col(name)) for name in schema.names]))
+        super().__init__(file, texts, object_text([(name, pl.col(name)) for name in schema.names]))
         self._documents = [field.name for field in schema if field.dtype == Json]
 
     def check(self, frame: pl.DataFrame) -> None:

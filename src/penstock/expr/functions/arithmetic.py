@@ -33,6 +33,7 @@ from penstock.expr.arithmetic_meaning import (
     floor_division,
     negative,
     opposite,
+    positive,
     power,
     remainder,
     true_division,
@@ -70,7 +71,7 @@ def _units(value: Any, dtype: DType) -> Any:
 
 
 def _span(name: str, native: Callable[[Any, Any], Any], a: Any, b: Any, types: Types) -> Any:
-    if name in ("add", "sub") and Time not in types:
+    if name in ("add", "sub") and Time not in types and len({getattr(t, "zone", None) for t in types}) == 1:
         return native(a, b)
     x, y = _units(a, types[0]), _units(b, types[1])
     if Float64 in types:
@@ -339,7 +340,7 @@ FUNCTIONS = (
         polars=lambda a, types, returns: a.abs(),
         fault=_lowest,
         typed=True,
-        oracle=opposite(abs),
+        oracle=opposite(positive),
         flink=lambda types, options: _NO_INTERVALS if isinstance(types[0], Duration) else "ABS({0})",
         examples=[((-1.5,), 1.5), ((-(2**63),), RowFault), ((None,), None)],
         guesses=["absolute"],

@@ -40,6 +40,10 @@ def _cotangent(value: float) -> float:
     return 1 / tangent if tangent else math.copysign(math.inf, tangent)
 
 
+def _hyperbolic_cosine(value: float) -> float:
+    return math.inf if abs(value) > 710.4758600739439 else math.cosh(value)
+
+
 def _inverse_tangent(value: float) -> float:
     return math.copysign(math.inf, value) if abs(value) == 1 else math.atanh(value)
 
@@ -150,7 +154,7 @@ FUNCTIONS = (
     ),
     _function("arctan", "The angle of a tangent.", _real(math.atan), "ATAN({0})", (0.0, 0.0), guesses=["atan"]),
     _function("sinh", "The hyperbolic sine.", _real(math.sinh), "SINH({0})", (0.0, 0.0)),
-    _function("cosh", "The hyperbolic cosine.", _real(lambda x: math.cosh(abs(x))), "COSH({0})", (0.0, 1.0)),
+    _function("cosh", "The hyperbolic cosine.", _real(_hyperbolic_cosine), "COSH({0})", (0.0, 1.0)),
     _function("tanh", "The hyperbolic tangent.", _real(math.tanh), "TANH({0})", (0.0, 0.0)),
     _function(
         "arcsinh",

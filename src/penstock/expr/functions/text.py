@@ -103,16 +103,35 @@ def _strip(polars: str, sides: str, where: str) -> Function:
     )
 
 
+LONGEST = 65_535
+"""Padding to more characters than this is refused: a wrong number in a row must not fill the memory."""
+
+
+def _padded(meaning: Callable[..., str]) -> Callable[..., str]:
+    def checked(value: str, length: int, *rest: str, **options: str) -> str:
+        if length > LONGEST:
+            raise RowFault(f"longer than {LONGEST} characters")
+        return meaning(value, length, *rest, *options.values())
+
+    return checked
+
+
+def _too_long(value: Any, length: Any, **options: Any) -> Any:
+    return value.is_not_null() & (length > LONGEST)
+
+
 def _pad(polars: str, where: str, meaning: Callable[[str, int, str], str], result: str, word: str) -> Function:
     def lower(value: Any, length: Any, fill_char: str) -> Any:
-        return getattr(value.str, polars)(length.clip(0), fill_char)
+        return getattr(value.str, polars)(length.clip(0, LONGEST), fill_char)
 
     return Function(
         name=f"str.{polars}",
-        doc=f"At least `length` characters long, by copies of `fill_char` {where}.",
+        doc=f"At least `length` characters long, by copies of `fill_char` {where}. A length above 65,535 is an "
+        "error row.",
         signature=_pad_types,
         polars=lower,
-        oracle=lambda value, length, fill_char: meaning(value, length, fill_char),
+        fault=_too_long,
+        oracle=_padded(meaning),
         options={"fill_char": " "},
         flink=f"{word}({{0}}, GREATEST({{1}}, CHAR_LENGTH({{0}})), {{fill_char}})",
         examples=[(("ab", 4), {"fill_char": "-"}, result), (("abc", 2), "abc"), ((None, 2), None), (("a", -1), "a")],
@@ -285,10 +304,12 @@ FUNCTIONS = (
     _pad("pad_end", "behind", str.ljust, "ab--", "RPAD"),
     Function(
         name="str.zfill",
-        doc="At least `length` characters long, by zeros in front but behind a sign.",
+        doc="At least `length` characters long, by zeros in front but behind a sign. A length above 65,535 is an "
+        "error row.",
         signature=positions(TEXT, 1, returns=String),
-        polars=lambda value, length: value.str.zfill(length.clip(0)),
-        oracle=str.zfill,
+        polars=lambda value, length: value.str.zfill(length.clip(0, LONGEST)),
+        fault=_too_long,
+        oracle=_padded(str.zfill),
         flink=NotOnFlink("Flink's LPAD knows no sign"),
         examples=[(("7", 3), "007"), (("-7", 3), "-07"), (("1234", 3), "1234"), ((None, 3), None)],
         parameters=["length"],

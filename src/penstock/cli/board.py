@@ -1,0 +1,96 @@
+"""The demo's table in the terminal: results by airport as they come, with rates, watermark and late flights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from penstock.cli import terminal, wording
+from penstock.cli.progress import Rate
+from penstock.core.clock import Clock
+from penstock.core.timespan import END, NEVER, to_datetime
+from penstock.demo import ZONE, Board
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from penstock.engine.metrics import Statistics
+
+AIRPORTS = {"EWR": "Newark", "JFK": "Kennedy", "LGA": "LaGuardia"}
+_ROWS = 12
+_MINUTES_PER_BLOCK = 5
+_BLOCKS = 8
+
+
+class BoardScreen:
+    """A live table of the latest results; a `Progress`."""
+
+    def __init__(self, board: Board, clock: Clock, watermark: str) -> None:
+        from rich.live import Live
+
+        self._board = board
+        self._rate = Rate(clock)
+        self._watermark = watermark
+        self._live = Live(console=terminal.console(), refresh_per_second=8, auto_refresh=False)
+        self._live.start()
+
+    def show(self, statistics: Statistics) -> None:
+        """Draw the table anew."""
+        rate = self._rate.over(statistics.rows_in)
+        self._live.update(table(self._board, statistics, rate, self._watermark), refresh=True)
+
+    def close(self) -> None:
+        """Leave the last table where it is."""
+        self._live.stop()
+
+
+def table(board: Board, statistics: Statistics, rate: str, watermark: str) -> Table:
+    """The latest results as a table.
+
+    Args:
+        board: The results.
+        statistics: How the run stands.
+        rate: Rows per second, for people.
+        watermark: The bound of disorder, as the user said it.
+    """
+    from rich.table import Table
+
+    late = f"[yellow]{statistics.late:,} late[/]" if statistics.late else "0 late"
+    caption = (
+        f"watermark {_local(statistics.watermark)} ({watermark} behind the latest flight)\n"
+        f"{statistics.rows_in:,} flights in, {rate}, {late}, "
+        f"{statistics.rows_out.get('delays', 0):,} results, state {_state(statistics)}"
+    )
+    shown = Table(title="Flights from New York: how many left, and their mean delay", caption=caption, min_width=76)
+    shown.add_column("window (New York time)", no_wrap=True)
+    for airport, name in AIRPORTS.items():
+        shown.add_column(f"{airport} {name}", no_wrap=True, min_width=16)
+    windows = board.latest(_ROWS)
+    for start, results in windows:
+        name = f"{start:%a %d %b %H:%M}"
+        shown.add_row(name, *(_cell(results.get(airport)) for airport in AIRPORTS))
+    for _ in range(_ROWS - len(windows)):
+        shown.add_row()
+    return shown
+
+
+def _cell(result: tuple[int, float] | None) -> str:
+    if result is None:
+        return ""
+    count, delay = result
+    blocks = "▪" * min(_BLOCKS, max(0, round(delay / _MINUTES_PER_BLOCK)))
+    colour = "red" if delay >= 3 * _MINUTES_PER_BLOCK else "green" if delay < _MINUTES_PER_BLOCK else "yellow"
+    return f"{count:>4} {delay:>+6.1f} min [{colour}]{blocks}[/]"
+
+
+def _local(instant: int) -> str:
+    if instant <= NEVER + 1:
+        return "none yet"
+    if instant >= END:
+        return "at the end"
+    return f"{to_datetime(instant).astimezone(ZoneInfo(ZONE)):%a %d %b %H:%M}"
+
+
+def _state(statistics: Statistics) -> str:
+    held: Any = sum(node.state_bytes for node in statistics.nodes)
+    return wording.size(held)

@@ -1,0 +1,71 @@
+"""Every node survives being stored: the plan that comes back means the same, to the last parameter."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from hypothesis import given
+
+import penstock as ps
+from penstock import col
+from penstock.operators import OPERATORS
+from penstock.plan.node import walk
+from penstock.plan.serde import canonical, nodes_from_json, nodes_to_json
+from penstock.plan.watermark import Silence
+from penstock.testing import Input, Kept, T
+from penstock.testing.check import agree
+from penstock.testing.plans import cases
+from penstock.testing.scene import connector
+from tests.laws.law import LAW
+
+
+def stored(outputs):
+    return nodes_from_json(json.loads(canonical(nodes_to_json(outputs))), OPERATORS, connector)
+
+
+def assert_survives(outputs):
+    back = stored(outputs)
+    assert [node.fingerprint for node in walk(*back)] == [node.fingerprint for node in walk(*outputs)]
+    for one, other in zip(walk(*outputs), walk(*back), strict=True):
+        assert one.facts == other.facts
+        assert one.parameters().keys() == other.parameters().keys()
+    assert nodes_to_json(back) == nodes_to_json(outputs)
+    return back
+
+
+def everything():
+    """A plan that has every verb."""
+    given = Input.of(T("at:Datetime | k:String | v:Int64 | l:List(Int64)"), "rows", watermark="5 s")
+    rows = ps.api.stream.stream(replace(given.node(), silence=Silence(1_000, "hold")))
+    good = rows.explode("l").expect(small=col("l") < 5).inspect("here").filter(col("v").is_not_null())
+    both = good.union(good.with_columns(v=col("v") + 1))
+    windows = both.group_by("k").window(ps.hopping("10 s", every="2 s", offset="1 s")).agg(n=ps.count())
+    days = both.window(ps.cumulative("3 d", every="1 d", zone="Europe/Berlin")).agg(n=ps.count())
+    tumbling = both.window(ps.tumbling("1 d", zone="Asia/Kolkata")).agg(n=col("v").count().filter(col("v") > 0))
+    table = both.group_by("k").agg(n=ps.count()).state("counts")
+    streams = [windows, windows.late(), days, tumbling, table, table.changelog(), rows.errors()]
+    return tuple(one.write(Kept(), name=f"o{i}").node for i, one in enumerate(streams))
+
+
+def test_every_verb():
+    outputs = everything()
+    assert {node.verb for node in walk(*outputs)} == set(OPERATORS)
+    assert_survives(outputs)
+
+
+def test_what_a_fingerprint_tells_apart():
+    rows = ps.api.stream.stream(Input.of(T("k:String | v:Int64"), "rows").node())
+    plans = [
+        rows.filter(col("v") > 1), rows.filter(col("v") > 2), rows.filter(col("v") >= 1), rows.select("k"),
+        rows.group_by("k").agg(n=ps.count()), rows.group_by("k").agg(m=ps.count()),
+    ]  # fmt: skip
+    assert len({plan.node.fingerprint for plan in plans}) == len(plans)
+    assert rows.filter(col("v") > 1).node.fingerprint == plans[0].node.fingerprint
+
+
+@LAW
+@given(cases())
+def test_drawn_plans(case):
+    back = assert_survives(case.pipeline.outputs)
+    agree(case.with_outputs(back), cuts=0)

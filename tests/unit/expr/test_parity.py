@@ -1,0 +1,136 @@
+"""Plain meaning and Polars lowering of functions agree: on edge values crossed, on random ones, and on constants."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from penstock.core.dtypes import DType, Int8, Int64, List, Struct, UInt8, UInt64
+from penstock.core.schema import Schema
+from penstock.expr.ast import Call, Column, Literal, Term
+from penstock.expr.build import col, lit
+from penstock.expr.function import Function
+from penstock.expr.functions import (
+    arithmetic,
+    binary,
+    bits,
+    comparison,
+    conditional,
+    math,
+    rounding,
+    search,
+    text,
+)
+from penstock.expr.infer import infer
+from penstock.expr.lower import lower
+from tests.unit.expr.both import FAULT, both, by_meaning, by_polars
+from tests.unit.expr.edges import accepted, crossed, options_of, values
+from tests.unit.expr.test_functions import close
+
+FAMILIES = (arithmetic, rounding, math, bits, comparison, conditional, text, search, binary)
+NAMED = {function.name: function for family in FAMILIES for function in family.FUNCTIONS}
+EACH = pytest.mark.parametrize("name", NAMED)
+
+types_of = functools.cache(lambda name: accepted(NAMED[name]))
+
+
+def compare(function: Function, args: tuple[Term, ...], options: Any, types: dict[str, DType], rows: Any) -> None:
+    typed = infer(Call(function.name, args, options), Schema.of(types))
+    expected, found = by_meaning(typed, rows), by_polars(typed, rows, **types)
+    for row, a, b in zip(rows, expected, found, strict=True):
+        assert close(a, b), f"{typed.term} of {row!r}: meaning {a!r}, Polars {b!r}"
+
+
+@EACH
+def test_takes_something(name: str) -> None:
+    assert types_of(name)
+
+
+@EACH
+def test_edge_values_crossed(name: str) -> None:
+    for types in types_of(name):
+        schema = {f"x{i}": dtype for i, dtype in enumerate(types)}
+        for options in options_of(NAMED[name]):
+            compare(NAMED[name], tuple(map(Column, schema)), options, schema, crossed(types))
+
+
+@EACH
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_random_values_and_constants(name: str, data: st.DataObject) -> None:
+    types = data.draw(st.sampled_from(types_of(name)))
+    options = data.draw(st.sampled_from(options_of(NAMED[name])))
+    column = data.draw(st.integers(0, len(types) - 1))  # one argument is a column, the others may be constants
+    args: list[Term] = []
+    schema: dict[str, DType] = {}
+    for i, dtype in enumerate(types):
+        nested = isinstance(dtype, (List, Struct))
+        if i == column or nested or data.draw(st.booleans()):
+            schema[f"x{i}"] = dtype
+            args.append(Column(f"x{i}"))
+        else:
+            args.append(Literal(data.draw(values(dtype)), dtype))
+    rows = data.draw(st.lists(st.fixed_dictionaries({n: values(t) for n, t in schema.items()}), max_size=6))
+    compare(NAMED[name], tuple(args), options, schema, rows)
+
+
+# -- Where a mistake would be likely ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "mul", "floordiv", "truncdiv", "mod", "pow"])
+@pytest.mark.parametrize("left", [True, False])
+def test_arithmetic_with_every_small_constant(name: str, left: bool) -> None:
+
+    for dtype, numbers in ((Int8, range(-128, 128, 3)), (UInt8, range(0, 256, 5))):
+        rows = [{"x": n} for n in (*numbers, min(numbers), max(numbers), 127, 0, 1)]
+        for constant in (min(numbers), -1, 0, 1, 2, 3, 7, 100, 127):
+            if dtype is Int8 or constant >= 0:
+                pair = (Column("x"), Literal(constant, dtype))
+                compare(NAMED[name], pair if left else pair[::-1], (), {"x": dtype}, rows)
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "mul"])
+def test_overflow_of_eight_bits_is_found_everywhere(name: str) -> None:
+
+    for dtype, numbers in ((Int8, range(-128, 128)), (UInt8, range(256))):
+        rows = [{"x": a, "y": b} for a in numbers for b in numbers if (a * 31 + b) % 5 == 0 or abs(a) > 120]
+        exact = {"add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b}[name]
+        typed = infer(Call(name, (Column("x"), Column("y"))), Schema.of({"x": dtype, "y": dtype}))
+        fits = [exact(row["x"], row["y"]) in numbers for row in rows]
+        found = by_polars(typed, rows, x=dtype, y=dtype)
+        assert [value is not FAULT for value in found] == fits
+
+
+def test_products_near_the_limit_of_64_bits() -> None:
+
+    for dtype, limit in ((Int64, 2**63), (UInt64, 2**64)):
+        rows = [
+            {"x": limit // b + d, "y": b}
+            for b in (2, 3, 7, 10**9, 3_037_000_499, 3_037_000_500, 2**31, 2**32, 2**62)
+            for d in (-1, 0, 1)
+        ]
+        results = both(col("x") * col("y"), rows, x=dtype, y=dtype)
+        assert [r is FAULT for r in results] == [row["x"] * row["y"] >= limit for row in rows]
+        assert FAULT in results
+        assert len(set(map(str, results))) > 5
+
+
+def test_powers_near_the_limit_of_64_bits() -> None:
+
+    rows = [{"x": x, "y": y} for x in range(-12, 13) for y in range(67)]
+    rows += [{"x": x, "y": 2} for x in (3_037_000_499, 3_037_000_500, -3_037_000_499, -3_037_000_500)]
+    results = both(col("x") ** col("y"), rows, x=Int64, y=Int64)
+    assert [r is FAULT for r in results] == [not -(2**63) <= row["x"] ** row["y"] < 2**63 for row in rows]
+
+
+def test_a_comparison_with_a_constant_costs_one_operation() -> None:
+
+    typed = infer((col("x") + 5).term, Schema.of({"x": Int64}))
+    (fault,) = lower(typed).faults
+    assert str(fault.condition) == f'[(col("x")) > ({2**63 - 6})]'
+    assert lower(infer((col("x") * 0).term, Schema.of({"x": Int64}))).faults == ()
+    assert lower(infer((col("x") + lit(1.5)).term, Schema.of({"x": Int64}))).faults == ()
