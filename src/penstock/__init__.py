@@ -6,7 +6,7 @@ from penstock import col
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any as _Any
 
 from penstock.api.read import read
 from penstock.api.stream import Stream, Table
@@ -38,8 +38,9 @@ from penstock.core.dtypes import (
 from penstock.core.errors import JobError, PenstockError, PlanError, StartError
 from penstock.core.schema import Field, Schema
 from penstock.core.spec import Secret as secret
-from penstock.expr.build import Expr, col, count, function, lit, when
-from penstock.expr.functions import FUNCTIONS
+from penstock.expr.build import Expr, col, count, lit, when
+from penstock.expr.build import function as _function
+from penstock.expr.functions import FUNCTIONS as _FUNCTIONS
 from penstock.plan.pipeline import Pipeline
 from penstock.plan.watermark import monotonic
 from penstock.plan.windows import cumulative, hopping, tumbling
@@ -104,12 +105,12 @@ _LAZY = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _Any:
     """The engine, imported when it is first asked for, and the functions of several columns (`ps.coalesce`)."""
     if name in _LAZY:
         import importlib
 
         return getattr(importlib.import_module(_LAZY[name]), name)
-    if name in FUNCTIONS and FUNCTIONS[name].top:
-        return function(name)
+    if name in _FUNCTIONS and _FUNCTIONS[name].top:
+        return _function(name)
     raise AttributeError(f"module 'penstock' has no attribute {name!r}")

@@ -16,7 +16,17 @@ from zoneinfo import ZoneInfo
 
 from penstock.api.read import read
 from penstock.api.stream import Stream
-from penstock.connectors.base import AT_LEAST_ONCE, Polled, Reader, ReadRequest, Sink, Source, Split, Writer, WriteRequest
+from penstock.connectors.base import (
+    AT_LEAST_ONCE,
+    Polled,
+    Reader,
+    ReadRequest,
+    Sink,
+    Source,
+    Split,
+    Writer,
+    WriteRequest,
+)
 from penstock.connectors.files import FileSink, FileSource
 from penstock.connectors.memory import MemorySource
 from penstock.core import files
@@ -271,12 +281,12 @@ class LateFlights:
 
     Attributes:
         count: How many there were.
-        example: The one that was behind most, in a sentence.
+        example: The one that was behind most, in a sentence of two lines.
         needed: The bound that would have saved the example, in microseconds; then none would have been late.
     """
 
     count: int
-    example: str
+    example: tuple[str, str]
     needed: int
 
 
@@ -287,14 +297,14 @@ def late_flights(folder: Path) -> LateFlights | None:
         return None
     worst = max(rows, key=lambda row: duration(row["_why"]["needed"]))
     why = worst["_why"]
-    behind, needed = duration(why["behind"]), duration(why["needed"])
     day = f"{worst['year']}-{worst['month']:02d}-{worst['day']:02d}"
+    closed = f"its window had closed {_length(why['behind'])} before"
     example = (
         f"{worst['carrier']} {worst['flight']} from {worst['origin']} to {worst['dest']}, scheduled for {day} "
-        f"{_clock_face(worst['sched_dep_time'])}, came when the watermark was {_local(why['watermark'])}: "
-        f"its window had closed {_hours(behind)} before"
+        f"{_clock_face(worst['sched_dep_time'])} and off {_delay(worst['dep_delay'])},",
+        f"came when the watermark was {_local(why['watermark'])}: {closed}",
     )
-    return LateFlights(len(rows), example, needed)
+    return LateFlights(len(rows), example, duration(why["needed"]))
 
 
 def whole_hours(microseconds: int) -> str:
@@ -312,5 +322,12 @@ def _local(text: str) -> str:
     return moment.strftime("%Y-%m-%d %H:%M")
 
 
-def _hours(microseconds: int) -> str:
-    return f"{microseconds / 3.6e9:.1f}".removesuffix(".0") + " h"
+def _delay(minutes: int) -> str:
+    if minutes == 0:
+        return "on time"
+    return f"{abs(minutes)} min {'late' if minutes > 0 else 'early'}"
+
+
+def _length(text: str) -> str:
+    hours = duration(text) / 3.6e9
+    return f"{hours:.1f} h".replace(".0 ", " ") if hours >= 0.1 else text

@@ -30,13 +30,13 @@ from penstock.core.where import Where
 
 FILE_NAME = "penstock.toml"
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^}:]*)(?::([^}]*))?\}")
-_HEADER = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]")
-_KEY = re.compile(r"\s*([\w.\"'-]+(?:\s*\.\s*[\w\"'-]+)*)\s*=")
+_HEADER = re.compile(r"\s*\[\[?\s*([^\[\]]+?)\s*\]")
+_KEY = re.compile(r"""\s*((?:[\w-]++|"[^"]*"|'[^']*'|\s*\.\s*)+)\s*=""")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """How a pipeline runs; each is an option of `penstock run`, of `[run]` and, as `PENSTOCK_...`, of the environment."""
+    """How a pipeline runs; each is an option of `penstock run`, a key of `[run]`, and a variable `PENSTOCK_...`."""
 
     on: str = option("embedded", doc="The engine: embedded, or flink:URL.")
     state: str | None = option(None, doc="The state directory; by default .penstock/NAME.", example="/var/lib/penstock")

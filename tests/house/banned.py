@@ -88,10 +88,8 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("kernels/_jit.py", "threads"): "one lock around numba's compiler; kernels import nothing of ours",
     ("cli.py", "print"): "is where text for people goes out",
     ("cli/*", "print"): "is where text for people goes out",
-    ("connectors/stdout.py", "print"): "is its purpose",
-    ("run.py", "print"): "`show` is asked to print",
+    ("runner.py", "print"): "`show` is asked to print",
     ("connectors/*", "decode"): "is where bytes become frames",
-    ("connectors/*", "encode"): "is where frames become bytes",
 }
 """Files (with `*`) that may use a group of banned words, and why."""
 

@@ -19,7 +19,10 @@ GUESSES: dict[str, str] = {
 }  # fmt: skip
 """Verbs of other systems, and ours for the same."""
 
-PLANNED: dict[str, str] = dict.fromkeys(("map", "flat_map", "map_batches", "map_async", "top_n", "dedup", "distinct", "limit", "sort", "as_table", "join", "join_asof", "lookup", "match", "process", "over", "saga", "rows", "broadcast", "side"), "is planned and not offered yet")  # fmt: skip
+PLANNED = (
+    "map", "flat_map", "map_batches", "map_async", "top_n", "dedup", "distinct", "limit", "sort", "as_table", "join",
+    "join_asof", "lookup", "match", "process", "over", "saga", "rows", "broadcast", "side",
+)  # fmt: skip
 """Verbs that the design has and this version does not."""
 
 
@@ -28,7 +31,7 @@ def unknown_verb(name: str, cls: type) -> PlanError:
     verbs = [verb for verb in dir(cls) if not verb.startswith("_")]
     where = caller()
     if name in PLANNED:
-        return UnsupportedError(f'"{name}" {PLANNED[name]}', where=where, hint=f"there are: {', '.join(verbs)}")
+        return UnsupportedError(f'"{name}" is planned and not offered yet', where=where, hint=f"there are: {', '.join(verbs)}")
     if name == "changelog":
         return PlanError('"changelog" is a verb of Tables: the rows of a Stream only come', where=where)
     guess = GUESSES.get(name)

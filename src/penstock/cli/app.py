@@ -131,9 +131,8 @@ def connectors(
 def version() -> None:
     """Print the version."""
     with Guard():
-        from penstock.cli.versions import versions
-
         from penstock.cli import terminal
+        from penstock.cli.versions import versions
 
         terminal.out(versions())
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 AIRPORTS = {"EWR": "Newark", "JFK": "Kennedy", "LGA": "LaGuardia"}
 _ROWS = 12
 _MINUTES_PER_BLOCK = 5
-_BLOCKS = 8
+_BLOCKS = 5
 
 
 class BoardScreen:
@@ -57,14 +57,14 @@ def table(board: Board, statistics: Statistics, rate: str, watermark: str) -> Ta
 
     late = f"[yellow]{statistics.late:,} late[/]" if statistics.late else "0 late"
     caption = (
-        f"watermark {_local(statistics.watermark)} ({watermark} behind the latest flight)\n"
+        f"watermark {_local(statistics.watermark, watermark)}\n"
         f"{statistics.rows_in:,} flights in, {rate}, {late}, "
         f"{statistics.rows_out.get('delays', 0):,} results, state {_state(statistics)}"
     )
-    shown = Table(title="Flights from New York: how many left, and their mean delay", caption=caption, min_width=76)
-    shown.add_column("window (New York time)", no_wrap=True)
+    shown = Table(title="Flights from New York: how many left, and their mean delay in minutes", caption=caption)
+    shown.add_column("6 hours from", no_wrap=True, min_width=16)
     for airport, name in AIRPORTS.items():
-        shown.add_column(f"{airport} {name}", no_wrap=True, min_width=16)
+        shown.add_column(f"{airport} {name}", no_wrap=True, min_width=17)
     windows = board.latest(_ROWS)
     for start, results in windows:
         name = f"{start:%a %d %b %H:%M}"
@@ -80,15 +80,15 @@ def _cell(result: tuple[int, float] | None) -> str:
     count, delay = result
     blocks = "▪" * min(_BLOCKS, max(0, round(delay / _MINUTES_PER_BLOCK)))
     colour = "red" if delay >= 3 * _MINUTES_PER_BLOCK else "green" if delay < _MINUTES_PER_BLOCK else "yellow"
-    return f"{count:>4} {delay:>+6.1f} min [{colour}]{blocks}[/]"
+    return f"{count:>4} {delay:>+6.1f} [{colour}]{blocks}[/]"
 
 
-def _local(instant: int) -> str:
+def _local(instant: int, bound: str) -> str:
     if instant <= NEVER + 1:
         return "none yet"
     if instant >= END:
-        return "at the end"
-    return f"{to_datetime(instant).astimezone(ZoneInfo(ZONE)):%a %d %b %H:%M}"
+        return "past the end: all windows are closed"
+    return f"{to_datetime(instant).astimezone(ZoneInfo(ZONE)):%a %d %b %H:%M}, {bound} behind the latest flight"
 
 
 def _state(statistics: Statistics) -> str:

@@ -13,7 +13,7 @@ from penstock.plan.node import UPDATING, Node, walk
 from penstock.plan.pipeline import Pipeline, output_name
 
 GUARANTEES = {
-    "transactional": "each epoch becomes visible whole or not at all",
+    "transactional": "epochs become visible whole or not at all",
     "upsert": "rows are written by key: what is written twice is there once",
     "at-least-once": "rows are written at once; after a failure they may be there twice",
 }

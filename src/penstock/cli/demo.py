@@ -14,10 +14,19 @@ from penstock.cli.run import watch
 from penstock.core.clock import SystemClock
 from penstock.core.timespan import SECOND
 from penstock.demo import (
-    FLIGHTS, PROGRAM, Board, LateFlights, ReplaySource, flights, late_flights, pipeline_of, prepare_folder, whole_hours,
-)  # fmt: skip
+    FLIGHTS,
+    PROGRAM,
+    Board,
+    LateFlights,
+    ReplaySource,
+    flights,
+    late_flights,
+    pipeline_of,
+    prepare_folder,
+    whole_hours,
+)
 from penstock.engine.job import Job
-from penstock.runner import Embedded, start
+from penstock.runner import Embedded
 
 _PLAIN_EVERY = 3 * SECOND
 _CHECKPOINT = "5 s"
@@ -37,7 +46,7 @@ def run_demo(guard: Guard, *, speed: float, rows: int | None, folder: str, water
     guard.state = place / "state"
     if not quiet:
         _introduce(source, watermark)
-    job: Job = start(pipeline, on=Embedded(shards=1), state=guard.state, checkpoint=_CHECKPOINT, resume="none")
+    job = Job(pipeline, Embedded(shards=1).options(guard.state, _CHECKPOINT))
     watch(job, _progress(board, clock, watermark, quiet))
     for line in _end(job, place, watermark):
         terminal.tell(line)
@@ -45,11 +54,12 @@ def run_demo(guard: Guard, *, speed: float, rows: int | None, folder: str, water
 
 def _introduce(source: ReplaySource, watermark: str) -> None:
     days = source.frame.select("year", "month", "day").n_unique()
+    pace = f"{source.speed:g} day{'' if source.speed == 1 else 's'} per second"
+    count = wording.rows(source.frame.height, "flight")
     terminal.tell(
-        f"{wording.rows(source.frame.height, 'flight')} that were to leave New York's airports on {days} days of January "
-        f"2013, in the order in which they were\npublished, at {source.speed:g} day{'' if source.speed == 1 else 's'} per "
-        f"second. Event time is the scheduled hour; a window of 6 hours closes when the watermark,\n{watermark} behind the "
-        "latest hour seen, passes its end; what comes for it later is late. Ctrl-C stops.\n"
+        f"{count} from New York on {days} days of January 2013, in the order in which they were published, at\n"
+        f"{pace}. Event time is the scheduled hour. A window of 6 hours closes when the watermark,\n"
+        f"{watermark} behind the latest hour seen, passes its end; what comes for it later is late. Ctrl-C stops.\n"
     )
 
 
@@ -63,17 +73,14 @@ def _end(job: Job, folder: Path, watermark: str) -> list[str]:
     """What was written, why flights were late, and what to do next."""
     statistics = job.status()
     out, late = statistics.rows_out["delays"], statistics.rows_out["late"]
-    lines = [
-        "",
-        f"{statistics.state} after {wording.span(statistics.elapsed_us)}: {wording.rows(statistics.rows_in, 'flight')} in, "
-        f"{wording.rows(out, 'result')} out, {late:,} late",
-        "",
-        "Written",
-        f"  {folder / 'delays'}  {wording.rows(out)}: flights and mean delay by airport and 6 hours, as JSON lines",
-        f"  {folder / 'late'}  {wording.rows(late)}: the late flights, each with the reason in _why",
-        f"  {folder / PROGRAM}, {folder / FLIGHTS}  the same pipeline and flights, to play with",
-        "",
-    ]
+    taken = f"{wording.rows(statistics.rows_in, 'flight')} in, {wording.rows(out, 'result')} out, {late:,} late"
+    written = {
+        str(folder / "delays"): f"{wording.rows(out)}: flights and mean delay by airport and 6 hours, JSON lines",
+        str(folder / "late"): f"{wording.rows(late)}: the late flights, each with the reason in _why",
+        str(folder / PROGRAM): f"the same pipeline, over the flights in {FLIGHTS} beside it",
+    }
+    lines = ["", f"{statistics.state} after {wording.span(statistics.elapsed_us)}: {taken}", ""]
+    lines += ["Written", *_columns(written), ""]
     found = late_flights(folder / "late") if late else None
     return [*lines, *_why(found, watermark), "", *_next(found, folder)]
 
@@ -84,10 +91,10 @@ def _why(found: LateFlights | None, watermark: str) -> list[str]:
     were = "flight was" if found.count == 1 else "flights were"
     return [
         f"Why {found.count:,} {were} late",
-        "  Each day is published by the time on the clock at departure. So a flight that left after midnight, hours",
-        "  behind its schedule, comes first; the watermark jumps, and windows of that day's morning close too early.",
-        f"  {found.example};",
-        f'  watermark="{whole_hours(found.needed)}" would have saved it, and all others.',
+        "  Late is what comes after its window has closed. A day is published by the time on the clock at departure: a",
+        "  flight that left after midnight, hours behind its schedule, comes first, and moves the watermark far ahead.",
+        *(f"  {line}" for line in found.example),
+        f'  (watermark="{whole_hours(found.needed)}" would have saved it, and all others).',
     ]
 
 
@@ -101,5 +108,9 @@ def _next(found: LateFlights | None, folder: Path) -> list[str]:
         f"penstock check {program}": "the pipeline: types, guarantees, state",
         f'penstock run {program} --set watermark="6 hours"': "the pipeline over the file, at full speed",
     }
-    width = max(map(len, commands))
-    return ["Next", *(f"  {command:<{width}}  {meaning}" for command, meaning in commands.items())]
+    return ["Next", *_columns(commands)]
+
+
+def _columns(lines: dict[str, str]) -> list[str]:
+    width = max(map(len, lines))
+    return [f"  {left:<{width}}  {right}" for left, right in lines.items()]

@@ -11,14 +11,14 @@ from pathlib import Path
 from types import TracebackType
 
 from penstock.cli import terminal
-from penstock.cli.trace import is_ours, user_frames
+from penstock.cli.trace import is_ours, user_error, user_frames
 from penstock.core import files
 from penstock.core.errors import InvariantError, JobError, PenstockError
 from penstock.core.where import Where, caller
 
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
 CRASH = "crash.txt"
-ISSUES = "https://github.com/penstock/penstock/issues"
+_EXPECTED = (PenstockError, OSError, MemoryError)
 
 
 class Guard:
@@ -45,10 +45,14 @@ class Guard:
     def report(self, failure: BaseException) -> int:
         """Say what went wrong; the exit code."""
         if isinstance(failure, KeyboardInterrupt):
-            terminal.tell("stopped: nothing was started")
+            terminal.tell("interrupted")
             return INTERRUPTED
-        if _is_bug(failure):
-            self._crash(failure)
+        cause = _cause(failure)
+        if isinstance(cause, Exception) and not isinstance(cause, _EXPECTED) and not is_ours(cause):
+            terminal.error(str(user_error(cause)))
+            return FAILED if isinstance(failure, JobError) else WRONG
+        if not isinstance(cause, _EXPECTED) or isinstance(cause, InvariantError):
+            self._crash(failure, cause)
             return FAILED
         if isinstance(failure, PenstockError):
             if failure.where == self._entry:  # the innermost frame outside of this package is not the user's here
@@ -58,7 +62,7 @@ class Guard:
         terminal.error(_operating(failure))
         return WRONG
 
-    def _crash(self, failure: BaseException) -> None:
+    def _crash(self, failure: BaseException, cause: BaseException) -> None:
         report = terminal.redaction(_full(failure))
         path = self.state / CRASH
         try:
@@ -72,11 +76,10 @@ class Guard:
         else:
             place = f"in {path}"
         where = _users_line(failure)
-        cause = failure.__cause__ if type(failure) is JobError and failure.__cause__ is not None else failure
         text = cause.message if isinstance(cause, PenstockError) else f"{type(cause).__name__}: {cause}"
         first = text.strip().splitlines()[0] if text.strip() else type(cause).__name__
         terminal.error(f"{f'{where}: ' if where else ''}this is a bug in Penstock: {first}")
-        terminal.tell(f"\nThe traceback is {place}; please report it, with what you ran: {ISSUES}")
+        terminal.tell(f"\nThe traceback is {place}; please report it, with the pipeline if you can.")
 
 
 def exit_now(code: int) -> None:
@@ -86,16 +89,9 @@ def exit_now(code: int) -> None:
     os._exit(code)
 
 
-def _is_bug(failure: BaseException) -> bool:
-    if isinstance(failure, InvariantError):
-        return True
-    if isinstance(failure, JobError):
-        cause = failure.__cause__
-        expected = (PenstockError, OSError, MemoryError)
-        return type(failure) is JobError and cause is not None and not isinstance(cause, expected)
-    if isinstance(failure, (PenstockError, OSError, MemoryError)):
-        return False
-    return is_ours(failure) or not isinstance(failure, Exception)
+def _cause(failure: BaseException) -> BaseException:
+    """What failed, under the JobError that the engine wraps around what it did not expect."""
+    return failure.__cause__ if type(failure) is JobError and failure.__cause__ is not None else failure
 
 
 def _operating(failure: BaseException) -> str:

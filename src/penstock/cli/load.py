@@ -44,7 +44,7 @@ class Target:
 
     @classmethod
     def of(cls, text: str) -> Target:
-        """Take the text of the command line apart; a drive letter (`C:\\x.py`) is no file."""
+        """Take the text of the command line apart; a drive letter is no file."""
         file, colon, name = text.rpartition(":")
         if colon and file and re.fullmatch(r"[^\W\d]\w*", name):
             return cls(file, name)

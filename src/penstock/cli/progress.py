@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 PLAIN_EVERY = 5 * SECOND
 _RATE_OVER = 2 * SECOND
 _REASONS = 5
+_SIGNS = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
 class Progress(Protocol):
@@ -112,11 +113,10 @@ class LiveLine:
 
     def __init__(self, clock: Clock) -> None:
         from rich.live import Live
-        from rich.spinner import Spinner
 
         self._rate = Rate(clock)
-        self._spinner = Spinner("dots", text="starting")
-        self._live = Live(self._spinner, console=terminal.console(), refresh_per_second=8, transient=True)
+        self._turn = 0
+        self._live = Live(console=terminal.console(), auto_refresh=False, transient=True)
         self._live.start()
 
     def show(self, statistics: Statistics) -> None:
@@ -124,13 +124,14 @@ class LiveLine:
         from rich.text import Text
 
         rate = self._rate.over(statistics.rows_in)
+        self._turn += 1
         line = Text(no_wrap=True, overflow="ellipsis")
-        line.append(f"{statistics.pipeline}  ", style="bold")
+        line.append(f"{_SIGNS[self._turn % len(_SIGNS)]} {statistics.pipeline}", style="bold")
         for part in facts(statistics, rate):
             alarming = part.startswith(("late ", "errors ")) and not part.endswith(" 0")
-            line.append(part, style="yellow" if alarming else "")
             line.append("  ")
-        self._spinner.update(text=line)
+            line.append(part, style="yellow" if alarming else "")
+        self._live.update(line, refresh=True)
 
     def close(self) -> None:
         """Take the line away."""

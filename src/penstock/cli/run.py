@@ -13,10 +13,10 @@ from penstock.cli.load import load
 from penstock.cli.opened import settings_of
 from penstock.cli.progress import Progress, progress, summary, summary_json
 from penstock.core.clock import SystemClock
-from penstock.core.errors import PenstockError, PlanError, UnsupportedError
+from penstock.core.errors import PlanError, UnsupportedError
 from penstock.engine.job import Job
 from penstock.plan.pipeline import Pipeline
-from penstock.runner import Embedded, start, state_directory
+from penstock.runner import Embedded, state_directory
 from penstock.settings import RunOptions
 
 _EVERY_US = 200_000
@@ -47,12 +47,11 @@ def run_file(
     terminal.redaction.learn(loaded.pipeline)
     chosen = loaded.settings.options(**options)
     guard.state = state_directory(loaded.pipeline, chosen.state)
-    job = open_job(loaded.pipeline, chosen)
-    follow(job, guard, telling)
+    follow(open_job(loaded.pipeline, chosen), guard, telling)
 
 
 def open_job(pipeline: Pipeline, options: RunOptions) -> Job:
-    """A pipeline on its way, as the options say.
+    """A pipeline that is ready to start, as the options say.
 
     Raises:
         PlanError: If an option asks for what is not offered.
@@ -65,8 +64,7 @@ def open_job(pipeline: Pipeline, options: RunOptions) -> Job:
             f'nothing can be resumed yet, found resume="{options.resume}"', hint="none: a run starts anew"
         )
     engine = Embedded(shards=options.shards, latency=options.latency, memory=options.memory)
-    job: Job = start(pipeline, on=engine, state=options.state, checkpoint=options.checkpoint, resume=options.resume)
-    return job
+    return Job(pipeline, engine.options(state_directory(pipeline, options.state), options.checkpoint))
 
 
 def _other_engine(name: str) -> PlanError:
@@ -76,7 +74,7 @@ def _other_engine(name: str) -> PlanError:
 
 
 def follow(job: Job, guard: Guard, telling: Telling) -> None:
-    """Wait for the end of a job and tell of it.
+    """Run a job to its end and tell of it.
 
     Raises:
         PenstockError: Why it failed.
@@ -91,12 +89,13 @@ def follow(job: Job, guard: Guard, telling: Telling) -> None:
 
 
 def watch(job: Job, shown: Progress) -> None:
-    """Wait for the end of a job; Ctrl-C publishes what is done and stops, a second one ends this process at once.
+    """Run a job to its end; Ctrl-C publishes what is done and stops, a second one ends this process at once.
 
     Raises:
         PenstockError: Why it failed.
     """
     try:
+        job.start()  # in here, so that no interrupt falls between start and wait
         _wait(job, shown)
     except KeyboardInterrupt:
         _stop(job, shown)

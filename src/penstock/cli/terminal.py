@@ -78,7 +78,8 @@ def error(text: str) -> None:
 
 def _write(stream: TextIO, text: str) -> None:
     with contextlib.suppress(BrokenPipeError):  # whoever read it has seen enough
-        print(text, file=stream, flush=True)
+        stream.write(f"{text}\n")  # in one go: other threads print too
+        stream.flush()
 
 
 def console() -> Console:

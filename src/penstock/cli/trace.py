@@ -57,10 +57,15 @@ def user_code() -> Iterator[None]:
     except Exception as failure:
         if is_ours(failure):
             raise
-        frames = user_frames(failure.__traceback__)
-        text = str(failure)
-        message = f"{type(failure).__name__}: {text}" if text else type(failure).__name__
-        raise UserCodeError(message, _place(frames), _shown(frames)) from failure
+        raise user_error(failure) from failure
+
+
+def user_error(failure: BaseException) -> UserCodeError:
+    """An exception of the user's own code, as it is shown."""
+    frames = user_frames(failure.__traceback__)
+    text = str(failure)
+    message = f"{type(failure).__name__}: {text}" if text else type(failure).__name__
+    return UserCodeError(message, _place(frames), _shown(frames))
 
 
 def is_ours(failure: BaseException) -> bool:

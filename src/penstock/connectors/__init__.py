@@ -12,7 +12,7 @@ BUILTIN: dict[str, str] = {
     "memory": "penstock.connectors.memory",
     "files": "penstock.connectors.files",
     "generate": "penstock.connectors.generate",
-    "nexmark": "penstock.connectors.nexmark_source",
+    "nexmark": "penstock.connectors.nexmark",
     "stdout": "penstock.connectors.stdout",
     "blackhole": "penstock.connectors.blackhole",
 }

@@ -30,9 +30,10 @@ def listed(path: str, format: str | None, order: str, error: type[PenstockError]
     """
     place = Path(path)
     try:
-        if place.is_file():
-            found = [Found(place, place.name, place.stat().st_mtime_ns)]
-        elif place.is_dir():
+        kind = files.kind(place)
+        if kind == "file":
+            found = [Found(place, place.name, files.modified(place))]
+        elif kind == "directory":
             found = [one for one in files.walk(place) if format or format_of_name(one.name)]
         elif not is_pattern(path):
             raise error(f'no file or directory "{path}"{_guess(place)}')
@@ -52,7 +53,7 @@ def _matching(path: str, error: type[PenstockError]) -> list[Found]:
     parts = Path(path).parts
     fixed = next(place for place, part in enumerate(parts) if is_pattern(part))
     root, pattern = Path(*parts[:fixed]), "/".join(parts[fixed:])
-    if not root.is_dir():
+    if files.kind(root) != "directory":
         raise error(f'no directory "{root}"{_guess(root)}')
     matches = re.compile(_expression(pattern)).fullmatch
     depth = None if "**" in pattern else pattern.count("/")

@@ -16,7 +16,7 @@ CHUNK_ROWS = 65_536
 
 
 class _Rest:
-    """What is left of a chunk: every row number from `row` to before `next_row` is that of a good row or of a bad one."""
+    """What is left of a chunk: each number from `row` to before `next_row` is that of a good row or of a bad one."""
 
     def __init__(self, chunk: Chunk, row: int) -> None:
         self.frame = chunk.frame

@@ -61,17 +61,17 @@ class FileWriter(Writer):
                 hint='mode="overwrite" replaces the output of former runs, mode="append" adds to it',
             )
         if request.fresh and mode == "overwrite":
-            self._replaces = [[name, *_identity(path / name)] for name in sorted(parts)]
+            self._replaces = [[name, *files.identity(path / name)] for name in sorted(parts)]
         if mode == "append":
             self._first = max(parts.values(), default=-1) + 1
 
     def _prepare_directory(self, fresh: bool) -> list[str]:
         """Make the directory and try it out; the visible names in it."""
-        if self._path.exists() and not self._path.is_dir():
+        if files.kind(self._path) == "file":
             raise StartError(f'"{self._path}" is a file; a sink of files is a directory')
         files.make_directory(self._path)
         staging = self._path / STAGING
-        if fresh and staging.is_dir():
+        if fresh and files.kind(staging):
             for entry in list(files.entries(staging)):
                 if entry.name.startswith(self._prefix):
                     files.remove(Path(entry.path))
@@ -144,7 +144,7 @@ class FileWriter(Writer):
 
     def _publish(self, staged: Path, final: Path) -> None:
         hit("sink.before_publish")
-        if final.exists():
+        if files.kind(final):
             # The same content under the same name: it was published before.
             files.remove(staged)
             return
@@ -158,7 +158,7 @@ class FileWriter(Writer):
         for name, *identity in former:
             path = self._path / name
             # A later epoch may have published the same content under the same name again.
-            if name != new and path.exists() and _identity(path) == identity:
+            if name != new and files.kind(path) and files.identity(path) == identity:
                 files.remove(path)
         files.sync_directory(self._path)
 
@@ -179,11 +179,6 @@ class FileWriter(Writer):
     def report(self) -> str:
         """How many files there are, and where."""
         return f"{self._published} {'file' if self._published == 1 else 'files'} in {self._path}"
-
-
-def _identity(path: Path) -> list[int]:
-    status = path.stat()
-    return [status.st_ino, status.st_mtime_ns]
 
 
 def _some(names: list[str]) -> str:

@@ -23,6 +23,7 @@ from penstock.connectors.base import (
 )
 from penstock.connectors.formats import FORMATS, format_of
 from penstock.connectors.formats.base import Format
+from penstock.core import files
 from penstock.core.errors import PenstockError, PlanError, SourceError, StartError, UnsupportedError, one_of
 from penstock.core.files import Found
 from penstock.core.schema import Schema
@@ -118,7 +119,7 @@ class FileSource(Source):
         if not found and self.bounded:
             raise StartError(f'there are no files to read in "{self.path}"')
         for one in found:
-            if not os.access(one.path, os.R_OK):
+            if not files.readable(one.path):
                 raise StartError(f'cannot read "{one.path}": permission denied')
         return [Split(one.name) for one in found] if self.split_files else [Split(self.path)]
 

@@ -89,6 +89,27 @@ def remove(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
+def kind(path: Path) -> str | None:
+    """`"file"` or `"directory"`, or None if there is nothing of this name; links are followed."""
+    return "directory" if path.is_dir() else "file" if path.exists() else None
+
+
+def modified(path: Path) -> int:
+    """When a file was last written, in nanoseconds since 1970."""
+    return path.stat().st_mtime_ns
+
+
+def identity(path: Path) -> list[int]:
+    """What tells a file from a later one of the same name."""
+    status = path.stat()
+    return [status.st_ino, status.st_mtime_ns]
+
+
+def readable(path: Path) -> bool:
+    """Whether this process may read a file."""
+    return os.access(path, os.R_OK)
+
+
 def make_directory(path: Path) -> None:
     """Create a directory and its parents if they are missing."""
     hit("files.make_directory")

@@ -13,6 +13,7 @@ class Worker:
     def __init__(self, name: str, run: Callable[[], None]) -> None:
         self._run = run
         self.failure: BaseException | None = None
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._guard, name=f"penstock-{name}", daemon=True)
 
     def _guard(self) -> None:
@@ -20,6 +21,8 @@ class Worker:
             self._run()
         except BaseException as failure:  # noqa: BLE001  (a panic of Polars is no Exception)
             self.failure = failure
+        finally:
+            self._ended.set()
 
     def start(self) -> Worker:
         """Start the thread."""
@@ -28,8 +31,8 @@ class Worker:
 
     def join(self, timeout_us: int | None = None) -> bool:
         """Wait for its end; whether it has ended."""
-        self._thread.join(None if timeout_us is None else timeout_us / 1e6)
-        return not self._thread.is_alive()
+        # Not Thread.join: until Python 3.13, one that Ctrl-C breaks off takes the thread for dead.
+        return self._ended.wait(None if timeout_us is None else timeout_us / 1e6)
 
 
 def pool(name: str, size: int) -> ThreadPoolExecutor:

@@ -33,11 +33,11 @@ def pipeline(watermark: str = "12 hours") -> ps.Pipeline:
     Args:
         watermark: How much out of order flights may be before they are late.
     """
-    source = FileSource(HERE / "flights_as_published.parquet")
+    source = FileSource(str(HERE / "flights_as_published.parquet"))
     flights = ps.read(source, event_time="time_hour", watermark=watermark)
     delays = by_airport(flights)
     return ps.Pipeline(
         "delays",
-        delays.write(FileSink(HERE / "delays-from-file", mode="overwrite")),
-        delays.late().write(FileSink(HERE / "late-from-file", mode="overwrite")),
+        delays.write(FileSink(str(HERE / "delays-from-file"), mode="overwrite")),
+        delays.late().write(FileSink(str(HERE / "late-from-file"), mode="overwrite")),
     )

@@ -107,7 +107,9 @@ class Job:
 
     def start(self) -> Job:
         """Run in a thread of its own."""
-        self._worker = Worker(f"job-{self.pipeline.name}", self.run).start()
+        # Kept before it starts: an interrupt in between must find it.
+        self._worker = Worker(f"job-{self.pipeline.name}", self.run)
+        self._worker.start()
         return self
 
     def stop(self) -> None:

@@ -73,7 +73,7 @@ def true_division(a: Any, b: Any, types: Types, returns: DType) -> Any:
 
 
 def _floored(value: float) -> float:
-    return float(math.floor(value)) if math.isfinite(value) else value
+    return math.copysign(math.floor(value), value) if math.isfinite(value) else value
 
 
 def floor_division(a: Any, b: Any, types: Types, returns: DType) -> Any:
@@ -107,6 +107,8 @@ def power(a: Any, b: Any, types: Types, returns: DType) -> Any:
             raise RowFault("a negative power of an integer")
         # Beyond 64 only -1, 0 and 1 have powers that fit.
         return fitting(a ** (b if b < 64 else 64 + b % 2), returns)
+    if b == 2:
+        return fitting(a * a, returns)
     try:
         return fitting(math.pow(a, b), returns)
     except OverflowError:

@@ -198,6 +198,8 @@ def literal(value: Any) -> Literal:
     Raises:
         PlanError: If the value has no logical type.
     """
+    if type(value).__module__ == "numpy" and hasattr(value, "item"):
+        value = value.item()
     match value:
         case None:
             return Literal(None, Null)

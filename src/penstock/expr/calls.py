@@ -26,6 +26,7 @@ def as_term(value: Any) -> Term:
 
 
 def unknown(name: str) -> UnknownNameError:
+    """The error for a name that no function and no aggregate has; it names the nearest."""
     known = [*FUNCTIONS, *METHODS]
     declared: dict[str, Function | Aggregate] = {**METHODS, **FUNCTIONS}
     family, _, last = name.rpartition(".")
@@ -105,7 +106,9 @@ def aggregation(name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Ag
     if len(terms) < aggregate.arity:
         raise PlanError(f'"{name}" takes {aggregate.arity} column(s), found {len(terms)}', where=caller())
     if len(terms) > aggregate.arity + len(names):
-        raise PlanError(f'"{name}" takes at most {aggregate.arity + len(names)} arguments', where=caller())
+        hint = "name the column to go by: by=..." if aggregate.by else None
+        most = aggregate.arity + len(names)
+        raise PlanError(f'"{name}" takes at most {most} arguments', where=caller(), hint=hint)
     rest |= dict(zip(names, terms[aggregate.arity :], strict=False))
     rest = {key: _constant(name, key, value) for key, value in rest.items()}
     columns = [Column(t) if isinstance(t, str) else as_term(t) for t in terms[: aggregate.arity]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from penstock.core.dtypes import Json, Null, String, to_polars
+from penstock.core.dtypes import DType, Json, List, Map, Null, String, Struct, to_polars
 from penstock.core.errors import InvariantError
 from penstock.core.lazy import pl
 from penstock.expr.ast import Call, Case, Cast, Column, Literal, plain
@@ -32,12 +32,24 @@ class Lowered(NamedTuple):
 
 
 def lower(typed: Typed) -> Lowered:
-    """The Polars form of a typed term."""
+    """The Polars form of a typed term; what is made of constants only is computed at once."""
     match typed.term:
         case Column(name):
             return Lowered(pl.col(name))
         case Literal(value):
-            return Lowered(_literal(value, typed))
+            return Lowered(_literal(value, typed.dtype))
+    lowered = _lower(typed)
+    if not typed.args or not typed.deterministic or typed.term.columns():
+        return lowered
+    # A column of one value would not broadcast to the height of a frame; a literal does.
+    value = pl.select(lowered.value).to_series()
+    faults = ((pl.select(fault.condition).item(), fault.reason) for fault in lowered.faults)
+    known = tuple(Fault(pl.lit(True), reason) for condition, reason in faults if condition)
+    return Lowered(_of_series(value, typed.dtype), known)
+
+
+def _lower(typed: Typed) -> Lowered:
+    match typed.term:
         case Cast(strict=strict):
             return _cast(typed, strict)
         case Case():
@@ -47,12 +59,17 @@ def lower(typed: Typed) -> Lowered:
     raise InvariantError(f"{typed.term} cannot be lowered")
 
 
-def _literal(value: Any, typed: Typed) -> Any:
-    dtype = to_polars(typed.dtype)
+def _literal(value: Any, dtype: DType) -> Any:
     if isinstance(value, tuple):
-        # A series of one value does not broadcast; its first value does.
-        return pl.lit(pl.Series([plain(value, typed.dtype)], dtype=dtype)).first()
-    return pl.lit(value, dtype=None if typed.dtype == Null else dtype)
+        return _of_series(pl.Series([plain(value, dtype)], dtype=to_polars(dtype)), dtype)
+    return pl.lit(value, dtype=None if dtype == Null else to_polars(dtype))
+
+
+def _of_series(one: Any, dtype: DType) -> Any:
+    """The constant that a series of one value holds."""
+    if isinstance(dtype, (List, Struct, Map)):
+        return pl.lit(one).first()
+    return _literal(one.item(), dtype)
 
 
 def _cast(typed: Typed, strict: bool) -> Lowered:
@@ -102,11 +119,5 @@ def _call(typed: Typed) -> Lowered:
     if function.fault is not None:
         condition = function.fault(*values, **options)
         if condition is not None:
-            faults.append(Fault(_scalar(condition, typed), f"no value for {typed.term}"))
-    return Lowered(_scalar(function.polars(*values, **options), typed), tuple(faults))
-
-
-def _scalar(expression: Any, typed: Typed) -> Any:
-    """A result made of constants only: a column of one value does not broadcast, its first value does."""
-    constant = typed.args and typed.deterministic and not typed.term.columns()
-    return expression.first() if constant else expression
+            faults.append(Fault(condition, f"no value for {typed.term}"))
+    return Lowered(function.polars(*values, **options), tuple(faults))

@@ -6,6 +6,7 @@ the exact result does not fit the type, or None if it always fits. With a consta
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from penstock.core.dtypes import UNSIGNED, DType, to_polars
@@ -70,9 +71,25 @@ def _of_multiple(value: Any, factor: int, dtype: DType) -> Any | None:
     return outside(value, -(-first // factor), last // factor, dtype)
 
 
-def of_power(a: Any, exponent: Any, result: Any, dtype: DType) -> Any:
+def of_power(a: Any, exponent: Any, result: Any, dtype: DType) -> Any | None:
     """Where `a` to a power that is not negative does not fit; `result` is what Polars gave."""
+    known = constant(exponent)
+    if known is not None and known < 2:
+        return None
+    if known is not None:
+        low, high = limits(dtype)
+        top = _root(high, known)
+        bottom = 0 if dtype in UNSIGNED else -(top if known % 2 == 0 else _root(-low, known))
+        return outside(a, bottom, top, dtype)
     return _far(a.cast(pl.Float64).pow(exponent.cast(pl.Float64)), result, dtype)
+
+
+def _root(number: int, degree: int) -> int:
+    """The largest integer whose power is at most the number."""
+    root = round(math.pow(number, 1 / degree)) + 1
+    while root**degree > number:
+        root -= 1
+    return root
 
 
 def _far(estimate: Any, wrapped: Any, dtype: DType) -> Any:

@@ -2,7 +2,8 @@ r"""Regular expressions: the dialect that all engines read alike, and its plain-
 
 It is that of RE2 and of Rust's `regex`, which match in linear time: no look-around, no back-references. What
 the engines would read differently is refused too: possessive repetition, set operations inside of classes, scripts.
-`^` and `$` are the ends of the text (of a line with the flag `m`), `\w \d \s \b` follow Unicode.
+`^` and `$` are the ends of the text (of a line with the flag `m`), `\w \d \s \b` follow Unicode. What a group holds
+that is repeated and may be empty, as in `(a*)*`, is up to the engine.
 """
 
 from __future__ import annotations
@@ -256,8 +257,8 @@ class _Reader:
         return point
 
     def _property(self, negated: bool) -> Ranges:
-        found = re.compile(r"\{(\^?)([^}]*)\}|([A-Z])").match(self.pattern, self._at)
-        name = (found[2] if found[3] is None else found[3]) if found else ""
+        found = re.compile(r"\{([^}]*)\}|([A-Z])").match(self.pattern, self._at)
+        name = (found[1] if found[2] is None else found[2]) if found else ""
         if found is None or not characters.is_category(name):
             hint = "scripts and properties have other names in each engine; \\p{L}, \\p{Lu}, \\p{Nd} and the like work"
             self._refuse(f"the class {name!r}", "only general categories are shared", hint)
@@ -265,7 +266,7 @@ class _Reader:
         if not self.translate:
             return ()
         ranges = characters.category(name)
-        return characters.complement(ranges) if negated != (found[1] == "^") else ranges
+        return characters.complement(ranges) if negated else ranges
 
     def _boundary(self, negated: bool) -> str:
         if not self.translate:

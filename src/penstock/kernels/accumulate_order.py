@@ -21,14 +21,13 @@ EMPTY, VALUE, NULL = 0, 1, 2
 def add_first(
     table: Words, floats: Floats, column: Number, slots: Rows, rows: Rows, values: Words, valid: Flags, signs: Array
 ) -> None:
-    """Two words: state and the value of the first row, by the order in which rows are given."""
+    """Two words: state and the value of the first row that counts, by the order in which rows are given."""
     for place in range(slots.shape[0]):
         row = np.int64(rows[place]) if rows.shape[0] > 0 else np.int64(place)
         slot = slots[place]
-        if table[slot, column] == EMPTY:
-            known = valid.shape[0] == 0 or valid[row]
-            table[slot, column] = VALUE if known else NULL
-            table[slot, column + 1] = values[row] if known else 0
+        if table[slot, column] == EMPTY and (valid.shape[0] == 0 or valid[row]):
+            table[slot, column] = VALUE
+            table[slot, column + 1] = values[row]
 
 
 @kernel
@@ -48,13 +47,13 @@ def merge_first(
 def add_last(
     table: Words, floats: Floats, column: Number, slots: Rows, rows: Rows, values: Words, valid: Flags, signs: Array
 ) -> None:
-    """Two words: state and the value of the last row, by the order in which rows are given."""
+    """Two words: state and the value of the last row that counts, by the order in which rows are given."""
     for place in range(slots.shape[0]):
         row = np.int64(rows[place]) if rows.shape[0] > 0 else np.int64(place)
         slot = slots[place]
-        known = valid.shape[0] == 0 or valid[row]
-        table[slot, column] = VALUE if known else NULL
-        table[slot, column + 1] = values[row] if known else 0
+        if valid.shape[0] == 0 or valid[row]:
+            table[slot, column] = VALUE
+            table[slot, column + 1] = values[row]
 
 
 @kernel

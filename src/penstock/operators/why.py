@@ -81,8 +81,10 @@ def _seconds(behind: pl.Series | None, count: int) -> pl.Series:
 
 
 def seconds(us: int) -> str:
-    """A length of time for people, in seconds."""
-    return f"{us / 1e6:g} s"
+    """A length of time as a duration that users can give back: whole seconds, or milliseconds, rounded up."""
+    if us % 1_000_000 == 0:
+        return f"{us // 1_000_000} s"
+    return f"{-(-us // 1_000)} ms"
 
 
 def undecoded(bad: Sequence[BadRow], schema: Schema, source: str, split: str) -> Delta:

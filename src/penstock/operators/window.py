@@ -122,17 +122,17 @@ class WindowMeaning(Meaning):
 
     def row(self, port: int, row: Row) -> Iterator[Emission] | Iterable[Emission]:
         """Add one row."""
+        try:
+            arguments = [aggregate.arguments(row.values) for aggregate in self.aggregates]
+        except RowFault:
+            yield "errors", row
+            return
         moment = row.values[self.time]
         instant = from_datetime(moment) + self.shift
         found = list(windows_of(self.windows, instant))
         in_time = [(start, end) for start, end in found if end - MILLISECOND > row.watermark]
         if found and not in_time:
             yield "late", row
-            return
-        try:
-            arguments = [aggregate.arguments(row.values) for aggregate in self.aggregates]
-        except RowFault:
-            yield "errors", row
             return
         key = plain_key(row.values, self.keys)
         for bounds in in_time:

@@ -51,6 +51,10 @@ class Case:
         inputs = "\n".join(f"{one.name} ({one.policy or 'no watermark'}): {one.schema}" for one in self.scene.inputs)
         return f"<Case\n{as_text(self.pipeline)}\n{inputs}\n{story([self.scene.events()])}\n>"
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        # What Hypothesis shows of a failing example.
+        printer.text(repr(self))
+
     def with_outputs(self, outputs: tuple[Node, ...]) -> Case:
         """The same inputs under a rewritten plan, which may meet its sources in another order."""
         pipeline = self.pipeline.with_outputs(outputs)

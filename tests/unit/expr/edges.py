@@ -25,8 +25,8 @@ FLOATS = (
     math.inf, -math.inf, math.nan,
 )  # fmt: skip
 TEXTS = (
-    "", "a", "ab", "abab", "aé👧", "e\u0301x", "Straße", "İI", "ΑΣ", " a\u00a0", "\n", "a\nb", "-12", "+7", "ff", "0xff",
-    "9223372036854775808", "a,b,", ".", "YQ==", "YQ", "61", "6g", "٣",
+    "", "a", "ab", "abab", "aé👧", "e\u0301x", "Straße", "İI", "ΑΣ", " a\u00a0", "\n", "a\nb", "-12", "+7", "ff",
+    "0xff", "9223372036854775808", "a,b,", ".", "YQ==", "YQ", "61", "6g", "٣",
 )  # fmt: skip
 MOMENTS = (
     dt.datetime(1, 1, 2), dt.datetime(1969, 12, 31, 23, 59, 59, 999_999), dt.datetime(1970, 1, 1),

@@ -28,7 +28,9 @@ def close(a: Any, b: Any) -> bool:
     """Whether two results are the same; floats may differ in their last digits, as libraries of mathematics do."""
     match a, b:
         case float(), float() if math.isfinite(a) and math.isfinite(b):
-            return math.isclose(a, b, rel_tol=1e-6 if a == struct_single(a) else 1e-12, abs_tol=1e-300)
+            if a == b == 0:
+                return math.copysign(1, a) == math.copysign(1, b)
+            return math.isclose(a, b, rel_tol=1e-6 if a == as_single(a) else 1e-14, abs_tol=1e-300)
         case list(), list():
             return len(a) == len(b) and all(close(x, y) for x, y in zip(a, b, strict=True))
         case dict(), dict():
@@ -38,7 +40,7 @@ def close(a: Any, b: Any) -> bool:
     return bool(plain(a) == plain(b))
 
 
-def struct_single(value: float) -> float:
+def as_single(value: float) -> float:
     """The value as a 32-bit float."""
     return float(pl.Series([value]).cast(pl.Float32).item())
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from penstock.core.dtypes import DType, Int8, Int64, List, Struct, UInt8, UInt64
+from penstock.core.dtypes import DType, Float64, Int8, Int64, List, Struct, UInt8, UInt64
 from penstock.core.schema import Schema
 from penstock.expr.ast import Call, Column, Literal, Term
 from penstock.expr.build import col, lit
@@ -27,7 +28,7 @@ from penstock.expr.functions import (
 )
 from penstock.expr.infer import infer
 from penstock.expr.lower import lower
-from tests.unit.expr.both import FAULT, both, by_meaning, by_polars
+from tests.unit.expr.both import FAULT, both, by_meaning, by_polars, plain
 from tests.unit.expr.edges import accepted, crossed, options_of, values
 from tests.unit.expr.test_functions import close
 
@@ -43,6 +44,9 @@ def compare(function: Function, args: tuple[Term, ...], options: Any, types: dic
     expected, found = by_meaning(typed, rows), by_polars(typed, rows, **types)
     for row, a, b in zip(rows, expected, found, strict=True):
         assert close(a, b), f"{typed.term} of {row!r}: meaning {a!r}, Polars {b!r}"
+    for row, value in list(zip(rows, found, strict=True))[:: 1 + len(rows) // 2]:
+        (alone,) = by_polars(typed, [row], **types)
+        assert plain(alone) == plain(value), f"{typed.term} of {row!r}: alone {alone!r}, among others {value!r}"
 
 
 @EACH
@@ -50,6 +54,7 @@ def test_takes_something(name: str) -> None:
     assert types_of(name)
 
 
+@pytest.mark.slow
 @EACH
 def test_edge_values_crossed(name: str) -> None:
     for types in types_of(name):
@@ -134,3 +139,20 @@ def test_a_comparison_with_a_constant_costs_one_operation() -> None:
     assert str(fault.condition) == f'[(col("x")) > ({2**63 - 6})]'
     assert lower(infer((col("x") * 0).term, Schema.of({"x": Int64}))).faults == ()
     assert lower(infer((col("x") + lit(1.5)).term, Schema.of({"x": Int64}))).faults == ()
+
+
+DIVISORS = (3.0, 0.1, -7.3, 2.0, 0.0, -0.0, float("inf"), float("nan"), 1e-310, 5e-324)
+
+
+@pytest.mark.parametrize("name", ["truediv", "floordiv", "mod"])
+def test_division_does_not_depend_on_how_rows_are_cut_or_stored(name: str) -> None:
+    rows = [{"x": x} for x in (0.3, -0.0, 1.1, 17.9, 1e300, 5e-324, float("nan"), float("inf"), None, 94.7, 3.3)]
+    for divisor in DIVISORS:
+        constant = infer(Call(name, (Column("x"), Literal(divisor, Float64))), Schema.of({"x": Float64}))
+        meant = [plain(value) for value in by_meaning(constant, rows)]
+        assert [plain(value) for value in by_polars(constant, rows, x=Float64)] == meant
+        assert [plain(by_polars(constant, [row], x=Float64)[0]) for row in rows] == meant
+        # A constant column is stored as one value.
+        column = infer(Call(name, (Column("x"), Column("y"))), Schema.of({"x": Float64, "y": Float64}))
+        frame = pl.DataFrame({"x": [row["x"] for row in rows]}).with_columns(y=pl.lit(divisor))
+        assert [plain(value) for value in frame.select(lower(column).value).to_series()] == meant

@@ -27,7 +27,7 @@ def kept(table: np.ndarray, place: int) -> list[int | str | None]:
 
 
 def expected(rows: list[Row], place: int) -> list[int | str | None]:
-    parts = [[row.value for row in rows if row.slot == slot] for slot in range(SLOTS)]
+    parts = [[row.value for row in rows if row.slot == slot and row.value is not None] for slot in range(SLOTS)]
     return [part[place] if part else "empty" for part in parts]
 
 

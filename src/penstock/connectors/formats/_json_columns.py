@@ -55,8 +55,8 @@ FAULTS = {
     json_tokens.SURROGATE: "half of a surrogate pair",
     json_tokens.TOO_DEEP: f"nested more than {DEEPEST} deep",
     json_tokens.NOT_OBJECT: "not an object",
-    json_tokens.TWICE: "a field twice",
-    json_tokens.UNKNOWN: "a field that is not declared",
+    json_tokens.TWICE: "is there twice",
+    json_tokens.UNKNOWN: "is not declared",
 }
 """What is wrong, by fault."""
 

@@ -161,11 +161,10 @@ def _fault(blocks: Blocks, found: Scanned, row: int, start: int) -> str:
     if found.faults[row] == TOO_LONG:
         return f"longer than {LONGEST_RECORD:,} bytes"
     code, place = fault(int(found.faults[row]))
-    key = ""
     if code in (TWICE, UNKNOWN):
-        end = int(np.flatnonzero(blocks.data[place:] == ord('"'))[0]) + place
-        key = f' ("{blocks.text(place, end)}")'
-    return f"malformed JSON at character {place - start + 1}: {FAULTS[code]}{key}"
+        end = place + int(np.flatnonzero(blocks.data[place:] == ord('"'))[0])
+        return f'the field "{blocks.text(place, end)}" {FAULTS[code]}'
+    return f"malformed JSON at character {place - start + 1}: {FAULTS[code]}"
 
 
 def _parsed(line: str) -> Any:

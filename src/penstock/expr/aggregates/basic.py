@@ -112,8 +112,8 @@ def _spread(name: str, root: bool, guesses: tuple[str, ...]) -> Aggregate:
 
     return Aggregate(
         name=name,
-        doc=f"The {'standard deviation' if root else 'variance'} of the values, with `ddof` degrees of freedom taken off; "
-        "null for too few values, NaN if one is not finite.",
+        doc=f"The {'standard deviation' if root else 'variance'} of the values, with `ddof` degrees of freedom taken "
+        "off; null for too few values, NaN if one is not finite.",
         arity=1,
         signature=_spread_type,
         init=lambda ddof: Moments(),
@@ -199,8 +199,8 @@ AGGREGATES = (
     ),
     Aggregate(
         name="sum",
-        doc="The sum: Int64 for integers and booleans, Float64 for floats (compensated), Decimal(38, scale), Duration. A "
-        "sum that does not fit is an error; the sum of nothing is null.",
+        doc="The sum: Int64 for integers and booleans, Float64 for floats (compensated), Decimal(38, scale), Duration. "
+        "A sum that does not fit is an error; the sum of nothing is null.",
         arity=1,
         signature=_sum_type,
         init=lambda: None,

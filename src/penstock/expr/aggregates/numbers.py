@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import decimal
 import math
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 from penstock.expr.function import RowFault
 
 _EXACT = decimal.Context(prec=80, Emax=999_999, Emin=-999_999)
 
 
-class Moments(NamedTuple):
+@dataclass(frozen=True)
+class Moments:
     """Numbers of a group: how many, their sum, the sum of their squares, and how many are not finite.
 
     Attributes:
@@ -37,17 +39,28 @@ class Moments(NamedTuple):
     def plus(self, value: float, sign: int = 1) -> Moments:
         """With a number more, or one less."""
         if not math.isfinite(value):
-            kinds = (value != value, value == math.inf, value == -math.inf)
-            nans, tops, bottoms = (n + sign * kind for n, kind in zip(self[3:], kinds, strict=True))
-            return self._replace(count=self.count + sign, nans=nans, tops=tops, bottoms=bottoms)
+            return replace(
+                self,
+                count=self.count + sign,
+                nans=self.nans + sign * (value != value),
+                tops=self.tops + sign * (value == math.inf),
+                bottoms=self.bottoms + sign * (value == -math.inf),
+            )
         exact = Fraction(value)
-        return self._replace(
-            count=self.count + sign, total=self.total + sign * exact, squares=self.squares + sign * exact * exact
+        return replace(
+            self, count=self.count + sign, total=self.total + sign * exact, squares=self.squares + sign * exact * exact
         )
 
     def merged(self, other: Moments) -> Moments:
         """Those of two parts of a group."""
-        return Moments(*(a + b for a, b in zip(self, other, strict=True)))
+        return Moments(
+            self.count + other.count,
+            self.total + other.total,
+            self.squares + other.squares,
+            self.nans + other.nans,
+            self.tops + other.tops,
+            self.bottoms + other.bottoms,
+        )
 
     def odd(self) -> float | None:
         """What makes the sum NaN or infinite, if anything does."""

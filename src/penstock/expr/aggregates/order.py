@@ -205,8 +205,8 @@ AGGREGATES = (
     ),
     _quantiles(
         "quantile",
-        "The value below which a share `q` of the values lies. Between two: the `nearest`, the `lower`, the `higher`, their "
-        "`midpoint`, or `linear` between them; `equiprobable` is the least value that a share `q` does not exceed.",
+        "The value below which a share `q` of the values lies. Between two: the `nearest`, the `lower`, the `higher`, "
+        "their `midpoint`, or `linear` between them; `equiprobable`: the least value that a share `q` does not exceed.",
         signature=_quantile_type,
         result=_quantile,
         polars=lambda x, q, interpolation: x.quantile(float(q), interpolation),

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from penstock.core.dtypes import FLOATS, DType, List, UInt64, is_fixed
+from penstock.core.dtypes import FLOATS, DType, Int64, List, Map, Struct, UInt64, is_fixed
 from penstock.expr.aggregates.order import joined, no_values, with_value, without_value
-from penstock.expr.function import Aggregate, NotOnFlink, Signature, Words
-from penstock.expr.signatures import ANY, ORDERED, takes
+from penstock.expr.function import Aggregate, Kind, NotOnFlink, Signature, Words
+from penstock.expr.signatures import ORDERED, takes
 from penstock.expr.values import less
 
 Types = Sequence[DType]
 Options = Mapping[str, Any]
+
+# State keeps values by comparing them, which nested ones are not.
+SINGLE = Kind("a value that is no list, struct or map", lambda t: not isinstance(t, (List, Struct, Map)), Int64)
 
 
 def _kept_words(name: str) -> Callable[[Types, Options], Words | None]:
@@ -27,7 +30,7 @@ def _kept_words(name: str) -> Callable[[Types, Options], Words | None]:
 
 
 def _list_type(types: Types, options: Options) -> Signature:
-    (dtype,) = takes(ANY, returns=0)(types, options).args
+    (dtype,) = takes(SINGLE, returns=0)(types, options).args
     return Signature((dtype,), List(dtype))
 
 
@@ -63,7 +66,7 @@ def _descending(x: Any, by: Any) -> Any:
 def _ordered(name: str, doc: str, arity: int, **more: Any) -> Aggregate:
     """An aggregate whose state is the values in order of position."""
     more.setdefault("words", lambda types, options: None)
-    more.setdefault("signature", takes(*(ANY, ORDERED)[:arity], returns=0))
+    more.setdefault("signature", takes(*(SINGLE, ORDERED)[:arity], returns=0))
     return Aggregate(
         name=name,
         doc=doc,
@@ -84,7 +87,7 @@ _PAIRS = [("a", 2), ("b", 1), ("c", 2), ("d", 1)]
 AGGREGATES = (
     _ordered(
         "first",
-        "The first value that is not null: by position, or with `by=` where another column is least (ties by position).",
+        "The first value that is not null: by position, or where the column `by=` is least (ties by position).",
         1,
         by="first_by",
         words=_kept_words("first"),
@@ -96,7 +99,7 @@ AGGREGATES = (
     ),
     _ordered(
         "last",
-        "The last value that is not null: by position, or with `by=` where another column is greatest (ties by position).",
+        "The last value that is not null: by position, or where the column `by=` is greatest (ties by position).",
         1,
         by="last_by",
         words=_kept_words("last"),

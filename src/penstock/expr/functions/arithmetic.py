@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from penstock.core.dtypes import (
+    FLOATS,
     INTEGERS,
     UNSIGNED,
     Date,
@@ -17,7 +18,6 @@ from penstock.core.dtypes import (
     Decimal,
     DType,
     Duration,
-    Float32,
     Float64,
     Int64,
     String,
@@ -39,6 +39,7 @@ from penstock.expr.arithmetic_meaning import (
     true_division,
 )
 from penstock.expr.arithmetic_types import SPAN, added, cut, divided, multiplied, pair, raised, subtracted
+from penstock.expr.division import divisor
 from penstock.expr.function import Function, NotOnFlink, RowFault, Spelling
 from penstock.expr.signatures import AMOUNT, SIGNED_AMOUNT, limits, takes
 from penstock.expr.zones import polars_in_years, polars_within
@@ -56,6 +57,8 @@ def _lowered(name: str, native: Callable[[Any, Any], Any]) -> Callable[..., Any]
             return polars_within(native(a, b), returns)
         if returns == SPAN:
             return _span(name, native, a, b, types)
+        if returns in FLOATS and name in ("floordiv", "mod"):
+            return native(a, divisor(a, b))
         return native(a, b)
 
     return lower
@@ -76,7 +79,8 @@ def _span(name: str, native: Callable[[Any, Any], Any], a: Any, b: Any, types: T
     x, y = _units(a, types[0]), _units(b, types[1])
     if Float64 in types:
         # Polars' cast cuts the fraction, and gives null for what does not fit.
-        total = native(x.cast(pl.Float64), y.cast(pl.Float64)).cast(pl.Int64, strict=False)
+        x, y = x.cast(pl.Float64), y.cast(pl.Float64)
+        total = native(x, divisor(x, y) if name == "truediv" else y).cast(pl.Int64, strict=False)
         if name == "truediv":
             total = pl.when(y != 0).then(total)
     else:
@@ -114,9 +118,11 @@ def _of_quotient(a: Any, b: Any, dtype: DType) -> Any | None:
 
 
 def _lower_true_division(a: Any, b: Any, types: Types, returns: DType) -> Any:
-    if returns in (Float32, Float64) and isinstance(types[0], Duration):
-        return _units(a, types[0]).cast(pl.Float64) / _units(b, types[1]).cast(pl.Float64)
-    return _lowered("truediv", lambda x, y: x / y)(a, b, types, returns)
+    if returns in FLOATS:
+        if isinstance(types[0], Duration):
+            a, b = _units(a, types[0]).cast(pl.Float64), _units(b, types[1]).cast(pl.Float64)
+        return a / divisor(a, b)
+    return _lowered("truediv", operator.truediv)(a, b, types, returns)
 
 
 def _exponent(b: Any) -> Any:
@@ -129,16 +135,32 @@ def _exponent(b: Any) -> Any:
 
 
 def _lower_power(a: Any, b: Any, types: Types, returns: DType) -> Any:
-    return a.pow(_exponent(b)).cast(to_polars(returns)) if returns in INTEGERS else a.pow(b)
+    if returns in INTEGERS:
+        return a.pow(_exponent(b)).cast(to_polars(returns))
+    known = overflow.constant(a), overflow.constant(b)
+    if None not in known:
+        return pl.lit(power(*known, types, returns), dtype=to_polars(returns))
+    if known[1] == 2:
+        return a * a
+    # Polars multiplies where the exponent is one small number, or the column has one row. With columns of at least
+    # two rows it takes the power of each row by itself, so the last digit does not depend on how rows are cut.
+    longer = b.extend_constant(1.0, 1)
+    if known[0] is not None:
+        return pl.when(b == 2).then(a * a).otherwise(a.pow(longer).head(pl.len()))
+    one = a.clip(1.0, 1.0).fill_nan(1.0)
+    raised = a.extend_constant(1.0, 1).pow((b * one).extend_constant(1.0, 1)).head(pl.len())
+    return raised if known[1] is not None else pl.when(b == 2).then(a * a).otherwise(raised)
 
 
 def _fault_of_power(a: Any, b: Any, types: Types, returns: DType) -> Any:
     if returns not in INTEGERS:
         return None
-    if overflow.constant(b) in (0, 1):
-        return None
     large = overflow.of_power(a, _exponent(b), _lower_power(a, b, types, returns), returns)
-    return large if types[1] in UNSIGNED else (large | ((b < 0) & a.is_not_null()))
+    known = overflow.constant(b)
+    if types[1] in UNSIGNED or (known is not None and known >= 0):
+        return large
+    negative = (b < 0) & a.is_not_null()
+    return negative if large is None else large | negative
 
 
 def _lowest(a: Any, types: Types, returns: DType) -> Any | None:

@@ -24,7 +24,7 @@ def _first(*values: Any) -> Any:
 def _extreme(better: Callable[[Any, Any], bool]) -> Callable[..., Any]:
     def meaning(*values: Any, types: Types, returns: DType) -> Any:
         present = [value for value in values if value is not None]
-        return reduce(lambda a, b: b if better(b, a) else a, present) if present else None
+        return reduce(lambda a, b: a if better(a, b) else b, present) if present else None
 
     return meaning
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from penstock.core.dtypes import FLOATS, Boolean, DType
 from penstock.core.errors import PlanError
 from penstock.core.lazy import pl
-from penstock.expr.function import Function, NotOnFlink, Signature
+from penstock.expr.function import Function, NotOnFlink, Signature, Spelling
 from penstock.expr.signatures import NUMBER, floating, takes
 from penstock.expr.values import fitting
 
@@ -35,6 +36,24 @@ def _logarithm(function: Callable[[float], float]) -> Callable[[float], float]:
     return lambda x: function(x) if x > 0 or x != x else -math.inf if x == 0 else math.nan
 
 
+def _decimal_logarithm(value: float) -> float:
+    return math.log(value) / math.log(10.0)
+
+
+def _cube_root(value: float) -> float:
+    near = math.cbrt(value)
+    if not math.isfinite(near) or near == 0:
+        return near
+    # The library may be off by a digit; the nearest float is the one whose middles to its neighbours enclose the root.
+    for _ in range(4):
+        above, below = ((Fraction(near) + Fraction(math.nextafter(near, to))) / 2 for to in (math.inf, -math.inf))
+        if Fraction(value) > above**3:
+            near = math.nextafter(near, math.inf)
+        elif Fraction(value) < below**3:
+            near = math.nextafter(near, -math.inf)
+    return near
+
+
 def _cotangent(value: float) -> float:
     tangent = math.tan(value)
     return 1 / tangent if tangent else math.copysign(math.inf, tangent)
@@ -45,7 +64,7 @@ def _hyperbolic_cosine(value: float) -> float:
 
 
 def _inverse_tangent(value: float) -> float:
-    return math.copysign(math.inf, value) if abs(value) == 1 else math.atanh(value)
+    return math.copysign(math.inf, value) if abs(value) == 1 else 0.5 * math.log1p(2 * value / (1 - value))
 
 
 def _function(
@@ -101,6 +120,12 @@ def _close(a: float, b: float, abs_tol: float, rel_tol: float, nans_equal: bool)
     return math.isclose(a, b, rel_tol=rel_tol, abs_tol=abs_tol)
 
 
+def _log_on_flink(types: Sequence[DType], options: Mapping[str, Any]) -> Spelling:
+    if options["base"] == math.e:
+        return "LN({0})"
+    return "LOG({base}, {0})" if options["base"] > 1 else NotOnFlink("Flink takes bases above 1 only")
+
+
 _RADIANS = "an angle in radians"
 FUNCTIONS = (
     _function(
@@ -110,7 +135,7 @@ FUNCTIONS = (
         "SQRT({0})",
         (2.25, 1.5),
     ),
-    _function("cbrt", "The cube root.", _real(math.cbrt), NotOnFlink("Flink has no cube root"), (27.0, 3.0)),
+    _function("cbrt", "The cube root.", _real(_cube_root), NotOnFlink("Flink has no cube root"), (27.0, 3.0)),
     _function("exp", "The power of e.", _real(math.exp), "EXP({0})", (0.0, 1.0)),
     Function(
         name="log",
@@ -120,11 +145,17 @@ FUNCTIONS = (
         typed=True,
         oracle=_log,
         options={"base": math.e},
-        flink=lambda types, options: "LN({0})" if options["base"] == math.e else "LOG({base}, {0})",
+        flink=_log_on_flink,
         examples=[((8.0,), {"base": 2}, 3.0), ((1.0,), 0.0), ((0,), -math.inf), ((None,), None)],
         guesses=["ln", "log2"],
     ),
-    _function("log10", "The logarithm to the base 10.", _real(_logarithm(math.log10)), "LOG10({0})", (1000.0, 3.0)),
+    _function(
+        "log10",
+        "The logarithm to the base 10.",
+        _real(_logarithm(_decimal_logarithm)),
+        "LOG10({0})",
+        (1000.0, 3.0),
+    ),
     _function(
         "log1p",
         "The natural logarithm of one more than the number, exact near zero.",

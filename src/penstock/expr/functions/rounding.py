@@ -44,7 +44,8 @@ def _scaled(step: Callable[[float], float]) -> Callable[[float, int], float]:
     def meaning(value: float, places: int) -> float:
         if not math.isfinite(value * 10.0**places):
             return value
-        return step(value * 10.0**places) / 10.0**places
+        result = step(value * 10.0**places) / 10.0**places
+        return math.copysign(result, value) if result == 0 else result
 
     return meaning
 

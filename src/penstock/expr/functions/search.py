@@ -61,8 +61,18 @@ def _group_types(types: Sequence[DType], options: Mapping[str, Any]) -> Signatur
     return takes(TEXT, returns=Struct(tuple((name, String) for name in names)))(types, options)
 
 
-def _splitting(types: Sequence[DType], options: Mapping[str, Any]) -> Signature:
-    return takes(TEXT, TEXT, returns=List(String))(types, options)
+def _splitting(returns: DType) -> Resolver:
+    """A string and a constant separator."""
+
+    def resolve(types: Sequence[DType], options: Mapping[str, Any]) -> Signature:
+        by, index = options["by"], options.get("index", 0)
+        if not isinstance(by, str) or (not by and "index" in options):
+            raise PlanError(f"a string is split by a constant string, found {by!r}")
+        if isinstance(index, bool) or not isinstance(index, int) or index < 0:
+            raise PlanError(f"the index of a part is a constant from 0 on, found {index!r}")
+        return takes(TEXT, returns=returns)(types, options)
+
+    return resolve
 
 
 # -- Meaning ----------------------------------------------------------------------------------------
@@ -132,13 +142,10 @@ def _split_index(text: str, by: str, index: int) -> str | None:
     return parts[index] if index < len(parts) else None
 
 
-def _split_index_types(types: Sequence[DType], options: Mapping[str, Any]) -> Signature:
-    by, index = options["by"], options["index"]
-    if not isinstance(by, str) or not by:
-        raise PlanError(f"a string is split by a constant string that is not empty, found {by!r}")
-    if isinstance(index, bool) or not isinstance(index, int) or index < 0:
-        raise PlanError(f"the index of a part is a constant from 0 on, found {index!r}")
-    return takes(TEXT, returns=String)(types, options)
+def _lower_split_index(text: Any, by: str, index: int) -> Any:
+    if index > 8:
+        return text.str.split(by).list.get(index, null_on_oob=True)
+    return text.str.split_exact(by, index).struct.field(f"field_{index}")
 
 
 # -- Flink ------------------------------------------------------------------------------------------
@@ -322,26 +329,26 @@ FUNCTIONS = (
         name="str.split",
         doc="The parts between separators as a list; with `inclusive` each part keeps the separator behind it. An "
         "empty separator gives the characters.",
-        signature=_splitting,
+        signature=_splitting(List(String)),
         polars=lambda text, by, inclusive: text.str.split(by, inclusive=inclusive),
         oracle=_split,
-        options={"inclusive": False},
+        options={"by": ..., "inclusive": False},
         flink=lambda types, options: (
-            NotOnFlink("Flink's SPLIT drops the separators") if options["inclusive"] else "SPLIT({0}, {1})"
+            NotOnFlink("Flink's SPLIT drops the separators") if options["inclusive"] else "SPLIT({0}, {by})"
         ),
         examples=[
-            (("a,b,", ","), ["a", "b", ""]),
-            (("a,b,", ","), {"inclusive": True}, ["a,", "b,"]),
-            (("", ","), [""]),
-            ((None, ","), None),
+            (("a,b,",), {"by": ","}, ["a", "b", ""]),
+            (("a,b,",), {"by": ",", "inclusive": True}, ["a,", "b,"]),
+            (("aé",), {"by": ""}, ["a", "é"]),
+            (("",), {"by": ","}, [""]),
+            ((None,), {"by": ","}, None),
         ],
-        parameters=["by"],
     ),
     Function(
         name="str.split_index",
         doc="The part with this index, from 0, of what `by` separates; null if there are not so many.",
-        signature=_split_index_types,
-        polars=lambda text, by, index: text.str.split(by).list.get(index, null_on_oob=True),
+        signature=_splitting(String),
+        polars=_lower_split_index,
         oracle=_split_index,
         gives_null=True,
         options={"by": ..., "index": ...},

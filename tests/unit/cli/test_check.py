@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.unit.cli.command import DELAYS, MEMORY
+
+
+def test_a_check_shows_what_is_known(penstock):
+    penstock.flights()
+    ended = penstock("check", penstock.write("delays.py", DELAYS))
+    assert (ended.code, ended.err) == (0, "")
+    for part in (
+        "read flights (files)",
+        "[delays.py:5]",
+        'time_hour  Datetime("us", "UTC") not null',
+        "event time window_end; ends; may refuse rows: late, errors",
+        "avg_delay     Float64",
+        "delays (files): epochs become visible whole or not at all",
+        "goes with its windows",
+        "the same for the same input",
+    ):
+        assert part in ended.out
+    assert not (penstock.folder / "out").exists()
+    assert not (penstock.folder / ".penstock").exists()
+
+
+def test_the_same_as_json(penstock):
+    penstock.flights()
+    found = json.loads(penstock("check", penstock.write("delays.py", DELAYS), "--json").out)
+    assert found["pipeline"] == "delays"
+    assert [node["verb"] for node in found["nodes"]] == ["read", "watermark", "filter", "window", "write"]
+    assert [node["inputs"] for node in found["nodes"]] == [[], [1], [2], [3], [4]]
+    window = found["nodes"][3]
+    assert (window["mode"], window["event_time"], window["bounded"]) == ("append", "window_end", True)
+    assert [column["name"] for column in window["columns"]] == [
+        "origin", "window_start", "window_end", "flights", "avg_delay",
+    ]  # fmt: skip
+    assert found["outputs"][0]["delivery"] == "transactional"
+    assert found["unbounded_state"] == []
+    assert found["deterministic"] is True
+    assert found["order_sensitive"] == []
+
+
+def test_tables_keys_and_order(penstock):
+    text = MEMORY.replace("rows.write(sink)", 'rows.group_by("k").agg(v=ps.col("v").first()).write(sink)')
+    penstock.write("copy.py", text)
+    found = json.loads(penstock("check", "copy.py", "--json").out)
+    assert found["outputs"][0]["mode"] == "updating"
+    assert found["outputs"][0]["key"] == ["k"]
+    assert found["order_sensitive"] == ["group copy.py:6"]
+    shown = penstock("check", "copy.py").out
+    assert "Table keyed by k" in shown
+    assert "depend on the order of rows: group copy.py:6" in shown
+
+
+def test_state_without_bound_is_told(penstock):
+    text = """
+import penstock as ps
+from penstock.connectors.blackhole import BlackholeSink
+from penstock.connectors.files import FileSource
+
+rows = ps.read(FileSource("in", format="json", watch="1 s"), schema={"k": ps.String})
+pipeline = ps.Pipeline("endless", rows.group_by("k").agg(n=ps.count()).write(BlackholeSink()))
+"""
+    (penstock.folder / "in").mkdir()
+    penstock.write("endless.py", text)
+    assert "WITHOUT BOUND: group by k: one entry per key, for ever" in penstock("check", "endless.py").out
+    penstock.write("strict.py", text.replace("BlackholeSink())", 'BlackholeSink()), unbounded="error"'))
+    assert "state without bound" in penstock("check", "strict.py").refused()
+
+
+def test_masked_columns_are_marked(penstock):
+    text = MEMORY.replace('name="rows"', 'name="rows", mask={"k": "hash"}')
+    assert "(masked: hash)" in penstock("check", penstock.write("copy.py", text)).out
+
+
+# -- explain -------------------------------------------------------------------
+
+
+def test_explain(penstock):
+    penstock.write("copy.py", MEMORY)
+    assert penstock("explain", "copy.py").out.startswith("pipeline copy (exactly-once)\nwrite memory (memory)\n")
+    assert penstock("explain", "copy.py", "--as", "mermaid").out.startswith("flowchart LR\n")
+    found = json.loads(penstock("explain", "copy.py", "--as", "json").out)
+    assert [node["verb"] for node in found["nodes"]] == ["read", "write"]
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ("sql", "SQL comes with the SQL work"),
+        ("yaml", "YAML comes with the SQL work"),
+        ("flink", "comes with the Flink engine"),
+        ("mermaids", 'no form "mermaids"; did you mean "mermaid"?'),
+    ],
+)
+def test_other_forms_are_refused(penstock, form, message):
+    assert message in penstock("explain", penstock.write("copy.py", MEMORY), "--as", form).refused()
+
+
+# -- connectors ----------------------------------------------------------------
+
+
+def test_connectors_are_listed(penstock):
+    ended = penstock("connectors")
+    assert ended.code == 0
+    lines = {line.split()[0]: line for line in ended.out.splitlines() if line.strip()}
+    assert "source and sink" in lines["files"]
+    assert " sink " in lines["blackhole"]
+    found = json.loads(penstock("connectors", "--json").out)
+    assert {one["name"] for one in found} >= {"files", "memory"}
+
+
+def test_options_of_a_connector(penstock):
+    ended = penstock("connectors", "files")
+    assert "source: from penstock.connectors.files import FileSource" in ended.out
+    assert "delivery: transactional; appends only" in ended.out
+    path = next(line for line in ended.out.splitlines() if line.strip().startswith("path "))
+    assert path.split()[:3] == ["path", "str", "required"]
+    found = json.loads(penstock("connectors", "files", "--json").out)
+    watch = next(one for one in found["source"]["options"] if one["name"] == "watch")
+    assert (watch["type"], watch["required"], watch["default"], watch["example"]) == ("duration", False, None, "1 s")
+    mode = next(one for one in found["sink"]["options"] if one["name"] == "mode")
+    assert mode["choices"] == ["error", "append", "overwrite"]
+
+
+def test_an_unknown_connector(penstock):
+    assert 'no connector "file"; did you mean "files"?' in penstock("connectors", "file").refused()
