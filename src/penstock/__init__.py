@@ -38,7 +38,7 @@ from penstock.core.dtypes import (
 from penstock.core.errors import JobError, PenstockError, PlanError, StartError
 from penstock.core.schema import Field, Schema
 from penstock.core.spec import Secret as secret
-from penstock.expr.build import Expr, col, count, lit, when
+from penstock.expr.build import Expr, col, count, from_epoch, lit, struct, when
 from penstock.expr.build import function as _function
 from penstock.expr.functions import FUNCTIONS as _FUNCTIONS
 from penstock.plan.pipeline import Pipeline
@@ -86,6 +86,7 @@ __all__ = [
     "col",
     "count",
     "cumulative",
+    "from_epoch",
     "hopping",
     "lit",
     "monotonic",
@@ -93,6 +94,7 @@ __all__ = [
     "run",
     "secret",
     "start",
+    "struct",
     "tumbling",
     "when",
 ]

@@ -28,7 +28,7 @@ from penstock.connectors.base import (
     WriteRequest,
 )
 from penstock.connectors.files import FileSink, FileSource
-from penstock.connectors.memory import MemorySource
+from penstock.connectors.memory import MemorySink, MemorySource
 from penstock.core import files
 from penstock.core.clock import Clock, SystemClock
 from penstock.core.errors import PlanError, StartError
@@ -37,6 +37,7 @@ from penstock.core.schema import Schema
 from penstock.core.spec import option
 from penstock.core.threads import lock
 from penstock.core.timespan import SECOND, duration
+from penstock.engine.job import Job, JobOptions
 from penstock.plan.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ PROGRAM = "delays.py"
 MARK = ".penstock-demo"
 ZONE = "America/New_York"
 _PACE_US = 20_000
+_WARM_ROWS = 2_000
 
 
 # -- The source ----------------------------------------------------------------
@@ -238,6 +240,13 @@ def pipeline_of(source: Source, folder: Path, board: Board, watermark: str) -> P
         delays.late().write(FileSink(str(folder / "late"), format="json", mode="overwrite"), name="late"),
         delays.write(BoardSink(board=board), name="screen"),
     )
+
+
+def warm_up() -> None:
+    """Run the pipeline over a few flights, so that kernels are compiled before the clock of the replay runs."""
+    delays = _program().by_airport(read(flights(_WARM_ROWS), event_time="time_hour", watermark="1 hour"))
+    kept = [delays.write(MemorySink("delays")), delays.late().write(MemorySink("late"))]
+    Job(Pipeline("warm-up", *kept), JobOptions()).run()
 
 
 def _program() -> Any:

@@ -17,8 +17,12 @@ def sent(case, steps, shards, seed):
     for events in steps:
         push(driver, case, events)
         driver.step()
-    exact = [(step, diff, {n: v for n, v in row.items() if not isinstance(v, float)}) for step, (row, diff) in driver.timed()]
-    return canonical(exact)
+    return canonical([(step, diff, without_floats(row)) for step, (row, diff) in driver.timed()])
+
+
+def without_floats(row):
+    """Sums may differ in their last bit where shards merge in another order."""
+    return {name: value for name, value in row.items() if not isinstance(value, float)}
 
 
 @LAW

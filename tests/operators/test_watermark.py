@@ -4,11 +4,12 @@ import datetime as dt
 
 import penstock as ps
 from penstock import col
+from penstock.expr.build import from_epoch
 from penstock.core.timespan import END, NEVER, SECOND, from_datetime
 from penstock.testing import Driver, Input, T, check
 from penstock.testing.case import case_of
 
-CLOCK = dt.datetime(2024, 10, 4, tzinfo=dt.timezone.utc)
+CLOCK = dt.datetime(2024, 10, 4, tzinfo=dt.UTC)
 """What a manual clock shows at first."""
 
 
@@ -104,7 +105,7 @@ def test_a_split_holds_the_stream_back_until_it_speaks():
 def test_an_expression_as_event_time():
     rows = T("k | ms\na | 1000\na | 11000\nb | 2000")
     check(
-        lambda s: counts(s.with_event_time(ps.from_epoch("ms", "ms"), watermark="1 s")),
+        lambda s: counts(s.with_event_time(from_epoch("ms", "ms"), watermark="1 s")),
         input=rows,
         output=[{"k": "a", "n": 1}, {"k": "a", "n": 1}],
         late=[{"k": "b"}],
@@ -114,7 +115,7 @@ def test_an_expression_as_event_time():
 def test_event_time_behind_a_filter_follows_what_passes():
     rows = T("k | v | ms\na | 1 | 1000\nx | 0 | 99000\na | 1 | 2000")
     check(
-        lambda s: counts(s.filter(col("v") > 0).with_event_time(ps.from_epoch("ms", "ms"), watermark="0 s")),
+        lambda s: counts(s.filter(col("v") > 0).with_event_time(from_epoch("ms", "ms"), watermark="0 s")),
         input=rows,
         output=[{"k": "a", "n": 2}],
     )

@@ -31,7 +31,9 @@ def unknown_verb(name: str, cls: type) -> PlanError:
     verbs = [verb for verb in dir(cls) if not verb.startswith("_")]
     where = caller()
     if name in PLANNED:
-        return UnsupportedError(f'"{name}" is planned and not offered yet', where=where, hint=f"there are: {', '.join(verbs)}")
+        return UnsupportedError(
+            f'"{name}" is planned and not offered yet', where=where, hint=f"there are: {', '.join(verbs)}"
+        )
     if name == "changelog":
         return PlanError('"changelog" is a verb of Tables: the rows of a Stream only come', where=where)
     guess = GUESSES.get(name)

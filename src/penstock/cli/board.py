@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from penstock.cli import terminal, wording
 from penstock.cli.progress import Rate
 from penstock.core.clock import Clock
-from penstock.core.timespan import END, NEVER, to_datetime
+from penstock.core.timespan import END, NEVER, SECOND, to_datetime
 from penstock.demo import ZONE, Board
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ AIRPORTS = {"EWR": "Newark", "JFK": "Kennedy", "LGA": "LaGuardia"}
 _ROWS = 12
 _MINUTES_PER_BLOCK = 5
 _BLOCKS = 5
+_EVERY_US = 3 * SECOND
 
 
 class BoardScreen:
@@ -44,6 +45,27 @@ class BoardScreen:
         self._live.stop()
 
 
+class BoardLines:
+    """A line every few seconds, where there is no terminal; a `Progress`."""
+
+    def __init__(self, clock: Clock, watermark: str) -> None:
+        self._clock = clock
+        self._rate = Rate(clock)
+        self._watermark = watermark
+        self._told = clock.monotonic()
+
+    def show(self, statistics: Statistics) -> None:
+        """Tell, if the last line is old enough."""
+        rate = self._rate.over(statistics.rows_in)
+        if self._clock.monotonic() - self._told >= _EVERY_US and statistics.state == "running":
+            self._told = self._clock.monotonic()
+            counts = _counts(statistics, rate, f"{statistics.late:,} late")
+            terminal.tell(f"{counts}; watermark {_local(statistics.watermark, self._watermark)}")
+
+    def close(self) -> None:
+        """Nothing is left behind."""
+
+
 def table(board: Board, statistics: Statistics, rate: str, watermark: str) -> Table:
     """The latest results as a table.
 
@@ -56,11 +78,7 @@ def table(board: Board, statistics: Statistics, rate: str, watermark: str) -> Ta
     from rich.table import Table
 
     late = f"[yellow]{statistics.late:,} late[/]" if statistics.late else "0 late"
-    caption = (
-        f"watermark {_local(statistics.watermark, watermark)}\n"
-        f"{statistics.rows_in:,} flights in, {rate}, {late}, "
-        f"{statistics.rows_out.get('delays', 0):,} results, state {_state(statistics)}"
-    )
+    caption = f"watermark {_local(statistics.watermark, watermark)}\n{_counts(statistics, rate, late)}"
     shown = Table(title="Flights from New York: how many left, and their mean delay in minutes", caption=caption)
     shown.add_column("6 hours from", no_wrap=True, min_width=16)
     for airport, name in AIRPORTS.items():
@@ -91,6 +109,7 @@ def _local(instant: int, bound: str) -> str:
     return f"{to_datetime(instant).astimezone(ZoneInfo(ZONE)):%a %d %b %H:%M}, {bound} behind the latest flight"
 
 
-def _state(statistics: Statistics) -> str:
-    held: Any = sum(node.state_bytes for node in statistics.nodes)
-    return wording.size(held)
+def _counts(statistics: Statistics, rate: str, late: str) -> str:
+    held = sum(node.state_bytes for node in statistics.nodes)
+    results = statistics.rows_out.get("delays", 0)
+    return f"{statistics.rows_in:,} flights in, {rate}, {late}, {results:,} results, state {wording.size(held)}"

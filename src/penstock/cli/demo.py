@@ -7,12 +7,11 @@ import sys
 from pathlib import Path
 
 from penstock.cli import terminal, wording
-from penstock.cli.board import BoardScreen
+from penstock.cli.board import BoardLines, BoardScreen
 from penstock.cli.failure import Guard
-from penstock.cli.progress import PlainLines, Progress, Silence
+from penstock.cli.progress import Progress, Silence
 from penstock.cli.run import watch
 from penstock.core.clock import SystemClock
-from penstock.core.timespan import SECOND
 from penstock.demo import (
     FLIGHTS,
     PROGRAM,
@@ -23,12 +22,12 @@ from penstock.demo import (
     late_flights,
     pipeline_of,
     prepare_folder,
+    warm_up,
     whole_hours,
 )
 from penstock.engine.job import Job
 from penstock.runner import Embedded
 
-_PLAIN_EVERY = 3 * SECOND
 _CHECKPOINT = "5 s"
 
 
@@ -46,6 +45,8 @@ def run_demo(guard: Guard, *, speed: float, rows: int | None, folder: str, water
     guard.state = place / "state"
     if not quiet:
         _introduce(source, watermark)
+    with terminal.busy("" if quiet else "starting; the first time, kernels are compiled: ten seconds or so"):
+        warm_up()
     job = Job(pipeline, Embedded(shards=1).options(guard.state, _CHECKPOINT))
     watch(job, _progress(board, clock, watermark, quiet))
     for line in _end(job, place, watermark):
@@ -66,7 +67,7 @@ def _introduce(source: ReplaySource, watermark: str) -> None:
 def _progress(board: Board, clock: SystemClock, watermark: str, quiet: bool) -> Progress:
     if quiet:
         return Silence()
-    return BoardScreen(board, clock, watermark) if sys.stderr.isatty() else PlainLines(clock, _PLAIN_EVERY)
+    return BoardScreen(board, clock, watermark) if sys.stderr.isatty() else BoardLines(clock, watermark)
 
 
 def _end(job: Job, folder: Path, watermark: str) -> list[str]:

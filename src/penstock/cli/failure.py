@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import sys
@@ -54,6 +55,9 @@ class Guard:
         if not isinstance(cause, _EXPECTED) or isinstance(cause, InvariantError):
             self._crash(failure, cause)
             return FAILED
+        if isinstance(cause, BrokenPipeError):
+            terminal.error("nobody reads the standard output any more")
+            return FAILED
         if isinstance(failure, PenstockError):
             if failure.where == self._entry:  # the innermost frame outside of this package is not the user's here
                 failure.where = None
@@ -85,7 +89,8 @@ class Guard:
 def exit_now(code: int) -> None:
     """End the process at once, whatever its threads are doing."""
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        with contextlib.suppress(OSError):  # whoever read it may be gone
+            stream.flush()
     os._exit(code)
 
 

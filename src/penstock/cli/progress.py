@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 PLAIN_EVERY = 5 * SECOND
 _RATE_OVER = 2 * SECOND
 _REASONS = 5
+_LONG_START = 2 * SECOND
 _SIGNS = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
@@ -77,6 +78,8 @@ class Rate:
 def facts(statistics: Statistics, rate: str) -> list[str]:
     """The parts of a line about a run."""
     parts = [f"{statistics.rows_in:,} rows in", rate, f"{sum(statistics.rows_out.values()):,} out"]
+    if not statistics.steps and statistics.elapsed_us >= _LONG_START:
+        parts.insert(0, "starting: kernels are compiled at the first run")
     if NEVER + 1 < statistics.watermark < END:
         parts.append(f"watermark {wording.watermark(statistics.watermark)}")
         if statistics.lag_us is not None:

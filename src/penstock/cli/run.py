@@ -81,7 +81,9 @@ def follow(job: Job, guard: Guard, telling: Telling) -> None:
     """
     if not telling.quiet:
         terminal.tell(f"running {job.pipeline.name}: {job.guarantee()}")
-    shown = progress(SystemClock(), quiet=telling.quiet, shared=_prints_rows(job.pipeline))
+    printing = _printing(job.pipeline)
+    quiet = telling.quiet or "table" in printing  # which a line of ours would tear apart
+    shown = progress(SystemClock(), quiet=quiet, shared=bool(printing))
     try:
         watch(job, shown)
     finally:
@@ -129,6 +131,7 @@ def _end(job: Job, guard: Guard, telling: Telling) -> None:
             terminal.tell(line)
 
 
-def _prints_rows(pipeline: Pipeline) -> bool:
-    sinks = [getattr(node, "sink", None) for node in pipeline.outputs]
-    return sys.stdout.isatty() and any(sink is not None and sink.connector == "stdout" for sink in sinks)
+def _printing(pipeline: Pipeline) -> set[str]:
+    """In which styles outputs print rows to the same terminal."""
+    sinks = [getattr(node, "sink", None) for node in pipeline.outputs] if sys.stdout.isatty() else []
+    return {str(getattr(sink, "style", "rows")) for sink in sinks if sink is not None and sink.connector == "stdout"}

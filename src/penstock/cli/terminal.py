@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 from penstock.core.errors import StartError
@@ -74,6 +74,18 @@ def error(text: str) -> None:
         shown.print(rest, markup=False, highlight=False, soft_wrap=True)
     else:
         _write(sys.stderr, f"error: {rest}")
+
+
+@contextlib.contextmanager
+def busy(text: str) -> Iterator[None]:
+    """Say what takes a while; in a terminal the line goes when it is done. Without a text nothing is said."""
+    if text and sys.stderr.isatty():
+        with console().status(text):
+            yield
+        return
+    if text:
+        tell(text)
+    yield
 
 
 def _write(stream: TextIO, text: str) -> None:

@@ -77,7 +77,8 @@ class FileWriter(Writer):
                     files.remove(Path(entry.path))
         probe = files.StagedFile(staging, self._prefix)
         try:
-            # A file system without links, or without durable writes, cannot hide what is not whole.
+            # A file system that is full, or without links or durable writes, is found out now.
+            probe.write(b"probe")
             probe.seal()
             linked = probe.path.with_suffix(".probe")
             files.publish(probe.path, linked)
@@ -168,6 +169,8 @@ class FileWriter(Writer):
         files.remove_directory(self._path / STAGING)
 
     def _discard(self) -> None:
+        if self._frames is not None:
+            self._frames.abandon()
         if self._file is not None:
             self._file.discard()
         self._file, self._frames, self._rows = None, None, 0

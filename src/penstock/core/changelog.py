@@ -15,7 +15,7 @@ INSERT, UPDATE_BEFORE, UPDATE_AFTER, DELETE = "+I", "-U", "+U", "-D"
 
 
 def operations(frame: pl.DataFrame, diff: npt.NDArray[np.int8], key: Sequence[str]) -> pl.Series:
-    """The kind of each change: an update if its key both goes and comes within the frame.
+    """The kind of each change: an update if a row goes and the next one of its key comes.
 
     Args:
         frame: The rows.
@@ -25,16 +25,18 @@ def operations(frame: pl.DataFrame, diff: npt.NDArray[np.int8], key: Sequence[st
     Returns:
         A column `op` of `+I`, `-U`, `+U` or `-D`.
     """
-    comes = pl.Series("__comes", np.asarray(diff) > 0)
-    paired = pl.lit(value=False)
-    kept = [comes]
+    comes = pl.col("__comes")
+    kept = [pl.Series("__comes", np.asarray(diff) > 0)]
+    after, before = pl.lit(value=False), pl.lit(value=False)
     if key:
         kept += [frame.get_column(name).alias(f"__{place}") for place, name in enumerate(key)]
-        paired = pl.col("__comes").n_unique().over([f"__{place}" for place in range(len(key))]) == 2
+        names = [f"__{place}" for place in range(len(key))]
+        after = (~comes.shift(1).over(names)).fill_null(value=False)
+        before = comes.shift(-1).over(names).fill_null(value=False)
     op = (
-        pl.when(pl.col("__comes"))
-        .then(pl.when(paired).then(pl.lit(UPDATE_AFTER)).otherwise(pl.lit(INSERT)))
-        .otherwise(pl.when(paired).then(pl.lit(UPDATE_BEFORE)).otherwise(pl.lit(DELETE)))
+        pl.when(comes)
+        .then(pl.when(after).then(pl.lit(UPDATE_AFTER)).otherwise(pl.lit(INSERT)))
+        .otherwise(pl.when(before).then(pl.lit(UPDATE_BEFORE)).otherwise(pl.lit(DELETE)))
     )
     return pl.DataFrame(kept).select(op.alias("op")).get_column("op")
 

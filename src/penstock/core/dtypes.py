@@ -59,9 +59,11 @@ Json = Simple("Json")
 
 SIMPLE: dict[str, Simple] = {
     t.name: t
-    for t in (Null, Boolean, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64, Float32, Float64)
-    + (String, Binary, Date, Time, Json)
-}
+    for t in (
+        Null, Boolean, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32, UInt64, Float32, Float64,
+        String, Binary, Date, Time, Json,
+    )
+}  # fmt: skip
 SIGNED = (Int8, Int16, Int32, Int64)
 UNSIGNED = (UInt8, UInt16, UInt32, UInt64)
 INTEGERS = SIGNED + UNSIGNED

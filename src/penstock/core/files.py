@@ -213,15 +213,20 @@ class StagedFile(io.RawIOBase):
         """How many bytes were written."""
         return self.size
 
+    def close(self) -> None:
+        """Close the file as it is."""
+        self._file.close()
+        super().close()
+
     def seal(self) -> str:
         """Make file and name durable and close the file; the digest of its bytes."""
         sync(self._file)
-        self._file.close()
+        self.close()
         sync_directory(self.path.parent)
         return self._digest.hexdigest()
 
     def discard(self) -> None:
         """Remove the file, whatever state it is in."""
         with contextlib.suppress(OSError):  # what could not be flushed goes with the file
-            self._file.close()
+            self.close()
         remove(self.path)

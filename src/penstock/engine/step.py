@@ -207,7 +207,7 @@ class Engine:
                     waiting = waiting or port == "out"
                 begun = self.clock.monotonic()
         except PenstockError as failure:
-            raise failure.at(made.node.where)
+            raise failure.at(made.node.where) from failure.__cause__
         metrics.busy_us += self.clock.monotonic() - begun
 
     def _run_below(self, index: int, context: StepContext) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.delta import Delta
 from penstock.core.lazy import np, pl
+from penstock.core.timespan import NEVER
 from penstock.operators.base import Environment, Executor, Output, StepContext
 from penstock.operators.sharding import KeyedLayout, Sharded, project, rows_by_shard
 from penstock.plan.node import UPDATING
 from penstock.state import raw
 from penstock.state.aggregates import AggregateTable, Before, check_counts
-from penstock.state.arrangement import Touched
 from penstock.state.batch import Batch
 from penstock.state.raw import Raw
 
@@ -22,12 +23,27 @@ if TYPE_CHECKING:
 
 
 @dataclass
+class Touch:
+    """Keys that a step touched for the first time.
+
+    Attributes:
+        slots: Their slots.
+        places: For each, the place of the row that touched it among all rows that the operator has taken.
+        before: What they were.
+    """
+
+    slots: Any
+    places: Any
+    before: Before
+
+
+@dataclass
 class Change:
     """What one shard sends: rows that go and rows that come, each with the row that first touched its key.
 
     Attributes:
         old: Columns of rows that go.
-        old_rows: By such a row, the row of the delta that touched its key first.
+        old_rows: By such a row, the place of the row that touched its key first.
         new: Columns of rows that come.
         new_rows: Likewise.
     """
@@ -49,6 +65,8 @@ class GroupExecutor(Executor):
         self.projection = project(below.schema, self.keyed.layout.projection, environment)
         self.sharded = Sharded(environment)
         self.tables = [AggregateTable(self.keyed.layout, environment.seed) for _ in range(environment.shards)]
+        self.pending: list[list[Touch]] = [[] for _ in self.tables]
+        self.rows = 0
 
     def step(self, inputs: Sequence[Delta | None], context: StepContext) -> Iterator[Output]:
         """Fold the rows of a step and send at most one change per key; see `Executor.step`."""
@@ -56,26 +74,42 @@ class GroupExecutor(Executor):
             if port != "out":
                 yield port, delta
             elif delta.length:
-                changes = self._changes(delta, context.step)
-                if changes is not None:
-                    yield "out", changes
+                if self.keyed.must_widen(delta):
+                    yield from self._flush(context.step)
+                    self.tables = self.keyed.widen(self.tables, context.step)
+                self._take(delta, context.step + 1)
+        if context.last:
+            yield from self._flush(context.step + 1)
 
-    def _changes(self, delta: Delta, step: int) -> Delta | None:
-        if self.keyed.must_widen(delta):
-            # As of the step before: keys that this step goes on to touch must count as touched by it.
-            self.tables = self.keyed.widen(self.tables, max(step - 1, 0))
+    def _take(self, delta: Delta, step: int) -> None:
+        """Fold rows; what their keys were before the step is kept until its last delta."""
         batch = self.keyed.batch(delta)
         parts = rows_by_shard(batch.keys, len(self.tables))
-        work = [(lambda i=i, rows=rows: self._fold(self.tables[i], batch, rows, step)) for i, rows in parts]
-        return self._delta(self.sharded.map(delta.length, work))
+        self.sharded.map(delta.length, [partial(self._fold, i, batch, rows, step) for i, rows in parts])
+        self.rows += delta.length
 
-    def _fold(self, table: AggregateTable, batch: Batch, rows: Any, step: int) -> Change:
-        touched, before = table.fold(batch, rows, step, before=True)
+    def _fold(self, shard: int, batch: Batch, rows: Any, step: int) -> None:
+        touched, before = self.tables[shard].fold(batch, rows, step, before=True)
         assert before is not None
-        return self._compare(table, touched, before, step)
+        self.pending[shard].append(Touch(touched.touched, touched.first_row + batch.first, before))
 
-    def _compare(self, table: AggregateTable, touched: Touched, before: Before, step: int) -> Change:
-        slots, existing = touched.touched, before.existing
+    def due(self) -> int | None:
+        """At once, if a step gave rows and has not ended with any."""
+        return NEVER if any(self.pending) else None
+
+    def _flush(self, step: int) -> Iterator[Output]:
+        """What the step has changed so far."""
+        work = [partial(self._compare, i, step) for i, touches in enumerate(self.pending) if touches]
+        changes = self._delta(self.sharded.map(self.rows, work))
+        self.pending = [[] for _ in self.tables]
+        self.rows = 0
+        if changes is not None:
+            yield "out", changes
+
+    def _compare(self, shard: int, step: int) -> Change:
+        table, touch = self.tables[shard], _joined(self.pending[shard])
+        before = touch.before
+        slots, existing = touch.slots, before.existing
         keys, after, earlier = table.key_columns(slots), table.results(slots), table.results_before(before)
         alive = np.ones(len(slots), np.bool_)
         if self.updating:
@@ -89,9 +123,9 @@ class GroupExecutor(Executor):
         gone = goes[existing]
         change = Change(
             [*(k.take(goes) for k in keys), *(one.take(gone) for one in earlier)],
-            touched.first_row[goes],
+            touch.places[goes],
             [*(k.take(comes) for k in keys), *(one.take(comes) for one in after)],
-            touched.first_row[comes],
+            touch.places[comes],
         )
         if self.updating and not alive.all():
             table.delete(slots[~alive], step)
@@ -114,6 +148,18 @@ class GroupExecutor(Executor):
     def state_size(self) -> tuple[int, int]:
         """Keys and bytes."""
         return sum(map(len, self.tables)), sum(table.nbytes for table in self.tables)
+
+
+def _joined(touches: Sequence[Touch]) -> Touch:
+    """The touches of all deltas of a step: each key is in one of them only."""
+    if len(touches) == 1:
+        return touches[0]
+    befores = [touch.before for touch in touches]
+    kept = {i: raw.concat([before.kept[i] for before in befores]) for i in befores[0].kept}
+    before = Before(np.concatenate([b.existing for b in befores]), np.concatenate([b.words for b in befores]), kept)
+    return Touch(
+        np.concatenate([touch.slots for touch in touches]), np.concatenate([touch.places for touch in touches]), before
+    )
 
 
 def _in_order(parts: Sequence[tuple[list[Raw], Any]]) -> tuple[list[Raw], Any] | None:

@@ -52,6 +52,7 @@ class KeyedLayout:
         self.keys = keys
         self._nullable = [name for name in keys if schema[name].nullable]
         self.layout: Layout = self._build(nullable=False)
+        self.rows = 0
 
     def must_widen(self, delta: Delta) -> bool:
         """Whether a delta holds the first null key."""
@@ -67,17 +68,19 @@ class KeyedLayout:
             table.spread(new, step)
         return new
 
-    def batch(self, delta: Delta) -> Batch:
-        """The rows of a projected delta, ready to be folded."""
+    def batch(self, delta: Delta, first: int | None = None) -> Batch:
+        """The rows of a projected delta, ready to be folded.
+
+        Args:
+            delta: The rows.
+            first: The place of its first row among all rows that the operator has taken, if it was taken before.
+        """
         encoded = self.layout.codec.encode([delta.columns[name] for name in self.keys], delta.length)
         signs = delta.diff.to_numpy() if delta.diff is not None else None
-
-        def sequences() -> Any:
-            if delta.positions is None:
-                return np.arange(delta.length, dtype=np.int64)
-            return delta.positions.sequences()
-
-        return Batch(encoded, delta.columns, delta.length, signs, sequences)
+        if first is None:
+            first = self.rows
+            self.rows += delta.length
+        return Batch(encoded, delta.columns, delta.length, signs, first)
 
 
 def rows_by_shard(keys: Keys, shards: int) -> list[tuple[int, Any]]:

@@ -46,11 +46,13 @@ class Side:
         delta: The delta that they came with.
         rows: Which of its rows.
         watermarks: By row of the delta, the watermark before it.
+        first: The place of the delta's first row among all that the operator has taken.
     """
 
     delta: Delta
     rows: Any
     watermarks: Any
+    first: int
 
 
 @dataclass
@@ -97,7 +99,14 @@ class WindowExecutor(Executor):
         self.environment = environment
         self.seed, self.shards = environment.seed, environment.shards
         self.tumbling = isinstance(node.windows, Tumbling)
-        self.keyed = KeyedLayout(below.schema, node.keys, node.aggregates, updating=False, counted=not self.tumbling)
+        self.keyed = KeyedLayout(
+            below.schema,
+            node.keys,
+            node.aggregates,
+            updating=False,
+            counted=not self.tumbling,
+            merged=not self.tumbling,
+        )
         self.projection = project(below.schema, self.keyed.layout.projection, environment)
         self.sharded = Sharded(environment)
         self.grid = grid_of(node.windows)
@@ -110,9 +119,15 @@ class WindowExecutor(Executor):
         self.queue: list[tuple[int, int]] = []
         self.known: set[tuple[int, int]] = set()
         self.fired = NEVER
+        self.turn = 0
 
     def _fresh_totals(self) -> list[Total | TwoStacks]:
         return [] if self.tumbling else [sliding(self.keyed.layout, self.seed) for _ in range(self.shards)]
+
+    def _turn(self) -> int:
+        """A number for each time that state is touched: one step may touch it many times."""
+        self.turn += 1
+        return self.turn
 
     # -- rows in
 
@@ -122,11 +137,11 @@ class WindowExecutor(Executor):
             if port != "out":
                 yield port, delta
             elif delta.length:
-                yield from self._take(delta, context.step)
+                yield from self._take(delta)
         if context.watermark > self.fired:
             yield from self._fire(context)
 
-    def _take(self, delta: Delta, step: int) -> Iterator[Output]:
+    def _take(self, delta: Delta) -> Iterator[Output]:
         times = instants(delta.columns[self.time])
         if self.shift:
             times = times + self.shift
@@ -138,8 +153,8 @@ class WindowExecutor(Executor):
         if counts[ON_TIME] + counts[LATE_FOR_SOME] == 0:
             return
         if self.keyed.must_widen(delta):
-            self._widen(step)
-        batch = self.keyed.batch(delta)
+            self._widen()
+        batch, turn = self.keyed.batch(delta), self._turn()
         shard_of = shards_of(batch.keys.words, self.shards) if self.shards > 1 else None
         if counts[ON_TIME]:
             buckets = scatter_panes(assigned.panes, assigned.statuses, ON_TIME, shard_of, self.shards)
@@ -147,20 +162,20 @@ class WindowExecutor(Executor):
             for shard in range(self.shards):
                 mine = [(self._table(b.pane, shard), b.rows) for b in buckets if b.shard == shard]
                 if mine:
-                    work.append(lambda mine=mine: [table.fold(batch, rows, step) for table, rows in mine])
+                    work.append(lambda mine=mine: [table.fold(batch, rows, turn) for table, rows in mine])
             self.sharded.map(delta.length, work)
         if counts[LATE_FOR_SOME]:
             for bucket in scatter_panes(assigned.panes, assigned.statuses, LATE_FOR_SOME):
                 rows = np.arange(delta.length, dtype=np.int32) if bucket.rows is None else bucket.rows
-                self._pane(bucket.pane).side.append(Side(delta, rows, watermarks))
+                self._pane(bucket.pane).side.append(Side(delta, rows, watermarks, batch.first))
 
-    def _widen(self, step: int) -> None:
+    def _widen(self) -> None:
         """Make room for null keys, in all panes; totals are built anew from them."""
         for pane in self.panes.values():
             empty = AggregateTable(self.keyed.layout, self.seed)
             tables = [pane.tables.get(shard, empty) for shard in range(self.shards)]
-            pane.tables = dict(enumerate(self.keyed.widen(tables, step)))
-        self.keyed.widen([], step)
+            pane.tables = dict(enumerate(self.keyed.widen(tables, self._turn())))
+        self.keyed.widen([], self._turn())
         self.totals, self.entered, self.spare = self._fresh_totals(), NEVER, []
 
     def _pane(self, number: int) -> Pane:
@@ -209,7 +224,7 @@ class WindowExecutor(Executor):
         while self.queue and self.queue[0][0] - MILLISECOND <= context.watermark:
             end, begin = heapq.heappop(self.queue)
             self.known.discard((end, begin))
-            for closed in self._window(begin, end, context.step):
+            for closed in self._window(begin, end):
                 made.append(closed)
                 rows += closed.length
             self._release()
@@ -219,52 +234,52 @@ class WindowExecutor(Executor):
         if made:
             yield "out", self._delta(made)
 
-    def _window(self, begin: int, end: int, step: int) -> Iterator[Closed]:
+    def _window(self, begin: int, end: int) -> Iterator[Closed]:
         """The rows of a window, shard by shard."""
         inside = self.starts[bisect.bisect_left(self.starts, begin) : bisect.bisect_left(self.starts, end)]
         if any(self.panes[start].side for start in inside):
-            tables = [(t, t.keys.live(), False) for t in self._with_side_rows(inside, end, step)]
+            tables = [(t, t.keys.live(), False) for t in self._with_side_rows(inside, end)]
         elif self.tumbling:
             tables = [(t, t.keys.live(), False) for t in self.panes[inside[0]].tables.values()]
         else:
-            tables = self._slide(begin, inside, step)
+            tables = self._slide(begin, inside)
         for table, slots, ordered in tables:
             if len(slots):
                 columns = [*table.key_columns(slots), *table.results(slots)]
                 yield Closed(begin, end, len(slots), columns, ordered)
 
-    def _slide(self, begin: int, inside: Sequence[int], step: int) -> list[tuple[AggregateTable, Any, bool]]:
+    def _slide(self, begin: int, inside: Sequence[int]) -> list[tuple[AggregateTable, Any, bool]]:
         """Totals after the panes of this window have entered and those before it have left."""
         new = [start for start in inside if start > self.entered]
         for shard, total in enumerate(self.totals):
-            self._reuse(total.evict(begin, step))
+            self._reuse(total.evict(begin, self._turn()))
             for start in new:
                 table = self.panes[start].tables.get(shard)
                 if table is not None:
-                    total.add(start, table, step)
+                    total.add(start, table, self._turn())
         if new:
             self.entered = new[-1]
-        return [total.result(step) for total in self.totals]
+        return [total.result(self._turn()) for total in self.totals]
 
-    def _with_side_rows(self, inside: Sequence[int], end: int, step: int) -> list[AggregateTable]:
+    def _with_side_rows(self, inside: Sequence[int], end: int) -> list[AggregateTable]:
         """The totals of a window some of whose rows are late for others: all its panes, merged anew."""
         merged = [AggregateTable(self.keyed.layout, self.seed) for _ in range(self.shards)]
         for start in inside:
             pane = self.panes[start]
             for shard, table in pane.tables.items():
-                merged[shard].merge(table, step)
+                merged[shard].merge(table, self._turn())
             for side in pane.side:
-                self._add_side(merged, side, end, step)
+                self._add_side(merged, side, end)
         return merged
 
-    def _add_side(self, merged: Sequence[AggregateTable], side: Side, end: int, step: int) -> None:
+    def _add_side(self, merged: Sequence[AggregateTable], side: Side, end: int) -> None:
         in_time = side.rows[side.watermarks[side.rows] < end - MILLISECOND]
-        batch = self.keyed.batch(side.delta)
+        batch = self.keyed.batch(side.delta, side.first)
         shard_of = shards_of(batch.keys.words, self.shards)
         for shard, table in enumerate(merged):
             mine = in_time[shard_of[in_time] == shard]
             if len(mine):
-                table.fold(batch, mine, step)
+                table.fold(batch, mine, self._turn())
 
     def _delta(self, made: Sequence[Closed]) -> Delta:
         """Closed windows as rows, in order of (end, start, key)."""

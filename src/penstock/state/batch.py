@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +21,14 @@ class Batch:
         series: The projected columns, by name.
         length: How many rows.
         signs: +1 or -1 per row, or None if all come.
-        sequences: The journal's order of the rows; asked for only by ordered value stores.
+        first: The place of the first row among all that the operator has taken: rows arrive in the journal's order.
     """
 
     keys: Keys
     series: dict[str, pl.Series]
     length: int
     signs: NDArray[np.int8] | None
-    sequences: Callable[[], NDArray[np.int64]]
+    first: int = 0
 
     def __post_init__(self) -> None:
         self._arrays: dict[tuple[str, bool], Any] = {}

@@ -108,6 +108,7 @@ def layout_of(
     *,
     updating: bool,
     counted: bool = False,
+    merged: bool = False,
     nullable: bool = True,
 ) -> Layout:
     """The layout for aggregates by keys over rows of a schema.
@@ -118,6 +119,7 @@ def layout_of(
         aggregates: The aggregates by name.
         updating: Whether rows can be taken back.
         counted: Whether the rows of each key are counted in any case (they are if `updating`).
+        merged: Whether tables are merged with each other.
         nullable: Whether keys that are declared nullable may be null. Without, they take a word less.
     """
     codec = KeyCodec(keys, [schema[k].dtype for k in keys], [nullable and schema[k].nullable for k in keys])
@@ -133,7 +135,10 @@ def layout_of(
         types = [arg.dtype for arg in typed.args]
         args = tuple(projection.setdefault(arg.term, f"__a{len(projection)}") for arg in typed.args)
         condition = projection.setdefault(where.term, f"__a{len(projection)}") if where is not None else None
-        words = declared.words(types, options) if not updating or declared.retraction == "invertible" else None
+        foldable = not updating or declared.retraction == "invertible"
+        # Panes are merged in the order of time, in which their rows need not have come.
+        foldable = foldable and not (merged and declared.order_sensitive)
+        words = declared.words(types, options) if foldable else None
         how: Folded | Kept
         if words is not None:
             how = _folded(words, initial)

@@ -123,7 +123,7 @@ class ValueStore:
         if not len(chosen):
             return
         columns = [s.gather(pl.Series(chosen)) for s in series]
-        positions = batch.sequences()[chosen] if self.layout.ordered else None
+        positions = chosen + np.int64(batch.first) if self.layout.ordered else None
         signs = np.ones(len(chosen), np.int64) if batch.signs is None else batch.signs[chosen].astype(np.int64)
         self._put(slots, positions, columns, signs, step)
 

@@ -164,7 +164,7 @@ def net(changes: Sequence[Change]) -> list[Change]:
 
 
 def check_step(changes: Sequence[Change], key: Sequence[str] | None, what: str) -> None:
-    """The changes of one step are consolidated: at most one row of a key goes and one comes, that is not the same.
+    """Changes sent together are consolidated: at most one row of a key goes and one comes, that is not the same.
 
     Raises:
         CheckFailed: If they are not.
@@ -174,12 +174,12 @@ def check_step(changes: Sequence[Change], key: Sequence[str] | None, what: str) 
         if key is not None:
             of = (*(canonical(row[name]) for name in key), diff)
             if of in seen:
-                raise CheckFailed(f"{what}: more than one change of a key in a step: {text_of(row)} ({diff:+d})")
+                raise CheckFailed(f"{what}: more than one change of a key at a time: {text_of(row)} ({diff:+d})")
             if diff < 0 and (*of[:-1], 1) in seen:
                 raise CheckFailed(f"{what}: a row comes before the one that it replaces goes: {text_of(row)}")
             seen.add(of)
     if len(net(changes)) != len(changes):
-        raise CheckFailed(f"{what}: a step takes back a row that it brings")
+        raise CheckFailed(f"{what}: a row is taken back as it is brought")
 
 
 def with_ops(changes: Sequence[Change], key: Sequence[str] | None) -> list[dict[str, Any]]:

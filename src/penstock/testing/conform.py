@@ -170,10 +170,11 @@ def _check_projection(
     names = request.columns
     for columns in (names[:1], tuple(reversed(names)), names[1::2] or names):
         some = _read(source, split, None, _request(request.schema, columns), 512, most, clock)
-        good = [row for row, offset in zip(whole.rows, whole.offsets, strict=True) if offset in set(some.offsets)]
-        _differ([{n: row[n] for n in columns} for row in good], some.rows[: len(good)], ("all columns", "some columns"))
-        # A value that cannot be decoded makes a bad row only if it is asked for.
-        _require(set(whole.offsets) <= set(some.offsets), f"with the columns {columns} rows are missing")
+        # A value that cannot be decoded makes a bad row only if it is asked for: there may be more rows now.
+        found = dict(zip(some.offsets, some.rows, strict=True))
+        wanted = {o: {n: row[n] for n in columns} for row, o in zip(whole.rows, whole.offsets, strict=True)}
+        _require(set(wanted) <= set(found), f"with the columns {columns} rows are missing")
+        _differ(list(wanted.values()), [found[offset] for offset in wanted], ("all columns", "some columns"))
 
 
 def _check_close(source: Source, split: Split, request: ReadRequest) -> None:

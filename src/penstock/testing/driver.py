@@ -212,10 +212,14 @@ class Driver:
 
     def timed(self, output: str | None = None) -> list[tuple[int, Change]]:
         """The changes of an output, each with the number of its step."""
-        found: list[tuple[int, Change]] = []
+        return [(number, change) for number, sent in self.sent(output) for change in sent]
+
+    def sent(self, output: str | None = None) -> list[tuple[int, list[Change]]]:
+        """What was sent to an output at a time, each with the number of its step: a step may send several times."""
+        found: list[tuple[int, list[Change]]] = []
         for number, delta in self.caught.outputs[self._output(output)]:
             diffs: Iterable[int] = [1] * delta.length if delta.diff is None else delta.diff
-            found += [(number, change) for change in zip(rows_of(delta), diffs, strict=True)]
+            found.append((number, list(zip(rows_of(delta), diffs, strict=True))))
         return found
 
     def rows(self, output: str | None = None) -> list[dict[str, Any]]:

@@ -149,6 +149,12 @@ def test_codes(failure, code, text, capsys):
     assert code_of(failure, capsys) == (code, text)
 
 
+def test_a_reader_that_has_gone(capsys):
+    failure = JobError("the pipeline failed: BrokenPipeError")
+    failure.__cause__ = BrokenPipeError(32, "Broken pipe")
+    assert code_of(failure, capsys) == (1, "error: nobody reads the standard output any more\n")
+
+
 def test_an_expected_failure_of_the_world_is_no_bug(capsys):
     failure = JobError("the pipeline failed: OSError: no")
     failure.__cause__ = OSError("no")

@@ -20,7 +20,7 @@ NODE = NodeStatistics("a/window-1", "window", 5, 3, 1, 0, 10, 2, 2048)
 def statistics(**more):
     known = {
         "pipeline": "p", "state": "running", "rows_in": 1_200_000, "rows_out": {"out": 10}, "late": 3, "errors": 0,
-        "watermark": NOON, "lag_us": 90 * SECOND, "elapsed_us": 2 * SECOND, "nodes": (NODE,),
+        "watermark": NOON, "lag_us": 90 * SECOND, "elapsed_us": 2 * SECOND, "steps": 9, "nodes": (NODE,),
     }  # fmt: skip
     return Statistics(**{**known, **more})
 
@@ -74,6 +74,11 @@ def test_facts():
     ]  # fmt: skip
     shown = facts(statistics(watermark=NEVER, lag_us=None, nodes=()), "1 rows/s")
     assert shown == ["1,200,000 rows in", "1 rows/s", "10 out", "late 3", "errors 0"]
+
+
+def test_a_long_start_says_why():
+    assert facts(statistics(steps=0), "1 rows/s")[0] == "starting: kernels are compiled at the first run"
+    assert facts(statistics(steps=0, elapsed_us=SECOND), "1 rows/s")[0] == "1,200,000 rows in"
 
 
 def test_plain_lines_come_every_few_seconds(capsys):

@@ -100,7 +100,7 @@ def batch_of(layout: Any, frame: pl.DataFrame, schema: Schema, sign: int = 1) ->
     series = {s.name: s for s in frame.select(*terms)} if terms else {}
     signs = None if sign > 0 else np.full(len(frame), -1, np.int8)
     keys = layout.codec.encode([frame["key"]], len(frame))
-    return Batch(keys, series, len(frame), signs, lambda: np.arange(len(frame), dtype=np.int64))
+    return Batch(keys, series, len(frame), signs)
 
 
 def by_engine(
@@ -130,7 +130,14 @@ def near(a: Any, b: Any, scale: float) -> bool:
     """Whether two results agree: floats within the rounding of sums of that size."""
     if isinstance(a, float) and isinstance(b, float) and math.isfinite(a) and math.isfinite(b):
         return abs(a - b) <= 1e-9 * max(scale, 1e-300)
-    return bool(plain(a) == plain(b)) or (isinstance(a, float) and a == b)
+    return bool(plain(_without_sign_of_zero(a)) == plain(_without_sign_of_zero(b)))
+
+
+def _without_sign_of_zero(value: Any) -> Any:
+    """-0.0 equals 0.0, and which of the two state keeps is not promised."""
+    if isinstance(value, list):
+        return [_without_sign_of_zero(item) for item in value]
+    return value + 0.0 if isinstance(value, float) else value
 
 
 # -- Kinds of values --------------------------------------------------------------------------------
@@ -239,11 +246,13 @@ def test_merging_is_associative_and_taking_back_undoes_adding(expr: Expr, kind: 
     laws()
 
 
-@pytest.mark.parametrize(("expr", "kind"), CASES, ids=IDS)
+# The order of a changing input is that of its changes, which only whole plans have.
+UNORDERED = [(expr, kind) for expr, kind in CASES if not declared(expr)[0].order_sensitive]
+
+
+@pytest.mark.parametrize(("expr", "kind"), UNORDERED, ids=[f"{expr.term}-{kind}" for expr, kind in UNORDERED])
 def test_the_engine_takes_rows_back(expr: Expr, kind: str) -> None:
     """What is left after taking back the rows that came last is what would be there without them."""
-    if declared(expr)[0].order_sensitive:
-        pytest.skip("the order of a changing input is that of its changes: see the tests of the engine")
     dtype, values = KINDS[kind]
     rows = st.lists(st.tuples(st.none() | values), max_size=4)
 

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from penstock.core import dtypes as t
 from penstock.core.errors import PlanError, UnknownNameError
 from penstock.expr import json_text
-from penstock.expr.ast import Call, Column
-from penstock.expr.build import Expr, col
+from penstock.expr.build import Expr, col, struct
 from tests.unit.expr.both import FAULT, both, each, typed_of
 
 NUMBERS = st.integers(-50, 50) | st.integers(-(2**63), 2**63 - 1)
@@ -39,14 +38,14 @@ ORDERED = [
 ]  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(lists_of(NUMBERS))
 def test_lists_of_integers(rows: list[Any]) -> None:
     for expression in (*ANY_LIST, *ORDERED, x.sum(), x.contains(3), x.contains(x.first())):
         each(expression, rows, t.List(t.Int64))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(lists_of(FLOATS))
 def test_lists_of_floats(rows: list[Any]) -> None:
     for expression in (*ORDERED, x.sum(), x.mean(), x.contains(math.nan), x.contains(1)):
@@ -105,16 +104,19 @@ def test_indices_may_be_columns() -> None:
 PERSON = t.Struct({"name": t.String, "age": t.Int64})
 
 
-def struct_of(**fields: str) -> Expr:
-    return Expr(Call("struct", tuple(Column(name) for name in fields.values()), (("names", tuple(fields)),)))
-
-
 def test_structs_are_built_and_taken_apart() -> None:
     rows = [{"a": 1, "b": "x"}, {"a": None, "b": None}]
-    made = struct_of(number="a", text="b")
+    made = struct(number=col("a"), text=col("b"))
     assert both(made, rows, a=t.Int64, b=t.String) == [{"number": 1, "text": "x"}, {"number": None, "text": None}]
     assert both(made.struct.field("text"), rows, a=t.Int64, b=t.String) == ["x", None]
     assert not typed_of(made, a=t.Int64, b=t.String).nullable
+    assert typed_of(struct("a", col("b").alias("c")), a=t.Int64, b=t.String).dtype == t.Struct(
+        {"a": t.Int64, "c": t.String}
+    )
+    with pytest.raises(PlanError, match="one name"):
+        typed_of(struct("a", a=col("b")), a=t.Int64, b=t.String)
+    with pytest.raises(PlanError, match="no name"):
+        struct(1)
 
 
 def test_fields_of_structs() -> None:
@@ -156,7 +158,7 @@ def test_keys_of_maps_may_be_columns_and_numbers() -> None:
         (col("x")[-1], t.Json), (col("x")["a\\b"], t.Json), (col("x").json.get("$.*"), t.Json),
         (col("x").json.get("a"), t.Json), (col("x").json.get("$.a["), t.Json), (col("x").json.get("$[-1]"), t.Json),
         (col("x").to_json(), t.Binary), (col("x").to_json(), t.Struct({})),
-        (struct_of(a="x", b="x")["c"], t.Int64),
+        (struct(a=col("x"), b=col("x"))["c"], t.Int64),
     ],
     ids=str,
 )  # fmt: skip
@@ -182,18 +184,6 @@ VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dic
 PATHS = (
     "$", "$.a", "$.a.b", "$[0]", "$.a[1]", "$['x y']", '$["it\'s"]', "$['say\"']", "$.é", "$['']", "$['a.b'].a",
 )  # fmt: skip
-    "$",
-    "$.a",
-    "$.a.b",
-    "$[0]",
-    "$.a[1]",
-    "$['x y']",
-    "$['it\\'s']"[:0] or '$["it\'s"]',
-    "$['say\"']",
-    "$.é",
-    "$['']",
-    "$['a.b'].a",
-)
 
 
 def texts_of(value: Any, indent: int | None, ascii_only: bool) -> str:
@@ -209,7 +199,7 @@ ODD = [
 ]  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.none() | DOCUMENTS | DOCUMENTS.map(lambda text: text[1:]), min_size=1, max_size=6))
 @example(ODD)
 def test_json_by_path(rows: list[Any]) -> None:
@@ -243,7 +233,7 @@ def test_elements_of_json_compare_and_convert() -> None:
 VALUES_OF = t.Struct({"a": t.Int64, "f": t.Float64, "s": t.String, "l": t.List(t.Boolean), "d": t.Date})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(
         st.none() | st.fixed_dictionaries({
@@ -277,4 +267,3 @@ def test_to_json(rows: list[Any]) -> None:
 )
 def test_to_json_of_other_types(dtype: t.DType, value: Any, text: str) -> None:
     assert each(col("x").to_json(), [value, None], dtype) == [text, None]
-

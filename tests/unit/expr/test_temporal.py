@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from penstock.core import dtypes as t
 from penstock.core.errors import PlanError
-from penstock.expr.build import Expr, col
+from penstock.expr.build import Expr, col, from_epoch
 from tests.unit.expr.both import FAULT, each, plain, typed_of
 from tests.unit.expr.test_zones import MOMENTS, NEAR, ZONES
 
@@ -30,7 +30,7 @@ def zoned(values: list[dt.datetime], zone: str | None) -> list[dt.datetime]:
     return values if zone is None else [v.replace(tzinfo=dt.UTC).astimezone(ZoneInfo(zone)) for v in values]
 
 
-def check(expressions: list[Expr], zone: str | None, examples: int = 10) -> None:
+def check(expressions: list[Expr], zone: str | None, examples: int = 4) -> None:
     @settings(max_examples=examples, deadline=None)
     @given(st.lists(MOMENTS, min_size=1, max_size=20))
     @example(list(NEAR))
@@ -53,7 +53,7 @@ def test_truncate(zone: str | None) -> None:
 
 @pytest.mark.parametrize("zone", [None, *ZONES])
 def test_round(zone: str | None) -> None:
-    check([col("x").dt.round(every) for every in ("15m", "7h", "1d", "1w", "1mo")], zone, 5)
+    check([col("x").dt.round(every) for every in ("15m", "7h", "1d", "1w", "1mo")], zone, 3)
 
 
 @pytest.mark.parametrize("zone", [None, *ZONES])
@@ -70,7 +70,7 @@ def test_months_zones_and_epochs(zone: str | None) -> None:
     for ambiguous in ("earliest", "latest", "null", "raise"):
         for gap in ("forward", "null", "raise"):
             expressions.append(x.replace_time_zone("America/New_York", ambiguous=ambiguous, non_existent=gap))
-    check(expressions, zone, 5)
+    check(expressions, zone, 3)
 
 
 def test_truncation_is_never_after_the_value_and_starts_a_piece() -> None:
@@ -154,7 +154,7 @@ WRITTEN = (
 @pytest.mark.parametrize("zone", [None, "America/New_York", "Asia/Kathmandu"])
 def test_writing(zone: str | None) -> None:
     formats = [*WRITTEN, *(("%z", "%:z", "%Z", "%F %T%:z %Z") if zone else ())]
-    check([col("x").dt.to_string(format) for format in formats], zone, 20)
+    check([col("x").dt.to_string(format) for format in formats], zone, 6)
 
 
 @settings(max_examples=20, deadline=None)
@@ -167,7 +167,7 @@ def test_writing_dates_and_times(days: list[dt.date], times: list[dt.time]) -> N
         each(col("x").dt.strftime(format), times, t.Time)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_reading(data: st.DataObject) -> None:
     """What was written reads back; what was damaged is refused, or read, by both sides alike."""
@@ -214,7 +214,7 @@ def test_reading(data: st.DataObject) -> None:
         assert found == [value.date() for value in values]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.sampled_from(CLOCKS), st.lists(st.times(), min_size=1, max_size=8), st.sampled_from("0123456789:. pPaA"))
 def test_reading_times(format: str, values: list[dt.time], noise: str) -> None:
     texts = each(col("x").dt.to_string(format), values, t.Time)
@@ -246,13 +246,17 @@ def test_strptime_takes_types_of_any_spelling() -> None:
 
 
 @pytest.mark.parametrize("unit", ["us", "ms", "s", "d"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(whole=st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(-(10**12), 10**12)), real=st.lists(st.floats()))
 def test_from_epoch(unit: str, whole: list[int], real: list[float]) -> None:
     edges = [-62_135_596_800, 253_402_300_799, 253_402_300_800, -719_162, -719_163, 2_932_896, 2_932_897]
     each(col("x").from_epoch(unit), [*whole, *edges, None], t.Int64)
     each(col("x").from_epoch(unit), [*real, *map(float, edges), None], t.Float64)
     each(col("x").from_epoch(unit), [1, None], t.Int8)
+
+
+def test_from_epoch_takes_the_name_of_a_column() -> None:
+    assert str(from_epoch("ms", "ms").term) == str(col("ms").from_epoch("ms").term) == "from_epoch(ms, unit='ms')"
 
 
 def test_epochs_are_inverse() -> None:

@@ -23,7 +23,8 @@ ZONES = (
 NEAR = (
     dt.datetime(2024, 3, 10, 2), dt.datetime(2024, 11, 3, 1), dt.datetime(2024, 4, 7, 2), dt.datetime(2024, 10, 6, 2),
     dt.datetime(2011, 12, 30, 0), dt.datetime(2018, 11, 4, 0), dt.datetime(2018, 2, 17, 23),
-    dt.datetime(2024, 3, 31, 1), dt.datetime(2006, 4, 2, 0, 1), dt.datetime(2024, 9, 29, 2, 45), dt.datetime(2023, 4, 28, 0),
+    dt.datetime(2024, 3, 31, 1), dt.datetime(2006, 4, 2, 0, 1), dt.datetime(2024, 9, 29, 2, 45),
+    dt.datetime(2023, 4, 28, 0),
 )  # fmt: skip
 MOMENTS = st.datetimes(dt.datetime(1971, 1, 1), dt.datetime(2037, 12, 30)) | st.builds(
     lambda base, minutes: base + dt.timedelta(minutes=minutes), st.sampled_from(NEAR), st.integers(-1600, 1600)

@@ -49,6 +49,12 @@ class ArrowFilesWriter(FrameWriter):
         if self._rows >= GROUP_ROWS or self._bytes >= GROUP_BYTES:
             self._flush()
 
+    def abandon(self) -> None:
+        """Keep pyarrow's writer of Parquet from ending the file when it is collected."""
+        self._pending, self._rows, self._bytes = [], 0, 0
+        if hasattr(self._file, "is_open"):
+            self._file.is_open = False
+
     def _flush(self) -> None:
         if self._rows:
             self._file.write_table(self._table(pl.concat([self._empty, *self._pending]).rechunk()))

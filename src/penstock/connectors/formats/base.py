@@ -41,6 +41,10 @@ class FrameWriter(ABC):
     def finish(self) -> None:
         """Write what ends the file; it is whole after this. The caller closes and syncs it."""
 
+    def abandon(self) -> None:
+        """Write nothing more, not even when it is collected as garbage: the caller removes the file."""
+        return
+
 
 class Format(ABC):
     """A file format."""

@@ -9,7 +9,7 @@ from typing import Any
 from penstock.core.dtypes import FLOATS, INTEGERS, Boolean, Decimal, DType, Duration, Float64, Int64
 from penstock.core.errors import PlanError
 from penstock.core.lazy import np, pl
-from penstock.expr.aggregates.numbers import Moments, mean_of, merged, plus, sum_of, variance_of
+from penstock.expr.exact_sums import Moments, mean_of, merged, plus, sum_of, variance_of
 from penstock.expr.function import Aggregate, Kind, NotOnFlink, RowFault, Signature, Words
 from penstock.expr.signatures import ANY, LOGICAL, takes
 

@@ -208,7 +208,7 @@ FUNCTIONS = (
     ),
     Function(
         name="to_json",
-        doc="The value as compact JSON. Decimals, dates, times, durations are text; floats that are not finite are null.",
+        doc="The value as compact JSON. Decimals, dates, times, durations are text; NaN and infinities are null.",
         signature=takes(_VALUE, returns=Json),
         polars=_polars_to_json,
         oracle=_to_json,

@@ -239,9 +239,7 @@ cells = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=
     size=st.integers(1, 5),
     first=st.integers(0, 6),
 )
-def test_what_another_program_writes_is_read_whatever_the_cuts(
-    tmp_path_factory, rows, quoting, newline, block, size, first
-):
+def test_what_another_program_writes_is_read(folder, rows, quoting, newline, block, size, first):
     out = io.StringIO()
     csv.writer(out, quoting=quoting, lineterminator=newline).writerows([("a", "b"), *rows])
     path = lines(folder, out.getvalue().encode())
