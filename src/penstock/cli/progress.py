@@ -80,11 +80,11 @@ def facts(statistics: Statistics, rate: str) -> list[str]:
     parts = [f"{statistics.rows_in:,} rows in", rate, f"{sum(statistics.rows_out.values()):,} out"]
     if not statistics.steps and statistics.elapsed_us >= _LONG_START:
         parts.insert(0, "starting: kernels are compiled at the first run")
+    parts += [f"late {statistics.late:,}", f"errors {statistics.errors:,}"]
     if NEVER + 1 < statistics.watermark < END:
         parts.append(f"watermark {wording.watermark(statistics.watermark)}")
         if statistics.lag_us is not None:
             parts.append(f"lag {wording.span(statistics.lag_us)}")
-    parts += [f"late {statistics.late:,}", f"errors {statistics.errors:,}"]
     held = sum(node.state_bytes for node in statistics.nodes)
     if held:
         parts.append(f"state {wording.size(held)}")

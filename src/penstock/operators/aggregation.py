@@ -48,6 +48,11 @@ def aggregate_fields(schema: Schema, aggregates: Named, *, updating: bool, group
                 f"{declared.name} cannot take rows back, and the rows of a Table change",
                 hint="use the exact form, or group by a window first",
             )
+        if updating and declared.order_sensitive:
+            raise UnsupportedError(
+                f"{declared.name} follows the order of rows, and the rows of a Table change",
+                hint="use min, max, or arg_max by a column; or put it before the grouping",
+            )
         fields.append(Field(name, typed.dtype, typed.nullable, typed.mask))
     return tuple(fields)
 

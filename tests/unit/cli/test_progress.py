@@ -69,8 +69,8 @@ def test_the_rate_is_that_of_the_last_seconds():
 
 def test_facts():
     assert facts(statistics(), "1 rows/s") == [
-        "1,200,000 rows in", "1 rows/s", "10 out", "watermark 2013-01-01 12:00:00", "lag 1.5 min", "late 3",
-        "errors 0", "state 2.0 KiB",
+        "1,200,000 rows in", "1 rows/s", "10 out", "late 3", "errors 0", "watermark 2013-01-01 12:00:00",
+        "lag 1.5 min", "state 2.0 KiB",
     ]  # fmt: skip
     shown = facts(statistics(watermark=NEVER, lag_us=None, nodes=()), "1 rows/s")
     assert shown == ["1,200,000 rows in", "1 rows/s", "10 out", "late 3", "errors 0"]

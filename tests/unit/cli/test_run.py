@@ -160,17 +160,27 @@ def test_an_occupied_output(penstock):
     assert rows_of(penstock.folder / "out" / "delays") == before
 
 
-def test_a_full_disk(penstock, monkeypatch):
-    def full():
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+def full():
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+
+def test_a_full_disk_while_it_runs(penstock, monkeypatch):
     penstock.flights()
     penstock.write("delays.py", DELAYS)
-    monkeypatch.setitem(ACTIONS, "files.write", full)
+    monkeypatch.setitem(ACTIONS, "sink.before_seal", full)
     ended = penstock("run", "delays.py")
     assert "No space left on device" in ended.refused(1)
     assert "delays: failed after" in ended.err
     assert rows_of(penstock.folder / "out" / "delays") == []
+
+
+def test_a_disk_that_is_full_at_the_start(penstock, monkeypatch):
+    penstock.flights()
+    penstock.write("delays.py", DELAYS)
+    monkeypatch.setitem(ACTIONS, "files.write", full)
+    refused = penstock("run", "delays.py").refused()
+    assert "out/delays" in refused
+    assert "No space left on device" in refused
 
 
 def test_a_refused_row_may_fail_the_pipeline(penstock):
