@@ -83,5 +83,5 @@ def examples() -> list[Path]:
 
 def data_files() -> list[Path]:
     """The files that pages and examples find in `data/`."""
-    folders = [ROOT / "tests" / "data", ROOT / "src" / "penstock" / "demo_data"]
+    folders = [ROOT / "tests" / "data"]
     return [file for folder in folders if folder.exists() for file in sorted(folder.iterdir()) if file.is_file()]

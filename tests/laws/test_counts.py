@@ -8,17 +8,16 @@ import penstock as ps
 from penstock import col
 from penstock.testing import Driver, T
 from penstock.testing.case import case_of
-from penstock.testing.check import reference
 from penstock.testing.plans import cases
 from penstock.testing.scene import at_once
 from penstock.testing.trial import Mode, check_counts, try_out
-from tests.laws.law import LAW
+from tests.laws.law import LAW, told
 
 
 @LAW
 @given(cases())
 def test_every_edge(case):
-    driver = try_out(case, reference(case), Mode("at once", at_once(case.scene.events())))
+    driver = try_out(case, told(case), Mode("at once", at_once(case.scene.events())))
     check_counts(driver)
     read = sum(one.rows_in for one in driver.engine.statistics() if one.label == "read")
     assert read == sum(len(rows) for one in case.scene.inputs for rows in one.splits)

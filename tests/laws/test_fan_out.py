@@ -9,7 +9,7 @@ from penstock.operators import explode
 from penstock.testing.check import agree
 from penstock.testing.drawing import DrawFn, st
 from penstock.testing.plans import cases, grouped, windowed
-from tests.laws.law import LAW
+from tests.laws.law import LAW, told
 
 
 @st.composite
@@ -32,10 +32,10 @@ def _small_deltas():
 @LAW
 @given(cases(exploded_windows))
 def test_windows(case):
-    agree(case, cuts=1)
+    agree(case, told(case), cuts=1)
 
 
 @LAW
 @given(cases(exploded_groups))
 def test_running_aggregates(case):
-    agree(case, cuts=1)
+    agree(case, told(case), cuts=1)

@@ -17,7 +17,7 @@ from penstock.testing import Input, Kept, T
 from penstock.testing.check import agree
 from penstock.testing.plans import cases
 from penstock.testing.scene import connector
-from tests.laws.law import LAW
+from tests.laws.law import LAW, told
 
 
 def stored(outputs):
@@ -68,4 +68,5 @@ def test_what_a_fingerprint_tells_apart():
 @given(cases())
 def test_drawn_plans(case):
     back = assert_survives(case.pipeline.outputs)
-    agree(case.with_outputs(back), cuts=0)
+    moved = case.with_outputs(back)
+    agree(moved, told(moved), cuts=0)

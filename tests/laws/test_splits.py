@@ -8,13 +8,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from penstock.core.timespan import END
-from penstock.testing.check import reference
 from penstock.testing.compare import difference, fold
 from penstock.testing.plans import cases, grouped, windowed
 from penstock.testing.scene import one_by_one
 from penstock.testing.strategies import orders
 from penstock.testing.trial import Mode, try_out
-from tests.laws.law import LAW
+from tests.laws.law import LAW, told
 
 
 def other_order(case, data):
@@ -24,7 +23,7 @@ def other_order(case, data):
 
 
 def final(told, updating):
-    rows = told.outputs["output"].rows
+    rows = meant.outputs["output"].rows
     return fold((r.values, r.diff) for r in rows) if updating else [r.values for r in rows]
 
 
@@ -32,9 +31,9 @@ def final(told, updating):
 @given(cases(windowed), st.data())
 def test_windows_and_their_late_rows(case, data):
     moved = other_order(case, data)
-    one, two = reference(case), reference(moved)
+    one, two = told(case), told(moved)
     assert difference(final(one, False), final(two, False), case.within, ("one order", "the other")) is None
-    late = [sorted(row.place for _, row in told.refused_by("late")) for told in (one, two)]
+    late = [sorted(row.place for _, row in meant.refused_by("late")) for told in (one, two)]
     assert late[0] == late[1]
     assert set(one.watermarks.values()) == {END}
     try_out(moved, two, Mode("other order", one_by_one(moved.scene.events())))
@@ -44,15 +43,15 @@ def test_windows_and_their_late_rows(case, data):
 @given(cases(grouped), st.data())
 def test_running_aggregates(case, data):
     moved = other_order(case, data)
-    one, two = reference(case), reference(moved)
+    one, two = told(case), told(moved)
     assert difference(final(one, True), final(two, True), case.within, ("one order", "the other")) is None
 
 
 @LAW
 @given(cases(windowed))
 def test_a_window_is_sent_once(case):
-    told = reference(case)
+    meant = told(case)
     (output,) = case.pipeline.outputs
     names = [n for n in output.schema.names if not n.startswith("a") or n == "at"]
-    sent = [str([row.values[name] for name in names]) for row in told.outputs["output"].rows]
+    sent = [str([row.values[name] for name in names]) for row in meant.outputs["output"].rows]
     assert len(set(sent)) == len(sent)

@@ -74,6 +74,7 @@ class Kernel(Generic[P, R]):
         """A digest of the code and of all that is compiled into it: kernels it calls and constants."""
         function = cast(FunctionType, self.python)
         hasher = hashlib.sha256(function.__code__.co_code)
+        hasher.update(b"lean" if self.lean else b"")
         for part in _constants(function.__code__):
             hasher.update(part.encode())
         for name in function.__code__.co_names:

@@ -8,6 +8,7 @@ from typing import Any
 from penstock.api.stream import Stream, Table, stream
 from penstock.core.dtypes import Boolean, DType, Float64, Int64, List, String, is_numeric
 from penstock.core.errors import PlanError
+from penstock.core.timespan import from_datetime
 from penstock.expr.aggregates import AGGREGATES
 from penstock.expr.ast import Aggregation, Column
 from penstock.expr.build import Expr, col, count, lit, when
@@ -16,7 +17,7 @@ from penstock.plan.pipeline import Pipeline
 from penstock.testing.case import Case
 from penstock.testing.drawing import DrawFn, SearchStrategy, st
 from penstock.testing.scene import Input, Kept, Scene
-from penstock.testing.strategies import KEY_TYPES, inputs, orders, windows
+from penstock.testing.strategies import KEY_TYPES, STARTS, inputs, orders, windows
 
 OPTIONS: dict[str, dict[str, Any]] = {"quantile": {"q": 0.25}}
 """Options of aggregates that must be given."""
@@ -86,7 +87,9 @@ def fitting(rows: Stream, names: Sequence[str]) -> list[Expr]:
         declared = AGGREGATES[name]
         options = OPTIONS.get(name, {})
         open_options = [key for key, default in declared.options.items() if default is ... and key not in options]
-        if open_options or declared.arity == 0 or (isinstance(rows, Table) and declared.retraction == "refused"):
+        # The rows of a Table have no order: what depends on it would depend on the cut into steps.
+        refused = isinstance(rows, Table) and (declared.retraction == "refused" or declared.order_sensitive)
+        if open_options or declared.arity == 0 or refused:
             continue
         for column in rows.schema.names:
             args = (Column(column), *[Column(rows.schema.names[0])] * (declared.arity - 1))
@@ -220,13 +223,20 @@ def cases(plan: Callable[[Stream], SearchStrategy[Stream]] = plans, **options: A
         given: list[Input] = [draw(inputs("input1", **options))]
         rows = stream(given[0].node())
         if draw(st.integers(0, 3)) == 0:
-            other = draw(inputs("input2", **{**options, "key_types": [given[0].schema["k"].dtype]}))
+            shared = {"key_types": [given[0].schema["k"].dtype], "starts": [_start(given[0])]}
+            other = draw(inputs("input2", **{**options, **shared}))
             given.append(other)
             rows = rows.union(stream(other.node()))
         pipeline = Pipeline("drawn", draw(plan(rows)).write(Kept(), name="output"))
         return Case(pipeline, Scene(tuple(given), draw(orders(given))))
 
     return drawn()
+
+
+def _start(given: Input) -> int:
+    """The least of event time's beginnings that is not far from an input's rows."""
+    times = [from_datetime(row["at"]) for rows in given.splits for row in rows]
+    return min(STARTS, key=lambda start: abs(start - min(times, default=0)))
 
 
 def numbers(rows: Stream) -> list[str]:

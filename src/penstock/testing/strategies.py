@@ -196,6 +196,7 @@ def inputs(
     most_splits: int = 3,
     key_types: Sequence[DType] = KEY_TYPES,
     finite: bool = False,
+    starts: Sequence[int] = STARTS,
 ) -> Input:
     """Inputs with the columns `at` (event time), `k` (a key), `i`, `f`, `s` and `l` (integer, float, text, list).
 
@@ -206,6 +207,7 @@ def inputs(
         most_splits: How many splits there are at most.
         key_types: The types of `k`.
         finite: Whether floats are numbers.
+        starts: Where event time may begin, in microseconds.
     """
     key = draw(st.sampled_from(list(key_types)))
     schema = Schema.of({"at": INSTANT, "k": key, "i": Int64, "f": Float64, "s": String, "l": List(Int64)})
@@ -217,7 +219,7 @@ def inputs(
         "s": values(String),
         "l": st.one_of(st.none(), st.lists(st.one_of(st.none(), st.integers(-2, 2)), max_size=3)),
     }
-    start = draw(st.sampled_from(STARTS))
+    start = draw(st.sampled_from(list(starts)))
     times, splits = [], []
     for _ in range(draw(st.integers(1, most_splits))):
         count = draw(st.integers(0, most_rows))
