@@ -16,7 +16,7 @@ FRAME = pl.DataFrame(
     {
         "i": [2**63 - 1, None, -1],
         "f": [1.5, None, -0.0],
-        "s": ["ü,\"|\n", None, "x"],
+        "s": ['ü,"|\n', None, "x"],
         "b": [True, None, False],
         "d": [dt.date(2024, 2, 29), None, dt.date(1960, 1, 1)],
         "t": pl.Series(TIMES, dtype=pl.Datetime("us", "UTC")),

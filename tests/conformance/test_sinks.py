@@ -14,7 +14,7 @@ from penstock.testing.conform import check_sink
 
 FRAMES = [
     pl.DataFrame({"id": [1, 2], "word": ["a", None]}),
-    pl.DataFrame({"id": [3], "word": ["ü|,\"\n"]}),
+    pl.DataFrame({"id": [3], "word": ['ü|,"\n']}),
     pl.DataFrame({"id": list(range(4, 400)), "word": ["x"] * 396}),
 ]
 READ = {

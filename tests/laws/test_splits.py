@@ -22,7 +22,7 @@ def other_order(case, data):
     return replace(case, scene=replace(case.scene, order=data.draw(orders(case.scene.inputs))))
 
 
-def final(told, updating):
+def final(meant, updating):
     rows = meant.outputs["output"].rows
     return fold((r.values, r.diff) for r in rows) if updating else [r.values for r in rows]
 
@@ -33,7 +33,7 @@ def test_windows_and_their_late_rows(case, data):
     moved = other_order(case, data)
     one, two = told(case), told(moved)
     assert difference(final(one, False), final(two, False), case.within, ("one order", "the other")) is None
-    late = [sorted(row.place for _, row in meant.refused_by("late")) for told in (one, two)]
+    late = [sorted(row.place for _, row in meant.refused_by("late")) for meant in (one, two)]
     assert late[0] == late[1]
     assert set(one.watermarks.values()) == {END}
     try_out(moved, two, Mode("other order", one_by_one(moved.scene.events())))

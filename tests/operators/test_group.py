@@ -4,6 +4,7 @@ import pytest
 
 import penstock as ps
 from penstock import col
+from penstock.core.errors import UnsupportedError
 from penstock.testing import Driver, T, check
 from penstock.testing.case import case_of
 
@@ -137,6 +138,15 @@ def test_aggregates_take_back(aggregate):
     check(build, input=T("k | v\na | 1\nb | 5\na | 3\nc | 5\nb | 2\na | 9"))
 
 
+@pytest.mark.parametrize("aggregate", ["first", "last", "list"])
+def test_the_rows_of_a_table_have_no_order(aggregate):
+    with pytest.raises(UnsupportedError, match="the rows of a Table change"):
+        check(
+            lambda s: s.group_by("k").agg(v=col("v").sum()).agg(x=getattr(col("v"), aggregate)()),
+            input=T("k | v\na | 1\nb | 2"),
+        )
+
+
 def test_a_row_that_cannot_be_evaluated_is_refused_and_does_not_count():
     check(
         lambda s: s.group_by("k").agg(n=ps.count(), total=(col("v") + 1).sum()),
@@ -160,7 +170,7 @@ def test_keys_are_sent_in_the_order_of_their_first_rows():
 
 def test_the_first_null_key_of_a_later_step_hides_no_change():
     case = case_of(lambda s: s.group_by("k").agg(n=ps.count()), T("k:String"))
-    driver = Driver(case.pipeline).push("input", T("k\na\nb")).step().push("input", T("k:String\na\n\"\"\nnull")).step()
+    driver = Driver(case.pipeline).push("input", T("k\na\nb")).step().push("input", T('k:String\na\n""\nnull')).step()
     assert sorted((str(row["k"]), row["n"]) for row in driver.rows()) == [("", 1), ("None", 1), ("a", 2), ("b", 1)]
 
 

@@ -114,5 +114,13 @@ def test_a_table_keeps_its_changes():
     )
 
 
+def test_a_column_that_changes_is_left_out_of_a_table():
+    check(
+        lambda s: s.group_by("k").agg(n=ps.count()).select("k"),
+        input=T("k\na\na\nb"),
+        output=T("op | k\n+I | a\n+I | b"),
+    )
+
+
 def test_no_rows():
     check(lambda s: s.select(w=col("v") + 1), input=T("v:Int64"), output=[])

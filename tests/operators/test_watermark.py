@@ -4,8 +4,8 @@ import datetime as dt
 
 import penstock as ps
 from penstock import col
-from penstock.expr.build import from_epoch
 from penstock.core.timespan import END, NEVER, SECOND, from_datetime
+from penstock.expr.build import from_epoch
 from penstock.testing import Driver, Input, T, check
 from penstock.testing.case import case_of
 
@@ -126,9 +126,7 @@ def test_event_time_behind_a_filter_follows_what_passes():
 
 def unbounded(silence="advance", idle="1 min"):
     given = Input("input", T("at:Datetime | k:String").schema, ((), ()), None, ends=False, bounded=False)
-    case = case_of(
-        lambda s: counts(s.with_event_time("at", watermark="0 s", idle=idle, on_silence=silence)), given
-    )
+    case = case_of(lambda s: counts(s.with_event_time("at", watermark="0 s", idle=idle, on_silence=silence)), given)
     return Driver(case.pipeline, splits={"input": 2})
 
 

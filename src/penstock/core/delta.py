@@ -215,6 +215,24 @@ def _or_full(series: pl.Series | None, value: int, length: int, dtype: pl.DataTy
     return pl.Series("", [value], dtype=dtype).new_from_index(0, length) if series is None else series
 
 
+def consolidate(delta: Delta) -> Delta:
+    """A delta of changes without pairs of equal rows that cancel; what goes before what comes."""
+    if delta.diff is None or delta.length < 2 or delta.diff.n_unique() == 1:
+        return delta
+    names = [f"c{i}" for i in range(len(delta.columns))]
+    columns = [series.alias(name) for name, series in zip(names, delta.columns.values(), strict=True)]
+    rows = pl.Series("row", np.arange(delta.length, dtype=np.int64))
+    frame = pl.DataFrame([*columns, delta.diff.cast(pl.Int64).alias("diff"), rows])
+    net = frame.group_by(names, maintain_order=True).agg(pl.col("diff").sum(), pl.col("row").first())
+    net = net.filter(pl.col("diff") != 0)
+    order = np.argsort(net.get_column("diff").sign().to_numpy(), kind="stable")
+    counts = net.get_column("diff").to_numpy()[order]
+    chosen = np.repeat(net.get_column("row").to_numpy()[order], np.abs(counts))
+    result = delta.take(chosen)
+    result.diff = pl.Series("diff", np.repeat(np.sign(counts), np.abs(counts)).astype(np.int8))
+    return result
+
+
 def in_journal_order(parts: Sequence[Delta]) -> Delta:
     """Deltas of one step merged in the order in which the engine took the rows that caused them.
 

@@ -97,4 +97,6 @@ def rows_by_shard(keys: Keys, shards: int) -> list[tuple[int, Any]]:
 def project(schema: Schema, terms: Sequence[tuple[str, Term]], environment: Environment) -> StatelessExecutor:
     """Adds computed terms to the rows of a schema; rows that fail in one leave by `errors`."""
     passed = tuple((name, Column(name)) for name in schema.names)
-    return StatelessExecutor([Stage(columns=(*passed, *terms))], schema, environment)
+    made = StatelessExecutor([Stage(columns=(*passed, *terms))], schema, environment)
+    made.changes_rows = False  # all columns are passed on: rows that differ below still do
+    return made

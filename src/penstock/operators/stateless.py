@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from penstock.core.delta import Delta
+from penstock.core.delta import Delta, consolidate
 from penstock.core.lazy import pl
 from penstock.core.schema import Schema
 from penstock.expr.ast import Call, Column, Literal, Term
@@ -141,6 +141,7 @@ class StatelessExecutor(Executor):
         conditions = [fault.condition.fill_null(value=False) for fault in self.program.faults]
         self._checks = [c.alias(f"f{i}") for i, c in enumerate(conditions)]
         self._conditions = list(self._checks)
+        self.changes_rows = any(stage.columns is not None for stage in stages)
         if self.program.predicate is not None:
             self._conditions.append(self.program.predicate.alias("keep"))
 
@@ -161,7 +162,12 @@ class StatelessExecutor(Executor):
             if keep is not None:
                 delta = delta.filter(keep, self.program.needs)
         if delta.length:
-            yield "out", self._project(delta)
+            projected = self._project(delta)
+            if self.changes_rows and projected.diff is not None:
+                # Rows that differed below may be equal now: a change that changes nothing is none.
+                projected = consolidate(projected)
+            if projected.length:
+                yield "out", projected
 
     def _project(self, delta: Delta) -> Delta:
         program = self.program

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from penstock.core.delta import Delta
+from penstock.core.delta import Delta, Positions
 from penstock.core.dtypes import to_polars
 from penstock.core.lazy import np, pl
 from penstock.core.schema import Schema
@@ -23,7 +23,7 @@ def refuse(
     environment: Environment,
     *,
     behind: pl.Series | None = None,
-    needed: Sequence[str | None] | None = None,
+    needed: pl.Series | None = None,
 ) -> Delta:
     """The rows of a delta as refused rows: its columns and `_why`.
 
@@ -32,34 +32,25 @@ def refuse(
         reasons: Why, for all or per row.
         environment: Knows the names of sources and splits.
         behind: For late rows, per row, how many microseconds the row was behind what would have been in time.
-        needed: For late rows, per row, the bound that would have saved it.
+        needed: For late rows, per row, the bound in microseconds that would have saved it.
     """
     count = delta.length
-    positions = delta.positions
-    sources: list[str | None]
-    splits: list[str | None]
-    if positions is None:
-        sources, splits = [None] * count, [None] * count
-        offsets = pl.Series([None] * count, dtype=pl.Int64)
-    else:
-        places = [environment.place(s, p) for s, p in zip(positions.sources(), positions.splits(), strict=True)]
-        sources, splits = [p[0] for p in places], [p[1] for p in places]
-        offsets = pl.Series(positions.offsets())
-    watermark = _instants(delta.watermarks, count) if behind is not None else pl.Series([None] * count)
+    sources, splits, offsets = _places(delta.positions, count, environment)
+    watermark = _instants(delta.watermarks, count) if behind is not None else _none(count, pl.Null())
     why = pl.DataFrame(
         {
-            "reason": pl.Series([reasons] * count) if isinstance(reasons, str) else reasons,
-            "source": pl.Series(sources, dtype=pl.String),
-            "split": pl.Series(splits, dtype=pl.String),
+            "reason": pl.Series([reasons]).new_from_index(0, count) if isinstance(reasons, str) else reasons,
+            "source": sources,
+            "split": splits,
             "offset": offsets,
-            "raw": pl.Series([None] * count, dtype=pl.String),
+            "raw": _none(count, pl.String()),
             "watermark": watermark,
-            "behind": _seconds(behind, count),
-            "needed": pl.Series(needed if needed is not None else [None] * count, dtype=pl.String),
+            "behind": _none(count, pl.String()) if behind is None else _spans(behind),
+            "needed": _none(count, pl.String()) if needed is None else _spans(needed),
         }
     )
     columns = {**delta.columns, "_why": why.to_struct("_why").cast(to_polars(WHY))}
-    return Delta(columns, count, positions=positions)
+    return Delta(columns, count, positions=delta.positions)
 
 
 def _instants(watermarks: pl.Series | None, count: int) -> pl.Series:
@@ -74,10 +65,34 @@ def _instants(watermarks: pl.Series | None, count: int) -> pl.Series:
     )
 
 
-def _seconds(behind: pl.Series | None, count: int) -> pl.Series:
-    if behind is None:
-        return pl.Series([None] * count, dtype=pl.String)
-    return pl.Series([seconds(int(us)) for us in behind], dtype=pl.String)
+def _none(count: int, dtype: pl.DataType) -> pl.Series:
+    return pl.Series([None], dtype=dtype).new_from_index(0, count)
+
+
+def _places(positions: Positions | None, count: int, environment: Environment) -> tuple[pl.Series, ...]:
+    """Source, split and offset of rows; texts are made once per split."""
+    if positions is None:
+        return _none(count, pl.String()), _none(count, pl.String()), _none(count, pl.Int64())
+    offsets = pl.Series(positions.offsets())
+    pairs = positions.split_runs()
+    names = [environment.place(*pair) for pair in pairs]
+    if len(pairs) == 1:
+        one = [pl.Series([name], dtype=pl.String).new_from_index(0, count) for name in names[0]]
+        return one[0], one[1], offsets
+    order = {pair: i for i, pair in enumerate(pairs)}
+    numbers = np.array([order[run.source, run.split] for run in positions.runs], np.int64)
+    chosen = pl.Series(np.repeat(numbers, [run.length for run in positions.runs])[positions.rows()])
+    return (
+        pl.Series([name[0] for name in names]).gather(chosen),
+        pl.Series([name[1] for name in names]).gather(chosen),
+        offsets,
+    )
+
+
+def _spans(lengths: pl.Series) -> pl.Series:
+    """Lengths of time as texts; each distinct one is made once."""
+    distinct, places = np.unique(lengths.to_numpy(), return_inverse=True)
+    return pl.Series([seconds(int(us)) for us in distinct], dtype=pl.String).gather(pl.Series(places))
 
 
 def seconds(us: int) -> str:

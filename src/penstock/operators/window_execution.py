@@ -17,7 +17,7 @@ from penstock.operators.base import Environment, Executor, Output, StepContext
 from penstock.operators.grid import grid_of
 from penstock.operators.sharding import KeyedLayout, Sharded, project
 from penstock.operators.watermark import instants
-from penstock.operators.why import refuse, seconds
+from penstock.operators.why import refuse
 from penstock.plan.node import Node
 from penstock.plan.watermark import Bounded
 from penstock.plan.windows import Tumbling
@@ -207,7 +207,7 @@ class WindowExecutor(Executor):
         # A bound greater by what the watermark was ahead of the window's end, and one millisecond, would do.
         needed = None
         if self.delay is not None:
-            needed = [seconds(self.delay + int(us) // MILLISECOND * MILLISECOND + MILLISECOND) for us in behind]
+            needed = pl.Series(self.delay + behind // MILLISECOND * MILLISECOND + MILLISECOND)
         return refuse(rows, "late", self.environment, behind=pl.Series(behind), needed=needed)
 
     # -- windows out

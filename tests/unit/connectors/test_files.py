@@ -428,3 +428,63 @@ def test_sink_options_that_make_no_sense_are_refused_at_once(options, error, mes
     with pytest.raises(error, match=message):
         FileSink("out", **options)
     assert FileSink("out/delays").default_name() == "delays"
+
+
+class Killed(BaseException):
+    """The process ends here: nothing is tidied up."""
+
+
+class KilledAt(dict):
+    """Failpoints that end the process when a number of durable steps was done."""
+
+    def __init__(self, steps):
+        super().__init__(any=None)
+        self.left = steps
+
+    def get(self, name, default=None):
+        self.left -= 1
+        if self.left < 0:
+            raise Killed
+        return None
+
+
+EPOCHS = [FRAME[:2], FRAME[2:3], FRAME.clear(), FRAME[3:]]
+
+
+def run_until_killed(folder, mode, steps, manifest, patch):
+    patch.setattr(failpoint, "ACTIONS", KilledAt(steps))
+    try:
+        writer = FileSink(folder, mode=mode).writer(write_request(SCHEMA))
+        for epoch, frame in enumerate(EPOCHS):
+            writer.write(frame, None)
+            manifest.append(json.dumps(writer.prepare(epoch)))
+            writer.commit(epoch, json.loads(manifest[-1]))
+    except Killed:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("mode", ["error", "append", "overwrite"])
+def test_killed_at_any_step_it_shows_whole_epochs_only_and_can_go_on(tmp_path, monkeypatch, mode):
+    former = [] if mode == "error" else [("former", 1)]
+    steps, killed = 0, True
+    while killed:
+        folder, manifest = tmp_path / str(steps), []
+        if former:
+            out(folder, pl.DataFrame(former, schema=FRAME.schema, orient="row"))
+        with monkeypatch.context() as patch:
+            killed = run_until_killed(folder, mode, steps, manifest, patch)
+        shown = [values_of(folder / name) for name in visible(folder) if not name.startswith(".")]
+        whole = [frame.to_dicts() for frame in EPOCHS] + [[dict(zip(SCHEMA.names, row, strict=True)) for row in former]]
+        assert all(one in whole for one in shown)
+        writer = FileSink(folder, mode=mode).writer(replace(write_request(SCHEMA), fresh=not manifest))
+        for epoch, prepared in enumerate(manifest):
+            writer.commit(epoch, json.loads(prepared))
+        for epoch, frame in list(enumerate(EPOCHS))[len(manifest) :]:
+            writer.write(frame, None)
+            writer.commit(epoch, json.loads(json.dumps(writer.prepare(epoch))))
+        writer.close()
+        kept = former if mode == "append" else []
+        assert values(FileSource(folder)) == [*kept, *FRAME.rows()]
+        steps += 1
+    assert steps > 25

@@ -5,11 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
 from penstock.kernels import _jit
-from penstock.kernels._jit import Kernel, kernel, scalar
+from penstock.kernels._jit import Kernel, interpreted, kernel, lean_kernel, lean_scalar, scalar
 
 FACTOR = 3
 
@@ -40,6 +41,38 @@ def wrap(value: np.uint64) -> np.uint64:
 @kernel
 def divide(one: float, other: float) -> float:
     return one / other
+
+
+@lean_scalar
+def first_of(values: np.ndarray, place: int) -> int:
+    return values[place]
+
+
+@lean_kernel
+def sum_lean(values: np.ndarray) -> int:
+    total = 0
+    for place in range(values.shape[0]):
+        total += first_of(values, place)
+    return total
+
+
+@lean_kernel
+def lean_zeros(count: int) -> np.ndarray:
+    return np.zeros(count, np.int64)
+
+
+def test_lean_kernels_hand_arrays_to_helpers(kernels: str) -> None:
+    assert sum_lean(np.arange(5)) == 10
+
+
+@pytest.mark.skipif(interpreted(), reason="only compiled code counts references")
+def test_lean_kernels_make_no_arrays() -> None:
+    with pytest.raises(numba.core.errors.TypingError, match="zeros"):
+        lean_zeros.compile()(3)
+
+
+def test_being_lean_is_part_of_the_digest() -> None:
+    assert Kernel(sum_lean.python, inline=False).digest() != sum_lean.digest()
 
 
 def test_kernels_call_scalars_and_use_numpy(kernels: str) -> None:

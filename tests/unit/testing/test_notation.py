@@ -35,11 +35,11 @@ def test_a_table_has_a_schema_rows_and_marks():
 
 
 def test_quotes_hold_bars_hashes_and_quotes():
-    table = T(r'''
+    table = T(r"""
         a        | b
         "x|y#z"  | "say \"hi\" # no"  # "comment
         ["p|q"]  | "\n"
-    ''')
+    """)
     assert [row["b"] for row in table.rows] == ['say "hi" # no', "\n"]
     assert table.cells[1][0] == '["p|q"]'
 
