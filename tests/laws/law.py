@@ -18,7 +18,7 @@ LAW = settings(
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=_SLOW,
 )
-SLOW_LAW = settings(LAW, max_examples=200, phases=(Phase.explicit, Phase.generate, Phase.shrink))
+SLOW_LAW = settings(LAW, max_examples=100, phases=(Phase.explicit, Phase.generate, Phase.shrink))
 
 
 def told(case):

@@ -11,7 +11,7 @@ from penstock.core.delta import Delta
 from penstock.core.lazy import np, pl
 from penstock.core.timespan import NEVER
 from penstock.operators.base import Environment, Executor, Output, StepContext
-from penstock.operators.sharding import KeyedLayout, Sharded, project, rows_by_shard
+from penstock.operators.sharding import KeyedLayout, Sharded, project
 from penstock.plan.node import UPDATING
 from penstock.state import raw
 from penstock.state.aggregates import AggregateTable, Before, check_counts
@@ -84,14 +84,15 @@ class GroupExecutor(Executor):
     def _take(self, delta: Delta, step: int) -> None:
         """Fold rows; what their keys were before the step is kept until its last delta."""
         batch = self.keyed.batch(delta)
-        parts = rows_by_shard(batch.keys, len(self.tables))
-        self.sharded.map(delta.length, [partial(self._fold, i, batch, rows, step) for i, rows in parts])
+        work = [partial(self._fold, i, batch, parts, step) for i, parts in self.sharded.rows(batch.keys)]
+        self.sharded.map(delta.length, work)
         self.rows += delta.length
 
-    def _fold(self, shard: int, batch: Batch, rows: Any, step: int) -> None:
-        touched, before = self.tables[shard].fold(batch, rows, step, before=True)
-        assert before is not None
-        self.pending[shard].append(Touch(touched.touched, touched.first_row + batch.first, before))
+    def _fold(self, shard: int, batch: Batch, parts: Sequence[Any], step: int) -> None:
+        for rows in parts:
+            touched, before = self.tables[shard].fold(batch, rows, step, before=True)
+            assert before is not None
+            self.pending[shard].append(Touch(touched.touched, touched.first_row + batch.first, before))
 
     def due(self) -> int | None:
         """At once, if a step gave rows and has not ended with any."""

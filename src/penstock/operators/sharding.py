@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -25,18 +26,46 @@ THREADS_FROM = 1 << 15
 
 
 class Sharded:
-    """Runs the work of shards."""
+    """Runs the work of shards, and cuts large steps into as many parts for what does not depend on the key."""
 
     def __init__(self, environment: Environment) -> None:
+        self.shards = environment.shards
         self._pool = environment.pool
 
+    def threaded(self, rows: int) -> bool:
+        """Whether a step of so many rows is worth threads."""
+        return self._pool is not None and self.shards > 1 and rows >= THREADS_FROM
+
     def map(self, rows: int, work: Sequence[Callable[[], T]]) -> list[T]:
-        """The results of all, in order; a step of `rows` rows decides whether threads are used."""
-        if self._pool is None or rows < THREADS_FROM or len(work) < 2:
+        """The results of all, in order; on threads if a step of so many rows is worth them."""
+        if self._pool is None or len(work) < 2 or not self.threaded(rows):
             return [one() for one in work]
         futures = [self._pool.submit(one) for one in work[1:]]
         first = work[0]()
         return [first, *(future.result() for future in futures)]
+
+    def parts(self, rows: int) -> list[tuple[int, int]]:
+        """The rows of a step as ranges, one per thread."""
+        if not self.threaded(rows):
+            return [(0, rows)]
+        bounds = [rows * i // self.shards for i in range(self.shards + 1)]
+        return list(itertools.pairwise(bounds))
+
+    def rows(self, keys: Keys) -> list[tuple[int, list[Any]]]:
+        """For each shard that has any, its rows in order, part by part (None = all)."""
+        if self.shards == 1:
+            return [(0, [None])]
+        parts = self.parts(len(keys))
+        found = self.map(len(keys), [partial(self._exchange, keys, low, high) for low, high in parts])
+        shards = [(shard, [rows[shard] for rows in found if len(rows[shard])]) for shard in range(self.shards)]
+        return [(shard, rows) for shard, rows in shards if rows]
+
+    def _exchange(self, keys: Keys, low: int, high: int) -> list[Any]:
+        order, bounds = scatter(shards_of(keys.words[low:high], self.shards), self.shards)
+        if order is None:
+            order = np.arange(high - low, dtype=np.int32)
+        order += np.int32(low)
+        return [order[int(bounds[i]) : int(bounds[i + 1])] for i in range(self.shards)]
 
 
 class KeyedLayout:
@@ -81,17 +110,6 @@ class KeyedLayout:
             first = self.rows
             self.rows += delta.length
         return Batch(encoded, delta.columns, delta.length, signs, first)
-
-
-def rows_by_shard(keys: Keys, shards: int) -> list[tuple[int, Any]]:
-    """For each shard that has any, its rows (None = all)."""
-    if shards == 1:
-        return [(0, None)]
-    order, bounds = scatter(shards_of(keys.words, shards), shards)
-    if order is None:
-        return [(int(np.flatnonzero(np.diff(bounds))[0]), None)]
-    found = [(i, order[int(bounds[i]) : int(bounds[i + 1])]) for i in range(shards)]
-    return [(i, rows) for i, rows in found if len(rows)]
 
 
 def project(schema: Schema, terms: Sequence[tuple[str, Term]], environment: Environment) -> StatelessExecutor:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import bisect
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock.core.delta import Delta
 from penstock.core.lazy import np, pl
 from penstock.core.timespan import MILLISECOND, NEVER
-from penstock.kernels.scatter import scatter_panes, shards_of
+from penstock.kernels.scatter import Bucket, scatter_panes, shards_of
 from penstock.kernels.windows import LATE_FOR_ALL, LATE_FOR_SOME, ON_TIME
 from penstock.operators.base import Environment, Executor, Output, StepContext
-from penstock.operators.grid import grid_of
+from penstock.operators.grid import Assigned, grid_of
 from penstock.operators.sharding import KeyedLayout, Sharded, project
 from penstock.operators.watermark import instants
 from penstock.operators.why import refuse
@@ -23,6 +24,8 @@ from penstock.plan.watermark import Bounded
 from penstock.plan.windows import Tumbling
 from penstock.state import raw
 from penstock.state.aggregates import AggregateTable
+from penstock.state.batch import Batch
+from penstock.state.keys import Keys
 from penstock.state.raw import Raw
 from penstock.state.sliding import Total, TwoStacks, sliding
 
@@ -87,6 +90,22 @@ class Closed:
     ordered: bool
 
 
+class Sorted(NamedTuple):
+    """A range of rows, sorted.
+
+    Attributes:
+        assigned: Their panes and statuses.
+        buckets: Those in time, by pane and shard; rows are counted from `low`.
+        low: The first row of the range.
+        high: The row behind its last.
+    """
+
+    assigned: Assigned
+    buckets: list[Bucket]
+    low: int
+    high: int
+
+
 class WindowExecutor(Executor):
     """Keeps panes and a queue of windows by their ends; see `Window` for what it gives."""
 
@@ -142,32 +161,44 @@ class WindowExecutor(Executor):
             yield from self._fire(context)
 
     def _take(self, delta: Delta) -> Iterator[Output]:
+        if self.keyed.must_widen(delta):
+            self._widen()
+        batch, turn = self.keyed.batch(delta), self._turn()
         times = instants(delta.columns[self.time])
         if self.shift:
             times = times + self.shift
         watermarks = delta.watermarks.to_numpy() if delta.watermarks is not None else None
-        assigned = self.grid.assign(times, watermarks)
-        counts = assigned.counts
+        parts = self.sharded.parts(delta.length)
+        work = [partial(self._sort, batch.keys, times, watermarks, low, high) for low, high in parts]
+        found = self.sharded.map(delta.length, work)
+        counts = sum(part.assigned.counts for part in found)
         if counts[LATE_FOR_ALL]:
-            yield "late", self._late(delta, assigned.panes, assigned.statuses)
-        if counts[ON_TIME] + counts[LATE_FOR_SOME] == 0:
-            return
-        if self.keyed.must_widen(delta):
-            self._widen()
-        batch, turn = self.keyed.batch(delta), self._turn()
-        shard_of = shards_of(batch.keys.words, self.shards) if self.shards > 1 else None
-        if counts[ON_TIME]:
-            buckets = scatter_panes(assigned.panes, assigned.statuses, ON_TIME, shard_of, self.shards)
-            work = []
-            for shard in range(self.shards):
-                mine = [(self._table(b.pane, shard), b.rows) for b in buckets if b.shard == shard]
-                if mine:
-                    work.append(lambda mine=mine: [table.fold(batch, rows, turn) for table, rows in mine])
-            self.sharded.map(delta.length, work)
+            yield "late", self._late(delta, *_rejoined(found))
+        self.sharded.map(delta.length, self._folds(batch, found, turn))
         if counts[LATE_FOR_SOME]:
-            for bucket in scatter_panes(assigned.panes, assigned.statuses, LATE_FOR_SOME):
+            for bucket in scatter_panes(*_rejoined(found), LATE_FOR_SOME):
                 rows = np.arange(delta.length, dtype=np.int32) if bucket.rows is None else bucket.rows
                 self._pane(bucket.pane).side.append(Side(delta, rows, watermarks, batch.first))
+
+    def _sort(self, keys: Keys, times: Any, watermarks: Any, low: int, high: int) -> Sorted:
+        """Rows of a range by pane and shard, those that are in time."""
+        assigned = self.grid.assign(times[low:high], None if watermarks is None else watermarks[low:high])
+        shard_of = shards_of(keys.words[low:high], self.shards) if self.shards > 1 else None
+        buckets = scatter_panes(assigned.panes, assigned.statuses, ON_TIME, shard_of, self.shards)
+        return Sorted(assigned, buckets, low, high)
+
+    def _folds(self, batch: Batch, found: Sequence[Sorted], turn: int) -> list[Callable[[], None]]:
+        """For each shard, the work of folding its rows into panes, in their order."""
+        work: dict[int, list[tuple[AggregateTable, Any]]] = {}
+        whole = len(found) == 1
+        for part in found:
+            for bucket in part.buckets:
+                rows = bucket.rows
+                if not whole:
+                    all_rows = np.arange(part.high - part.low, dtype=np.int32) if rows is None else rows
+                    rows = all_rows + np.int32(part.low)
+                work.setdefault(bucket.shard, []).append((self._table(bucket.pane, bucket.shard), rows))
+        return [partial(_fold_all, batch, mine, turn) for mine in work.values()]
 
     def _widen(self) -> None:
         """Make room for null keys, in all panes; totals are built anew from them."""
@@ -328,6 +359,19 @@ class WindowExecutor(Executor):
         """Keys in panes, and bytes."""
         tables = [table for pane in self.panes.values() for table in pane.tables.values()]
         return sum(map(len, tables)), sum(table.nbytes for table in tables)
+
+
+def _rejoined(found: Sequence[Sorted]) -> tuple[Any, Any]:
+    """Panes and statuses of all ranges end to end."""
+    if len(found) == 1:
+        return found[0].assigned.panes, found[0].assigned.statuses
+    panes = np.concatenate([part.assigned.panes for part in found])
+    return panes, np.concatenate([part.assigned.statuses for part in found])
+
+
+def _fold_all(batch: Batch, work: Sequence[tuple[AggregateTable, Any]], turn: int) -> None:
+    for table, rows in work:
+        table.fold(batch, rows, turn)
 
 
 def _ranks(made: Sequence[Closed]) -> Any:

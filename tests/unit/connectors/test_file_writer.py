@@ -1,0 +1,284 @@
+"""Files as a sink: whole epochs, visible once they are committed, whatever fails."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from penstock.connectors.files import FileSink, FileSource
+from penstock.connectors.formats import FORMATS
+from penstock.core import failpoint
+from penstock.core.errors import SinkError, StartError, UnknownNameError, UnsupportedError
+from penstock.core.schema import Schema
+from penstock.testing.conform import check_sink
+from tests.unit.connectors.samples import rows_of, wanted, write_request
+
+FRAME = pl.DataFrame({"k": list("abcde"), "n": range(5)})
+SCHEMA = Schema.of(dict(FRAME.schema))
+formats = pytest.mark.parametrize("format", FORMATS)
+
+
+def values(source, request=None):
+    rows, bad = rows_of(source, request or wanted(source.schema()))
+    assert bad == []
+    return [row for _, row in rows]
+
+
+def visible(folder):
+    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
+
+
+def out(folder, *epochs, format="json", mode="error", first=0):
+    writer = FileSink(folder, format=format, mode=mode).writer(write_request(SCHEMA))
+    for epoch, frame in enumerate(epochs, first):
+        writer.write(frame, None)
+        writer.commit(epoch, json.loads(json.dumps(writer.prepare(epoch))))
+    writer.close()
+    return writer
+
+
+def read_back(sink):
+    if not visible(sink.path):
+        return []
+    parts = [path for path in visible(sink.path) if not path.startswith(".")]
+    return [row for name in parts for row in pl.DataFrame(values_of(Path(sink.path) / name)).to_dicts()]
+
+
+def values_of(path):
+    source = FileSource(path)
+    rows = values(source, wanted(SCHEMA))
+    return [dict(zip(SCHEMA.names, row, strict=True)) for row in rows]
+
+
+@formats
+def test_it_keeps_the_contract_of_sinks(tmp_path, format):
+    names = iter(range(10))
+    check_sink(
+        lambda: FileSink(tmp_path / str(next(names)), format=format), read_back, frames=[FRAME, FRAME[:2], FRAME[1:]]
+    )
+
+
+@formats
+def test_there_is_one_file_per_epoch_with_rows(tmp_path, format):
+    writer = out(tmp_path / "x", FRAME, FRAME.clear(), FRAME[:1], format=format)
+    names = visible(tmp_path / "x")
+    assert [name.split("-")[1] for name in names] == ["00000000", "00000002"]
+    assert writer.report() == f"2 files in {tmp_path / 'x'}"
+
+
+def test_the_same_content_has_the_same_name(tmp_path):
+    out(tmp_path / "x", FRAME)
+    out(tmp_path / "y", FRAME)
+    assert visible(tmp_path / "x") == visible(tmp_path / "y")
+
+
+def test_nothing_is_visible_before_the_commit_and_nothing_is_left_after_close(tmp_path):
+    writer = FileSink(tmp_path).writer(write_request(SCHEMA))
+    writer.write(FRAME, None)
+    assert [name.split("/")[0] for name in visible(tmp_path)] == [".penstock"]
+    assert all(name.endswith(".staged") for name in visible(tmp_path))
+    writer.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_epoch_may_be_published_by_another_process(tmp_path):
+    writer = FileSink(tmp_path).writer(write_request(SCHEMA))
+    writer.write(FRAME, None)
+    prepared = json.loads(json.dumps(writer.prepare(0)))
+    writer.close()
+    resumed = FileSink(tmp_path).writer(replace(write_request(SCHEMA), fresh=False))
+    resumed.commit(0, prepared)
+    resumed.commit(0, prepared)
+    resumed.close()
+    assert values(FileSource(tmp_path)) == FRAME.rows()
+    assert len(visible(tmp_path)) == 1
+
+
+def test_a_former_run_is_not_mixed_with_this_one(tmp_path):
+    out(tmp_path, FRAME)
+    with pytest.raises(
+        StartError, match=r"holds part-00000000-\w+.json: output of two runs must not be mixed"
+    ) as error:
+        out(tmp_path, FRAME)
+    assert 'mode="overwrite"' in error.value.hint
+    assert 'mode="append"' in error.value.hint
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("x")
+    with pytest.raises(StartError, match=r"holds notes.txt"):
+        out(tmp_path / "other", FRAME)
+
+
+def test_append_numbers_on(tmp_path):
+    for _ in range(3):
+        out(tmp_path, FRAME[:1], FRAME[1:2], mode="append")
+    assert [name.split("-")[1] for name in visible(tmp_path)] == [f"{number:08d}" for number in range(6)]
+
+
+def test_overwrite_leaves_the_former_output_until_the_new_one_is_there(tmp_path):
+    out(tmp_path, FRAME[:1], FRAME[1:2])
+    (tmp_path / "notes.txt").write_text("not ours")
+    before = visible(tmp_path)
+    writer = FileSink(tmp_path, mode="overwrite").writer(write_request(SCHEMA))
+    writer.write(FRAME, None)
+    prepared = writer.prepare(0)
+    assert [name for name in visible(tmp_path) if not name.startswith(".")] == before
+    writer.commit(0, prepared)
+    writer.write(FRAME[:1], None)
+    writer.commit(1, writer.prepare(1))
+    writer.commit(0, prepared)
+    writer.close()
+    assert [name.split("-")[0] for name in visible(tmp_path)] == ["notes.txt", "part", "part"]
+    (tmp_path / "notes.txt").unlink()
+    assert values(FileSource(tmp_path)) == [*FRAME.rows(), *FRAME[:1].rows()]
+
+
+def test_overwrite_with_the_same_content_keeps_it(tmp_path):
+    out(tmp_path, FRAME, FRAME[:1])
+    out(tmp_path, FRAME, FRAME[:1], mode="overwrite")
+    assert values(FileSource(tmp_path)) == [*FRAME.rows(), *FRAME[:1].rows()]
+
+
+def test_overwrite_by_nothing_leaves_nothing(tmp_path):
+    out(tmp_path, FRAME)
+    out(tmp_path, FRAME.clear(), mode="overwrite")
+    assert visible(tmp_path) == []
+
+
+def test_what_a_killed_run_left_goes_with_the_next(tmp_path):
+    killed = FileSink(tmp_path).writer(write_request(SCHEMA))
+    killed.write(FRAME, None)
+    out(tmp_path, FRAME)
+    assert [name.split("-")[0] for name in visible(tmp_path)] == ["part"]
+
+
+def publish(writer):
+    writer.write(FRAME, None)
+    writer.commit(0, writer.prepare(0))
+
+
+STEPS = ["files.make_directory", "files.create", "files.write", "files.sync", "files.sync_directory", "files.publish"]
+
+
+@formats
+@pytest.mark.parametrize("kind", ["enospc", "eio"])
+@pytest.mark.parametrize("step", [*STEPS, "sink.before_seal", "sink.before_publish"])
+def test_a_step_that_fails_leaves_nothing_visible(tmp_path, monkeypatch, format, kind, step):
+    writer = FileSink(tmp_path, format=format).writer(write_request(SCHEMA))
+    monkeypatch.setitem(failpoint.ACTIONS, step, failpoint.KINDS[kind])
+    reason = os.strerror(errno.ENOSPC if kind == "enospc" else errno.EIO)
+    with pytest.raises(SinkError, match=f'cannot write to "{tmp_path}": {reason}'):
+        publish(writer)
+    failpoint.ACTIONS.clear()
+    assert [name for name in visible(tmp_path) if not name.startswith(".")] == []
+    writer.close()
+    if "publish" not in step and step != "files.sync_directory":
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_an_epoch_that_could_not_be_published_is_published_by_another_try(tmp_path, monkeypatch):
+    writer = FileSink(tmp_path).writer(write_request(SCHEMA))
+    writer.write(FRAME, None)
+    prepared = writer.prepare(0)
+    with monkeypatch.context() as patch:
+        patch.setitem(failpoint.ACTIONS, "files.published", failpoint.KINDS["eio"])
+        with pytest.raises(SinkError):
+            writer.commit(0, prepared)
+    writer.commit(0, prepared)
+    writer.close()
+    assert len(visible(tmp_path)) == 1
+    assert values(FileSource(tmp_path)) == FRAME.rows()
+
+
+@pytest.mark.parametrize("step", [*STEPS, "files.entries"])
+def test_a_directory_that_cannot_be_used_is_said_at_the_start(tmp_path, monkeypatch, step):
+    monkeypatch.setitem(failpoint.ACTIONS, step, failpoint.KINDS["eio"])
+    with pytest.raises(StartError, match=f'cannot write to "{tmp_path / "x"}": Input/output error'):
+        FileSink(tmp_path / "x").writer(write_request(SCHEMA))
+
+
+def test_a_sink_is_a_directory(tmp_path):
+    (tmp_path / "x").write_text("a file")
+    with pytest.raises(StartError, match="is a file; a sink of files is a directory"):
+        FileSink(tmp_path / "x").writer(write_request(SCHEMA))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"format": "jsn"}, UnknownNameError, 'no format "jsn"; did you mean "json"'),
+        ({"mode": "replace"}, UnknownNameError, 'no mode "replace"'),
+        ({"partition_by": ["k"]}, UnsupportedError, "not offered yet"),
+        ({"format": "csv", "compression": "zstd"}, UnknownNameError, 'no csv option "compression"'),
+    ],
+)
+def test_sink_options_that_make_no_sense_are_refused_at_once(options, error, message):
+    with pytest.raises(error, match=message):
+        FileSink("out", **options)
+    assert FileSink("out/delays").default_name() == "delays"
+
+
+class Killed(BaseException):
+    """The process ends here: nothing is tidied up."""
+
+
+class KilledAt(dict):
+    """Failpoints that end the process when a number of durable steps was done."""
+
+    def __init__(self, steps):
+        super().__init__(any=None)
+        self.left = steps
+
+    def get(self, name, default=None):
+        self.left -= 1
+        if self.left < 0:
+            raise Killed
+        return None
+
+
+EPOCHS = [FRAME[:2], FRAME[2:3], FRAME.clear(), FRAME[3:]]
+
+
+def run_until_killed(folder, mode, steps, manifest, patch):
+    patch.setattr(failpoint, "ACTIONS", KilledAt(steps))
+    try:
+        writer = FileSink(folder, mode=mode).writer(write_request(SCHEMA))
+        for epoch, frame in enumerate(EPOCHS):
+            writer.write(frame, None)
+            manifest.append(json.dumps(writer.prepare(epoch)))
+            writer.commit(epoch, json.loads(manifest[-1]))
+    except Killed:
+        return True
+    return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["error", "append", "overwrite"])
+def test_killed_at_any_step_it_shows_whole_epochs_only_and_can_go_on(tmp_path, monkeypatch, mode):
+    former = [] if mode == "error" else [("former", 1)]
+    steps, killed = 0, True
+    while killed:
+        folder, manifest = tmp_path / str(steps), []
+        if former:
+            out(folder, pl.DataFrame(former, schema=FRAME.schema, orient="row"))
+        with monkeypatch.context() as patch:
+            killed = run_until_killed(folder, mode, steps, manifest, patch)
+        shown = [values_of(folder / name) for name in visible(folder) if not name.startswith(".")]
+        whole = [frame.to_dicts() for frame in EPOCHS] + [[dict(zip(SCHEMA.names, row, strict=True)) for row in former]]
+        assert all(one in whole for one in shown)
+        writer = FileSink(folder, mode=mode).writer(replace(write_request(SCHEMA), fresh=not manifest))
+        for epoch, prepared in enumerate(manifest):
+            writer.commit(epoch, json.loads(prepared))
+        for epoch, frame in list(enumerate(EPOCHS))[len(manifest) :]:
+            writer.write(frame, None)
+            writer.commit(epoch, json.loads(json.dumps(writer.prepare(epoch))))
+        writer.close()
+        kept = former if mode == "append" else []
+        assert values(FileSource(folder)) == [*kept, *FRAME.rows()]
+        steps += 1
+    assert steps > 25
