@@ -24,7 +24,7 @@ def flat(items: Iterable[Any]) -> Iterator[Any]:
 
 
 def named_terms(items: Iterable[Any], named: dict[str, Any]) -> NamedTerms:
-    """Columns from names, expressions and keyword arguments.
+    """Columns from names, expressions and keyword arguments; a text is the name of a column, as in Polars.
 
     Raises:
         PlanError: If an expression has no name, or is none.
@@ -40,7 +40,7 @@ def named_terms(items: Iterable[Any], named: dict[str, Any]) -> NamedTerms:
             found.append((name, item.term))
         else:
             raise PlanError(f"expected a column name or an expression, found {item!r}", where=caller())
-    found += [(name, term_of(value)) for name, value in named.items()]
+    found += [(name, Column(value) if isinstance(value, str) else term_of(value)) for name, value in named.items()]
     _distinct(found)
     return tuple(found)
 

@@ -26,18 +26,24 @@ PLANNED = (
 """Verbs that the design has and this version does not."""
 
 
+class UnknownVerbError(UnknownNameError, AttributeError):
+    """A verb that does not exist; the message names the right one. `hasattr` is false for it, as it should be."""
+
+
+class PlannedVerbError(UnsupportedError, AttributeError):
+    """A verb that is planned and not offered yet."""
+
+
 def unknown_verb(name: str, cls: type) -> PlanError:
     """The error for a verb that a class does not have: it names the right one."""
     verbs = [verb for verb in dir(cls) if not verb.startswith("_")]
     where = caller()
     if name in PLANNED:
-        return UnsupportedError(
-            f'"{name}" is planned and not offered yet', where=where, hint=f"there are: {', '.join(verbs)}"
-        )
+        hint = f"there are: {', '.join(verbs)}"
+        return PlannedVerbError(f'"{name}" is planned and not offered yet', where=where, hint=hint)
     if name == "changelog":
-        return PlanError('"changelog" is a verb of Tables: the rows of a Stream only come', where=where)
+        hint = "a Table is what group_by(...).agg(...) gives"
+        return UnknownVerbError("verb", name, verbs, where=where, hint=hint)
     guess = GUESSES.get(name)
-    if guess:
-        later = " (planned, not offered yet)" if guess in PLANNED else ""
-        return UnknownNameError("verb", name, verbs, where=where, guess=guess, hint=later.strip(" ()") or None)
-    return UnknownNameError("verb", name, verbs, where=where)
+    later = "planned, not offered yet" if guess in PLANNED else None
+    return UnknownVerbError("verb", name, verbs, where=where, guess=guess, hint=later)

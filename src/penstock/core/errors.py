@@ -64,7 +64,7 @@ class UnknownNameError(PlanError):
 
     Attributes:
         kind: What was looked for: `"column"`.
-        name: The name that does not exist.
+        wanted: The name that does not exist.
         known: The names that do.
     """
 
@@ -79,7 +79,7 @@ class UnknownNameError(PlanError):
         guess: str | None = None,
         hint: str | None = None,
     ) -> None:
-        self.kind, self.name, self.known = kind, name, tuple(known)
+        self.kind, self.wanted, self.known = kind, name, tuple(known)
         found = f'; did you mean "{guess}"?' if guess else nearest(name, self.known)
         scope = f' in "{inside}"' if inside else ""
         listed = f"known: {', '.join(self.known[:40])}" if self.known else f"there is no {kind} at all"
@@ -87,7 +87,7 @@ class UnknownNameError(PlanError):
 
     def inside(self, label: str) -> UnknownNameError:
         """The same error, saying in what it was looked for."""
-        return UnknownNameError(self.kind, self.name, self.known, inside=label, where=self.where)
+        return type(self)(self.kind, self.wanted, self.known, inside=label, where=self.where)
 
 
 class UnsupportedError(PlanError):

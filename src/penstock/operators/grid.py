@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import gcd
 from typing import Any, NamedTuple
 
 from penstock.core.lazy import np
-from penstock.core.timespan import EPOCH, from_datetime, to_datetime
+from penstock.core.timespan import DAY, EPOCH, from_datetime, to_datetime
 from penstock.kernels.windows import assign_between, assign_cumulative, assign_hopping
 from penstock.plan.windows import Cumulative, Hopping, Windows
 
@@ -94,7 +94,7 @@ class LocalGrid:
 
     def assign(self, times: Any, watermarks: Any) -> Assigned:
         """Panes and statuses of rows."""
-        boundaries = self._boundaries(int(times.min()), int(times.max()))
+        boundaries = self._boundaries(times)
         bounds = [list(self.windows(start)) for start in boundaries[:-1]]
         first = np.array([w[0][1] if w else NOWHERE for w in bounds], np.int64)
         last = np.array([w[-1][1] if w else NOWHERE for w in bounds], np.int64)
@@ -102,15 +102,25 @@ class LocalGrid:
         panes, statuses, counts = assign_between(times, watermarks, edges, first, last)
         return Assigned(edges[panes], statuses, counts)
 
-    def _boundaries(self, lowest: int, highest: int) -> list[int]:
-        first = self._day(lowest) // self.width * self.width
-        last = self._day(highest) // self.width * self.width + self.width
-        if not self.part:
-            return [self._midnight(day) for day in range(first, last + 1, self.width)]
-        found: list[int] = []
-        for day in range(first, last + 1):
-            found += range(self._midnight(day), self._midnight(day + 1), self.part)
-        return [*found, self._midnight(last + 1)]
+    def _boundaries(self, times: Any) -> list[int]:
+        """Where panes begin and end, for all panes that have rows."""
+        found: set[int] = set()
+        for first in self._days(times):
+            end = self._midnight(first + self.width)
+            found.add(end)
+            found.update(range(self._midnight(first), end, self.part) if self.part else (self._midnight(first),))
+        return sorted(found)
+
+    def _days(self, times: Any) -> Iterable[int]:
+        """The first days of the panes (or the days) of some instants, and perhaps of others between them."""
+        first = self._day(int(times.min())) // self.width * self.width
+        last = self._day(int(times.max()))
+        if last - first <= MOST_DAYS:
+            return range(first, last + 1, self.width)
+        # Rows far apart in time: a local day may begin in the day before or after that of UTC.
+        days = np.unique(times // DAY)
+        near = np.unique(np.concatenate([days - 1, days, days + 1])) // self.width * self.width
+        return [int(day) for day in np.unique(near)]
 
     def start(self, pane: int) -> int:
         """The first instant of a pane."""
@@ -131,6 +141,9 @@ class LocalGrid:
                 yield self._midnight(begin), self._midnight(begin + self.days)
                 begin += self.every
 
+
+MOST_DAYS = 1_000
+"""Up to how many days all are looked at, whether they have rows or not."""
 
 NOWHERE = -(2**63)
 """The end of the windows of a pane that is in none."""

@@ -32,9 +32,13 @@ def _tree(node: Node, names: dict[int, str], seen: set[int], indent: str) -> Ite
 def facts_line(node: Node) -> str:
     """Schema, mode, key and time of a node, on one line."""
     facts = node.facts
-    mode = f"Table keyed by {', '.join(facts.key)}" if facts.mode == UPDATING and facts.key else facts.mode
-    if facts.mode == UPDATING and not facts.key:
-        mode = "Table without a key"
+    mode = facts.mode
+    if mode == UPDATING:
+        mode = (
+            "Table without a key"
+            if facts.key is None
+            else f"Table keyed by {', '.join(facts.key) or 'nothing: one row'}"
+        )
     parts = [mode]
     if facts.time:
         parts.append(f"event time {facts.time}")
