@@ -45,13 +45,14 @@ class Embedded:
     """The engine in this process.
 
     Attributes:
-        shards: Over how many shards keys are spread; by default as many as there are cores, at most 8.
+        shards: Over how many shards keys are spread, and on how many threads large steps run. One is best where the
+            state of the keys in use fits the caches; more pay from some hundred thousand keys on.
         latency: How long one step should take at most.
         memory: How many bytes decoded input may take before sources are held back (a quarter of it each way).
         step_rows: A fixed number of rows per step, for measurements; by default steps adapt.
     """
 
-    shards: int = 0
+    shards: int = 1
     latency: Any = "10 ms"
     memory: str | int = "1 GiB"
     step_rows: int | None = None
@@ -62,11 +63,10 @@ class Embedded:
         Raises:
             PlanError: If a setting is not understood.
         """
-        shards = self.shards or min(8, os.cpu_count() or 1)
-        if not 1 <= shards <= 256:
-            raise PlanError(f"there can be 1 to 256 shards, found {shards}")
+        if not 1 <= self.shards <= 256:
+            raise PlanError(f"there can be 1 to 256 shards, found {self.shards}")
         loop = LoopOptions(duration(self.latency), duration(checkpoint), self.step_rows)
-        return JobOptions(shards, loop, byte_size(self.memory) // 4, state)
+        return JobOptions(self.shards, loop, byte_size(self.memory) // 4, state)
 
 
 def _engine(on: Any) -> Embedded:
