@@ -121,7 +121,7 @@ def test_the_bound_that_is_named_would_have_saved_the_row() -> None:
 def test_errors_name_the_line_and_the_nearest_column(folder: Path) -> None:
     wrong = EXAMPLE.replace('col("dep_delay").mean()', 'col("dep_dela").mean()')
     (folder / "delays.py").write_text(wrong)
-    line = 1 + [i for i, text in enumerate(wrong.splitlines()) if "delays = (" in text][0]
+    line = 1 + next(i for i, text in enumerate(wrong.splitlines()) if "delays = (" in text)
     done = subprocess.run(
         [sys.executable, "-m", "penstock", "run", "delays.py"], cwd=folder, capture_output=True, text=True, check=False
     )
