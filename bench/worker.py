@@ -28,11 +28,11 @@ def measured(run: Callable[[], int], repeat: int) -> dict[str, Any]:
 
 def penstock_run(args: argparse.Namespace, data: Any) -> tuple[Callable[[], int], int]:
     """A run of Penstock into a blackhole."""
-    from penstock.connectors.files import FileSource
     from queries import PENSTOCK, TIMED, overlapping
 
     import penstock as ps
     from penstock.connectors.blackhole import BlackholeSink
+    from penstock.connectors.files import FileSource
     from penstock.engine.job import Job, JobOptions
     from penstock.engine.loop import LoopOptions
 
