@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from penstock.core.changelog import DELETE, INSERT, operations
 from penstock.core.delta import Delta
 from penstock.core.dtypes import String
 from penstock.core.errors import PlanError
-from penstock.core.lazy import pl
+from penstock.core.lazy import np, pl
 from penstock.core.schema import Field, Schema
 from penstock.expr.function import NotOnFlink
 from penstock.operators.base import Emission, Environment, Executable, Executor, Meaning, Output, Row, StepContext
 from penstock.plan.node import Facts, Node
 
 # -- Plan ----------------------------------------------------------------------
-
-INSERT, UPDATE_BEFORE, UPDATE_AFTER, DELETE = "+I", "-U", "+U", "-D"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,26 +80,15 @@ class ChangelogExecutor(Executor):
         (delta,) = inputs
         if delta is None or delta.length == 0:
             return []
-        ops = operations(delta, self.key)
+        ops = operations(*self._changes(delta))
         return [("out", Delta({"op": ops.alias("op"), **delta.columns}, delta.length, positions=delta.positions))]
 
-
-def operations(delta: Delta, key: tuple[str, ...] | None) -> pl.Series:
-    """The kind of each change: an update if the key both goes and comes within the delta."""
-    if delta.diff is None:
-        return pl.Series("op", [INSERT]).new_from_index(0, delta.length)
-    frame = pl.DataFrame({"diff": delta.diff})
-    paired = pl.lit(value=False)
-    if key:
-        frame = (
-            delta.frame(key).rename({name: f"k{i}" for i, name in enumerate(key)}).hstack([delta.diff.alias("diff")])
-        )
-        paired = pl.col("diff").n_unique().over([f"k{i}" for i in range(len(key))]) == 2
-    comes = pl.col("diff") > 0
-    return frame.select(
-        pl.when(comes & paired).then(pl.lit(UPDATE_AFTER)).when(comes).then(pl.lit(INSERT))
-        .when(paired).then(pl.lit(UPDATE_BEFORE)).otherwise(pl.lit(DELETE)).alias("op")
-    ).get_column("op")  # fmt: skip
+    def _changes(self, delta: Delta) -> tuple[pl.DataFrame, Any, Sequence[str]]:
+        """The key columns, +1 or -1 per row, and the names of the key; a key of no columns is the same for all."""
+        diff = np.ones(delta.length, np.int8) if delta.diff is None else delta.diff.to_numpy()
+        if self.key == ():
+            return pl.Series("all", [True]).new_from_index(0, delta.length).to_frame(), diff, ["all"]
+        return delta.frame(self.key or list(delta.columns)[:1]), diff, self.key or ()
 
 
 # -- Flink ---------------------------------------------------------------------
