@@ -17,7 +17,7 @@ from penstock.engine.job import Job, JobOptions
 from penstock.engine.loop import LoopOptions
 from penstock.operators.write import Write
 from penstock.plan.node import UPDATING, Node
-from penstock.plan.pipeline import Pipeline
+from penstock.plan.pipeline import Pipeline, check_places
 
 if TYPE_CHECKING:
     from penstock.engine.metrics import Statistics
@@ -157,6 +157,10 @@ def _open(
             raise PlanError(
                 f"run takes pipelines, found {pipeline!r}", where=caller(), hint="ps.Pipeline(name, output)"
             )
+    names = [pipeline.name for pipeline in pipelines]
+    if len(set(names)) < len(names):
+        raise PlanError(f"pipelines that run together need different names, found {', '.join(names)}", where=caller())
+    check_places(tuple(output for pipeline in pipelines for output in pipeline.outputs))
     if resume not in ("latest", "none"):
         raise UnsupportedError(f'nothing can be resumed yet, found resume="{resume}"', where=caller())
     embedded = _engine(on)

@@ -40,7 +40,7 @@ class RunOptions:
 
     on: str = option("embedded", doc="The engine: embedded, or flink:URL.")
     state: str | None = option(None, doc="The state directory; by default .penstock/NAME.", example="/var/lib/penstock")
-    shards: int = option(0, doc="Over how many shards keys are spread; 0 = one per core, at most 8.")
+    shards: int = option(1, doc="Over how many shards keys are spread; large steps run on as many threads.")
     checkpoint: str = option("10 s", doc="The time between epochs: how often output becomes visible.", span=True)
     latency: str = option("10 ms", doc="How long one step should take at most.", span=True)
     memory: str = option("1 GiB", doc="How much decoded input may wait before sources are held back.")

@@ -12,7 +12,7 @@ from penstock.api.grouping import Grouped
 from penstock.api.timing import add_event_time
 from penstock.api.verbs import unknown_verb
 from penstock.connectors.base import Sink
-from penstock.core.dtypes import Struct, as_dtype
+from penstock.core.dtypes import FLOATS, INTEGERS, DType, Float64, Int64, Struct, as_dtype
 from penstock.core.errors import PlanError
 from penstock.core.where import caller
 from penstock.expr.ast import Call, Cast, Column, Term, literal
@@ -114,10 +114,16 @@ class Stream:
         return self._to(Select(input=self.node, columns=columns, spelling="cast", where=caller()))
 
     def fill_null(self: S, value: Any = None, **named: Any) -> S:
-        """Nulls replaced: by one value in all columns of its type, or by a value per column."""
-        if value is not None:
-            dtype = literal(value).dtype
-            named = {f.name: value for f in self.schema if f.dtype == dtype and f.name not in named} | named
+        """Nulls replaced: in all columns that can hold a value, or by a value per column (`{"a": 0}`, `a=0`)."""
+        if isinstance(value, Mapping):
+            named = {**value, **named}
+        elif value is not None:
+            fitting = [f.name for f in self.schema if _holds(f.dtype, literal(value).dtype)]
+            if not fitting:
+                raise PlanError(f"no column can hold {value!r}", where=caller(), hint="fill_null(column=value)")
+            named = {name: value for name in fitting if name not in named} | named
+        for name in named:
+            self._require(name)
         terms = tuple((n, Call("coalesce", (Column(n), term_of(v)))) for n, v in named.items())
         columns = replaced(self.schema, terms)
         return self._to(Select(input=self.node, columns=columns, spelling="fill_null", where=caller()))
@@ -206,8 +212,19 @@ class Stream:
         return self._refused("late")
 
     def errors(self) -> Stream:
-        """The rows that the last verb refused as bad, with `_why`."""
-        return self._refused("errors")
+        """The rows that the last verb refused as bad, with `_why`.
+
+        Of `read` with an event time these are the rows that could not be decoded, those for which the time has no
+        value, and those without one.
+        """
+        parts = parts_of_verb(self.node)
+        if len(parts) < 2:
+            return self._refused("errors")
+        where = caller()
+        names = parts[-1].port_schema("errors").names
+        terms = tuple((name, Column(name)) for name in names)
+        refused = [Refused(input=part, port="errors", where=where) for part in parts]
+        return Stream(Union(streams=tuple(Select(input=r, columns=terms, where=where) for r in refused), where=where))
 
     def _refused(self, port: str) -> Stream:
         node = self.node
@@ -264,6 +281,27 @@ class Table(Stream):
     def changelog(self) -> Stream:
         """The changes as rows, with a column `op`; see `Changelog`."""
         return Stream(Changelog(input=self.node, where=caller()))
+
+
+def parts_of_verb(node: Node) -> list[Node]:
+    """The nodes that one verb of the user made: an event time is named, perhaps computed, perhaps just read."""
+    parts: list[Node] = []
+    if node.verb == "watermark":
+        parts.append(node)
+        node = node.inputs[0]
+    if parts and getattr(node, "spelling", "") == "event_time":
+        parts.append(node)
+        node = node.inputs[0]
+    if parts and node.verb == "read":
+        parts.append(node)
+    return parts
+
+
+def _holds(dtype: DType, value: DType) -> bool:
+    """Whether nulls of a column are filled by a value of a type: whole numbers fill floats too."""
+    if value == Int64:
+        return dtype in INTEGERS or dtype in FLOATS
+    return dtype in FLOATS if value == Float64 else dtype == value
 
 
 def stream(node: Node) -> Stream:

@@ -43,7 +43,7 @@ def run(
         str | None, typer.Option(metavar="DIR", help="The state directory. [default: .penstock/NAME]")
     ] = None,
     shards: Annotated[
-        int | None, typer.Option(metavar="N", help="Over how many shards keys are spread. [default: one per core]")
+        int | None, typer.Option(metavar="N", help="Over how many shards keys are spread. [default: 1]")
     ] = None,
     sets: Sets = None,
     profile: Profile = None,

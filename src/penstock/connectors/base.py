@@ -241,6 +241,11 @@ class Sink(ABC):
         """What the sink is called where the user gave no name."""
         return self.connector
 
+    @property
+    def place(self) -> str | None:
+        """Where the output is, if two outputs must not share it."""
+        return None
+
     def plan_value(self) -> dict[str, Any]:
         """How a plan stores the sink: its connector and the options that are not defaults."""
         return {"role": "sink", "connector": self.connector, "options": given_options(self)}

@@ -191,6 +191,11 @@ class FileSink(Sink):
         """
         return FileWriter(Path(self.path), self._format(), self.mode, request)
 
+    @property
+    def place(self) -> str:
+        """The directory."""
+        return f"the directory {os.path.abspath(self.path)}"
+
     def default_name(self) -> str:
         """The name of the directory."""
         return Path(self.path).name or self.connector

@@ -10,10 +10,12 @@ from penstock.connectors.base import Polled, Reader, Split
 from penstock.core.clock import Clock, Signal
 from penstock.core.errors import PenstockError, SourceError
 from penstock.core.threads import Worker, lock
+from penstock.core.timespan import MILLISECOND
 from penstock.engine.step import Taken
 from penstock.operators.read import Read
 
 CHUNK_ROWS = 1 << 17
+FEW_ROWS = 64
 
 
 def cut(polled: Polled, rows: int) -> tuple[Polled, Polled | None]:
@@ -86,6 +88,10 @@ class Feed:
                     self._chunks.append(polled)
                     self._bytes += _size(polled)
                 self._signal.set()
+                if polled.frame.height < FEW_ROWS and not self.reader.ended:
+                    # Rows that trickle in are cheaper by the handful; a millisecond is what a step takes anyway.
+                    clock.wait(self._wake, MILLISECOND)
+                    self._wake.clear()
         except BaseException as failure:  # noqa: BLE001  (a panic of Polars is no Exception; `take` raises it again)
             self._failure = failure
         finally:
@@ -181,9 +187,11 @@ class Feeds:
         active = [feed for feed in self.feeds if not feed.ended]
         taken: list[Taken] = []
         for feed in active:
-            polled = feed.take(max(1, rows // len(active)), now)
-            if polled is not None:
+            left = max(1, rows // len(active))
+            # What is at hand may be many small chunks: a step takes all that fit.
+            while left > 0 and (polled := feed.take(left, now)) is not None:
                 taken.append(Taken(feed.source, feed.split, polled.frame, polled.offsets, polled.bad))
+                left -= max(1, polled.frame.height)
         return taken
 
     @property

@@ -22,7 +22,7 @@ from penstock.engine.compile import PhysicalNode, PhysicalPlan
 from penstock.engine.metrics import NodeMetrics, NodeStatistics
 from penstock.operators.base import SplitState, StepContext
 from penstock.operators.read import Read
-from penstock.operators.why import undecoded
+from penstock.operators.why import undecoded, unquoted
 from penstock.plan.node import UPDATING
 
 if TYPE_CHECKING:
@@ -155,7 +155,12 @@ class Engine:
             raise InvariantError(f"source {part.source} is no read")
         names = self._split_name(part)
         self.metrics[made.index].rows_in += len(part.bad)
-        self._deliver(made, "errors", undecoded(part.bad, read.schema, read.name, names))
+        bad = (
+            [row._replace(reason=unquoted(row.reason, read.schema.names)) for row in part.bad]
+            if read.masks
+            else part.bad
+        )
+        self._deliver(made, "errors", undecoded(bad, read.schema, read.name, names))
 
     def _split_name(self, part: Taken) -> str:
         names = self.split_names[part.source] if part.source < len(self.split_names) else ()

@@ -69,6 +69,9 @@ class ExactGrid:
 class LocalGrid:
     """Windows whose bounds follow the days of a zone."""
 
+    first, last = -62_104_060_800_000_000, 253_339_228_800_000_000
+    """From the year 2 to the year 9997: beyond, days of a zone have no instant."""
+
     def __init__(self, windows: Windows) -> None:
         self.zone = zoneinfo.ZoneInfo(windows.zone)
         self.days, self.part = windows.size.days, windows.size.us

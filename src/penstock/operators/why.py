@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -100,6 +101,11 @@ def seconds(us: int) -> str:
     if us % 1_000_000 == 0:
         return f"{us // 1_000_000} s"
     return f"{-(-us // 1_000)} ms"
+
+
+def unquoted(reason: str, columns: Sequence[str]) -> str:
+    """A reason without the values that it quotes: those of a masked source must not be seen."""
+    return re.sub(r'"([^"]*)"', lambda found: found.group(0) if found.group(1) in columns else '"***"', reason)
 
 
 def undecoded(bad: Sequence[BadRow], schema: Schema, source: str, split: str) -> Delta:

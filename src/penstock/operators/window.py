@@ -129,6 +129,9 @@ class WindowMeaning(Meaning):
             return
         moment = row.values[self.time]
         instant = from_datetime(moment) + self.shift
+        if self.windows.is_local and not 2 <= _utc(moment).year <= 9997:
+            yield "errors", row
+            return
         found = list(windows_of(self.windows, instant))
         in_time = [(start, end) for start, end in found if end - MILLISECOND > row.watermark]
         if found and not in_time:
@@ -155,6 +158,10 @@ class WindowMeaning(Meaning):
 
     def _local(self, instant: int) -> dt.datetime:
         return to_datetime(instant).astimezone(self.zone)
+
+
+def _utc(moment: dt.datetime) -> dt.datetime:
+    return moment.astimezone(dt.UTC) if moment.tzinfo else moment
 
 
 def windows_of(windows: Windows, instant: int) -> Iterator[tuple[int, int]]:

@@ -15,7 +15,7 @@ from penstock.core.timespan import MILLISECOND, NEVER
 from penstock.kernels.scatter import Bucket, scatter_panes, shards_of
 from penstock.kernels.windows import LATE_FOR_ALL, LATE_FOR_SOME, ON_TIME
 from penstock.operators.base import Environment, Executor, Output, StepContext
-from penstock.operators.grid import Assigned, grid_of
+from penstock.operators.grid import Assigned, LocalGrid, grid_of
 from penstock.operators.sharding import KeyedLayout, Sharded, project
 from penstock.operators.watermark import instants
 from penstock.operators.why import refuse
@@ -32,6 +32,8 @@ from penstock.state.sliding import Total, TwoStacks, sliding
 if TYPE_CHECKING:
     from penstock.operators.window import Window
 
+
+BEYOND = "event time outside of the years 2 to 9997, for which a zone has days"
 
 MOST_ROWS = 1 << 16
 """From how many rows on, closed windows are sent as a delta of their own."""
@@ -156,9 +158,25 @@ class WindowExecutor(Executor):
             if port != "out":
                 yield port, delta
             elif delta.length:
-                yield from self._take(delta)
+                known, beyond = self._within(delta)
+                if beyond is not None:
+                    yield "errors", beyond
+                if known.length:
+                    yield from self._take(known)
         if context.watermark > self.fired:
             yield from self._fire(context)
+
+    def _within(self, delta: Delta) -> tuple[Delta, Delta | None]:
+        """The rows for which the zone has days, and the others as refused rows."""
+        if not isinstance(self.grid, LocalGrid):
+            return delta, None
+        times = instants(delta.columns[self.time])
+        inside = (times >= self.grid.first) & (times < self.grid.last)
+        if inside.all():
+            return delta, None
+        rows = delta.filter(pl.Series(~inside))
+        rows = rows.with_columns({name: rows.columns[name] for name in self.columns})
+        return delta.filter(pl.Series(inside)), refuse(rows, BEYOND, self.environment)
 
     def _take(self, delta: Delta) -> Iterator[Output]:
         if self.keyed.must_widen(delta):

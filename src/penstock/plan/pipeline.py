@@ -82,6 +82,7 @@ class Pipeline:
         for name in names:
             if names.count(name) > 1:
                 raise PlanError(f'two outputs have the name "{name}"', hint='say .write(sink, name="...")')
+        check_places(self.outputs)
         if self.unbounded == "error":
             for growth in self.growing():
                 raise PlanError(f"state without bound: {growth}", hint='.state("name", ttl="7 days"), or a window')
@@ -106,6 +107,25 @@ class Pipeline:
             on_error=self.on_error,
             max_error_rate=self.max_error_rate,
         )
+
+
+def check_places(outputs: tuple[Any, ...]) -> None:
+    """No two outputs write to one place.
+
+    Raises:
+        PlanError: If two do.
+    """
+    seen: dict[str, str] = {}
+    for output in outputs:
+        place = output.sink.place
+        if place is not None and place in seen:
+            raise PlanError(
+                f'the outputs "{seen[place]}" and "{output_name(output)}" write to {place}',
+                where=output.where,
+                hint="give each its own, or .union() the streams",
+            )
+        if place is not None:
+            seen[place] = output_name(output)
 
 
 def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:

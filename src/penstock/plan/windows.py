@@ -74,6 +74,10 @@ class Hopping(Windows):
         """Size and hop."""
         return (self.size, self.every)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _not_too_many(self.size.exact() // self.every.exact(), str(self))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cumulative(Windows):
@@ -91,6 +95,19 @@ class Cumulative(Windows):
         super().__post_init__()
         if self.size.exact() % self.every.exact():
             raise PlanError(f"a cumulative window of {self.size} is no multiple of its step {self.every}")
+        _not_too_many(self.size.exact() // self.every.exact(), str(self))
+
+
+MOST_WINDOWS = 10_000
+"""In how many windows a row may be."""
+
+
+def _not_too_many(count: int, windows: str) -> None:
+    if count > MOST_WINDOWS:
+        raise UnsupportedError(
+            f"a row would be in {count:,} windows ({windows}), at most {MOST_WINDOWS:,} are possible",
+            hint="a longer every=, or a coarser size",
+        )
 
 
 def _known_zone(zone: str) -> None:

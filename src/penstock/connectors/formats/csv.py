@@ -133,6 +133,7 @@ class CsvFormat(Format):
         if not self.header:
             return [f"column_{place + 1}" for place in range(count)]
         spans, _ = self._first_record(blocks, np.arange(count, dtype=np.int64))
+        _require_text(spans, path)
         names = from_texts(spans.plain(ord(self.quote or '"')), String).fill_null("").to_list()
         if request is not None:
             self._check(names, path, request)
@@ -161,6 +162,15 @@ class CsvFormat(Format):
         unknown = [name for name in names if name not in request.schema]
         if request.extra == "forbid" and unknown:
             raise SourceError(f'"{path}" has a column "{unknown[0]}" that is not declared')
+
+
+def _require_text(spans: Spans, path: Path) -> None:
+    for start, end in zip(spans.starts, spans.ends, strict=True):
+        try:
+            bytes(spans.data[start:end]).decode("utf-8")
+        except UnicodeDecodeError:
+            hint = "CSV is text in UTF-8; say format= if the file is of another kind"
+            raise SourceError(f'the header of "{path}" is no UTF-8 text', hint=hint) from None
 
 
 class _CsvRows:
