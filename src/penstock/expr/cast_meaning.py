@@ -217,15 +217,19 @@ def float_text(value: float, dtype: DType) -> str:
 
 def _shortest(value: float, dtype: DType) -> tuple[str, int]:
     """The fewest digits that read as the value, and the power of ten of the first."""
-    text = f"{value:.16e}"
-    most = 9 if dtype == Float32 else 17
-    for precision in range(most):
-        text = f"{abs(value):.{precision}e}"
-        read = float(text)
-        if (narrow(read) if dtype == Float32 else read) == abs(value):
-            break
+    text = _shortest_single(abs(value)) if dtype == Float32 else f"{decimal.Decimal(repr(abs(value))):e}"
     mantissa, _, exponent = text.partition("e")
     return mantissa.replace(".", "").rstrip("0"), int(exponent)
+
+
+def _shortest_single(value: float) -> str:
+    """The fewest digits that read as a single-precision value; where two are as near, the one that reads as it."""
+    for precision in range(1, 10):
+        for rounding in (decimal.ROUND_HALF_EVEN, decimal.ROUND_HALF_UP):
+            text = f"{decimal.Context(prec=precision, rounding=rounding).create_decimal(value):e}"
+            if narrow(float(text)) == value:
+                return text
+    return f"{value:.8e}"
 
 
 def _date(value: Any, source: DType, target: DType) -> dt.date:

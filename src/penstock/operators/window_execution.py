@@ -5,20 +5,20 @@ from __future__ import annotations
 import bisect
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from penstock.core.delta import Delta
 from penstock.core.lazy import np, pl
 from penstock.core.timespan import MILLISECOND, NEVER
-from penstock.kernels.scatter import Bucket, scatter_panes, shards_of
+from penstock.kernels.scatter import scatter_panes, shards_of
 from penstock.kernels.windows import LATE_FOR_ALL, LATE_FOR_SOME, ON_TIME
 from penstock.operators.base import Environment, Executor, Output, StepContext
-from penstock.operators.grid import Assigned, LocalGrid, grid_of
+from penstock.operators.grid import LocalGrid, grid_of
 from penstock.operators.sharding import KeyedLayout, Sharded, project
 from penstock.operators.watermark import instants
 from penstock.operators.why import refuse
+from penstock.operators.window_parts import Closed, Pane, Side, Sorted, fold_all, ranks_of, rejoined
 from penstock.plan.node import Node
 from penstock.plan.watermark import Bounded
 from penstock.plan.windows import Tumbling
@@ -41,71 +41,6 @@ MOST_ROWS = 1 << 16
 
 MOST_SPARE = 16
 """How many tables of panes that are over are kept for those to come: they need not grow again."""
-
-
-@dataclass
-class Side:
-    """Rows that are late for some of a pane's windows.
-
-    Attributes:
-        delta: The delta that they came with.
-        rows: Which of its rows.
-        watermarks: By row of the delta, the watermark before it.
-        first: The place of the delta's first row among all that the operator has taken.
-    """
-
-    delta: Delta
-    rows: Any
-    watermarks: Any
-    first: int
-
-
-@dataclass
-class Pane:
-    """The rows of a piece of time.
-
-    Attributes:
-        tables: By shard, the aggregates of rows that are in time for all its windows.
-        side: The others.
-    """
-
-    tables: dict[int, AggregateTable] = field(default_factory=dict)
-    side: list[Side] = field(default_factory=list)
-
-
-@dataclass
-class Closed:
-    """The rows that one shard has for a window.
-
-    Attributes:
-        begin: The window's start.
-        end: Its end.
-        length: How many rows.
-        columns: Keys and aggregates.
-        ordered: Whether the rows are in key order.
-    """
-
-    begin: int
-    end: int
-    length: int
-    columns: list[Raw]
-    ordered: bool
-
-
-class Sorted(NamedTuple):
-    """A range of rows, sorted.
-
-    Attributes:
-        assigned: Their panes and statuses.
-        buckets: Those in time, by pane and shard; rows are counted from `low`.
-        low: The first row of the range.
-        high: The row behind its last.
-    """
-
-    assigned: Assigned
-    buckets: list[Bucket]
-    low: int
-    high: int
 
 
 class WindowExecutor(Executor):
@@ -191,10 +126,10 @@ class WindowExecutor(Executor):
         found = self.sharded.map(delta.length, work)
         counts = sum(part.assigned.counts for part in found)
         if counts[LATE_FOR_ALL]:
-            yield "late", self._late(delta, *_rejoined(found))
+            yield "late", self._late(delta, *rejoined(found))
         self.sharded.map(delta.length, self._folds(batch, found, turn))
         if counts[LATE_FOR_SOME]:
-            for bucket in scatter_panes(*_rejoined(found), LATE_FOR_SOME):
+            for bucket in scatter_panes(*rejoined(found), LATE_FOR_SOME):
                 rows = np.arange(delta.length, dtype=np.int32) if bucket.rows is None else bucket.rows
                 self._pane(bucket.pane).side.append(Side(delta, rows, watermarks, batch.first))
 
@@ -216,7 +151,7 @@ class WindowExecutor(Executor):
                     all_rows = np.arange(part.high - part.low, dtype=np.int32) if rows is None else rows
                     rows = all_rows + np.int32(part.low)
                 work.setdefault(bucket.shard, []).append((self._table(bucket.pane, bucket.shard), rows))
-        return [partial(_fold_all, batch, mine, turn) for mine in work.values()]
+        return [partial(fold_all, batch, mine, turn) for mine in work.values()]
 
     def _widen(self) -> None:
         """Make room for null keys, in all panes; totals are built anew from them."""
@@ -336,7 +271,7 @@ class WindowExecutor(Executor):
         lengths = [closed.length for closed in made]
         bounds = [np.repeat(np.array(b, np.int64), lengths) for b in ([c.begin for c in made], [c.end for c in made])]
         if self.keys and not self._is_ordered(made):
-            order = self._order(columns[: len(self.keys)], np.repeat(_ranks(made), lengths))
+            order = self._order(columns[: len(self.keys)], np.repeat(ranks_of(made), lengths))
             columns = [column.take(order) for column in columns]
             bounds = [bound[order] for bound in bounds]
         count = len(self.keys)
@@ -345,7 +280,7 @@ class WindowExecutor(Executor):
         return Delta({field.name: part.series(field.name, field.dtype) for field, part in fields}, sum(lengths))
 
     def _is_ordered(self, made: Sequence[Closed]) -> bool:
-        ranks = _ranks(made)
+        ranks = ranks_of(made)
         return all(closed.ordered for closed in made) and len(set(ranks.tolist())) == len(ranks)
 
     def _order(self, keys: Sequence[Raw], ranks: Any) -> Any:
@@ -377,25 +312,6 @@ class WindowExecutor(Executor):
         """Keys in panes, and bytes."""
         tables = [table for pane in self.panes.values() for table in pane.tables.values()]
         return sum(map(len, tables)), sum(table.nbytes for table in tables)
-
-
-def _rejoined(found: Sequence[Sorted]) -> tuple[Any, Any]:
-    """Panes and statuses of all ranges end to end."""
-    if len(found) == 1:
-        return found[0].assigned.panes, found[0].assigned.statuses
-    panes = np.concatenate([part.assigned.panes for part in found])
-    return panes, np.concatenate([part.assigned.statuses for part in found])
-
-
-def _fold_all(batch: Batch, work: Sequence[tuple[AggregateTable, Any]], turn: int) -> None:
-    for table, rows in work:
-        table.fold(batch, rows, turn)
-
-
-def _ranks(made: Sequence[Closed]) -> Any:
-    """By closed window, the place of the window among those of the delta: parts of one window share it."""
-    numbers: dict[tuple[int, int], int] = {}
-    return np.array([numbers.setdefault((c.end, c.begin), len(numbers)) for c in made], np.int64)
 
 
 def _delay_of(node: Node) -> int | None:

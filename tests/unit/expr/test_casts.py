@@ -9,6 +9,7 @@ from decimal import Decimal as D
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import polars as pl
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -17,7 +18,7 @@ from penstock.core import dtypes as t
 from penstock.core.dtypes import DType
 from penstock.core.errors import PlanError
 from penstock.expr.build import col, lit
-from penstock.expr.cast_meaning import narrow
+from penstock.expr.cast_meaning import float_text, narrow
 from penstock.expr.casts import cast_fault, check_cast
 from tests.unit.expr.both import FAULT, both, each, plain, typed_of
 
@@ -267,3 +268,9 @@ def test_decimals_keep_all_their_digits() -> None:
         assert each(col("x").cast(t.String), [value], t.Decimal(38, 3)) == [str(value)]
         rounded = D("12345678901234567890123456789012345.68")
         assert each(col("x").cast(t.Decimal(38, 2)), [value], t.Decimal(38, 3)) == [rounded]
+
+
+def test_the_shortest_text_where_two_are_as_near():
+    # Half way between two texts of sixteen digits, of which only the upper one reads as the value.
+    assert float_text(2.0**-24, t.Float64) == "5.960464477539063e-8"
+    assert float_text(2.0**-24, t.Float32) == pl.Series([2.0**-24], dtype=pl.Float32).cast(pl.String)[0]
