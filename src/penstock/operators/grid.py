@@ -65,6 +65,19 @@ class ExactGrid:
             yield begin + self.offset, begin + self.offset + self.size
             begin += self.every
 
+    def before(self, start: int) -> int:
+        """The first instant of the pane before one."""
+        return start - self.width
+
+    def new_windows(self, start: int) -> Iterator[tuple[int, int]]:
+        """The windows of a pane that the pane before it is not part of: those that begin with it."""
+        since = start - self.offset
+        if self.cumulative:
+            if since % self.size == 0:
+                yield from self.windows(start)
+        elif since % self.every == 0:
+            yield start, start + self.size
+
 
 class LocalGrid:
     """Windows whose bounds follow the days of a zone."""
@@ -143,6 +156,14 @@ class LocalGrid:
             while begin <= day:
                 yield self._midnight(begin), self._midnight(begin + self.days)
                 begin += self.every
+
+    def before(self, start: int) -> int:
+        """No pane: all windows of each are looked at."""
+        return NOWHERE
+
+    def new_windows(self, start: int) -> Iterator[tuple[int, int]]:
+        """All windows of a pane."""
+        return self.windows(start)
 
 
 MOST_DAYS = 1_000

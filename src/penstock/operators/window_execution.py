@@ -39,7 +39,7 @@ MOST_ROWS = 1 << 16
 """From how many rows on, closed windows are sent as a delta of their own."""
 
 
-MOST_SPARE = 16
+MOST_SPARE = 128
 """How many tables of panes that are over are kept for those to come: they need not grow again."""
 
 
@@ -76,6 +76,7 @@ class WindowExecutor(Executor):
         self.known: set[tuple[int, int]] = set()
         self.fired = NEVER
         self.turn = 0
+        self.late_for_some = False
 
     def _fresh_totals(self) -> list[Total | TwoStacks]:
         return [] if self.tumbling else [sliding(self.keyed.layout, self.seed) for _ in range(self.shards)]
@@ -131,6 +132,7 @@ class WindowExecutor(Executor):
         if counts[LATE_FOR_SOME]:
             for bucket in scatter_panes(*rejoined(found), LATE_FOR_SOME):
                 rows = np.arange(delta.length, dtype=np.int32) if bucket.rows is None else bucket.rows
+                self.late_for_some = True
                 self._pane(bucket.pane).side.append(Side(delta, rows, watermarks, batch.first))
 
     def _sort(self, keys: Keys, times: Any, watermarks: Any, low: int, high: int) -> Sorted:
@@ -168,7 +170,8 @@ class WindowExecutor(Executor):
         if pane is None:
             pane = self.panes[start] = Pane()
             bisect.insort(self.starts, start)
-            for begin, end in self.grid.windows(start):
+            known = self.grid.before(start) in self.panes
+            for begin, end in self.grid.new_windows(start) if known else self.grid.windows(start):
                 if end - MILLISECOND > self.fired and (end, begin) not in self.known:
                     self.known.add((end, begin))
                     heapq.heappush(self.queue, (end, begin))
@@ -221,7 +224,7 @@ class WindowExecutor(Executor):
     def _window(self, begin: int, end: int) -> Iterator[Closed]:
         """The rows of a window, shard by shard."""
         inside = self.starts[bisect.bisect_left(self.starts, begin) : bisect.bisect_left(self.starts, end)]
-        if any(self.panes[start].side for start in inside):
+        if self.late_for_some and any(self.panes[start].side for start in inside):
             tables = [(t, t.keys.live(), False) for t in self._with_side_rows(inside, end)]
         elif self.tumbling:
             tables = [(t, t.keys.live(), False) for t in self.panes[inside[0]].tables.values()]
