@@ -1,4 +1,4 @@
-"""Penstock: stream processing in Python, as expressions, SQL or YAML, on one engine or on Flink.
+"""Penstock: stream processing in Python, on an embedded, vectorised engine.
 
 import penstock as ps
 from penstock import col

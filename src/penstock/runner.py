@@ -169,7 +169,12 @@ def _open(
         folder = state_directory(
             pipeline, state if len(pipelines) == 1 or state is None else Path(state) / pipeline.name
         )
-        jobs.append(Job(pipeline, embedded.options(folder, checkpoint)))
+        try:
+            jobs.append(Job(pipeline, embedded.options(folder, checkpoint)))
+        except BaseException:
+            for job in jobs:  # those that opened their sources and sinks before this one failed to
+                job.close()
+            raise
     return jobs
 
 

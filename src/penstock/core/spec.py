@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass
 from pathlib import Path
@@ -170,8 +169,3 @@ def given_options(instance: Any) -> dict[str, Any]:
         if one.default is ... or value != one.default:
             found[one.name] = str(value) if isinstance(value, (Secret, Path)) else value
     return found
-
-
-def type_hints(cls: type) -> dict[str, Any]:
-    """The resolved types of a class's fields, for documentation."""
-    return typing.get_type_hints(cls)

@@ -15,8 +15,6 @@ from penstock.operators.read import Read
 from penstock.operators.refused import Refused
 from penstock.operators.select import Select
 from penstock.operators.stateless import StatelessExecutor, fuses
-from penstock.operators.watermark import Watermark
-from penstock.operators.write import Write
 from penstock.plan.node import Node, walk
 from penstock.plan.pipeline import Pipeline, identities
 
@@ -184,13 +182,3 @@ def _joins(run: tuple[Executable, ...], node: Executable, readers: dict[int, lis
         return False  # its refused rows have the columns of its own input
     assert isinstance(node, Stateless)
     return fuses([one.stage() for one in run if isinstance(one, Stateless)], node.stage())
-
-
-def watermark_nodes(plan: PhysicalPlan) -> list[int]:
-    """The indices of the nodes that follow event time."""
-    return [made.index for made in plan.nodes if isinstance(made.node, Watermark)]
-
-
-def is_write(made: PhysicalNode) -> bool:
-    """Whether a node is an output."""
-    return isinstance(made.node, Write)

@@ -7,7 +7,6 @@ import os
 from penstock.core.delta import Delta
 from penstock.core.dtypes import to_polars
 from penstock.core.errors import InvariantError
-from penstock.core.lazy import pl
 from penstock.core.schema import Schema
 from penstock.core.timespan import instant_text
 
@@ -61,20 +60,3 @@ def check_watermark(before: int, after: int, edge: str) -> None:
     """
     if after < before:
         raise InvariantError(f"{edge}: the watermark went back from {instant_text(before)} to {instant_text(after)}")
-
-
-def check_table(delta: Delta, state: pl.DataFrame | None, edge: str) -> pl.DataFrame:
-    """Every -1 equals a row that is there; gives the table after the delta.
-
-    Raises:
-        InvariantError: If a row goes that is not there.
-    """
-    assert delta.diff is not None
-    rows = delta.frame().with_columns(delta.diff.cast(pl.Int64).alias("__diff"))
-    total = rows if state is None else pl.concat([state, rows])
-    names = [name for name in total.columns if name != "__diff"]
-    net = total.group_by(names, maintain_order=True).agg(pl.col("__diff").sum()) if names else total
-    if (net.get_column("__diff") < 0).any():
-        gone = net.filter(pl.col("__diff") < 0).row(0)
-        raise InvariantError(f"{edge}: a row goes that is not there: {gone}")
-    return net.filter(pl.col("__diff") > 0)

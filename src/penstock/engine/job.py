@@ -103,7 +103,7 @@ class Job:
             ) from failure
         finally:
             self._ended = self._clock.monotonic()
-            self._close()
+            self.close()
 
     def start(self) -> Job:
         """Run in a thread of its own."""
@@ -174,7 +174,8 @@ class Job:
                 lines.append(f"{name}: written at once ({delivery})")
         return "; ".join(lines) + "; an interrupted run starts anew: state is not restored in this version"
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Release sources and sinks and discard what is not sealed; a run does so at its end."""
         self._feeds.close()
         self._outputs.close()
         if self._threads is not None:

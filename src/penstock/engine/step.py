@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from penstock.core.clock import Clock, SystemClock
@@ -58,27 +58,6 @@ class Outlet(Protocol):
     def refuse(self, node: PhysicalNode, port: str, delta: Delta) -> None:
         """Take refused rows that no output takes."""
         ...
-
-
-@dataclass
-class Collected:
-    """An outlet that keeps everything, for tests and for `collect`.
-
-    Attributes:
-        outputs: Deltas by output.
-        refused: Deltas by (node identity, port).
-    """
-
-    outputs: dict[int, list[Delta]] = field(default_factory=lambda: defaultdict(list))
-    refused: dict[tuple[str, str], list[Delta]] = field(default_factory=lambda: defaultdict(list))
-
-    def write(self, output: int, delta: Delta) -> None:
-        """Keep rows of an output."""
-        self.outputs[output].append(delta)
-
-    def refuse(self, node: PhysicalNode, port: str, delta: Delta) -> None:
-        """Keep refused rows."""
-        self.refused[node.identity, port].append(delta)
 
 
 class Engine:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from penstock.core.dtypes import INTEGERS, Struct, as_dtype
+from penstock.core.dtypes import INTEGERS, as_dtype
 from penstock.core.errors import PlanError
 from penstock.core.where import caller
 from penstock.expr.ast import Aggregation, Call, Case, Cast, Column, Literal, Term, literal
@@ -346,8 +346,3 @@ class Then(Expr):
 def when(condition: Expr) -> When:
     """Begin a case expression: `when(col("x") > 0).then("up").otherwise("down")`."""
     return When((), term_of(condition))
-
-
-def struct_type(**fields: Any) -> Struct:
-    """A struct type from keyword arguments."""
-    return Struct(fields)

@@ -13,9 +13,7 @@ from penstock.core.dtypes import (
     Decimal,
     DType,
     Int64,
-    List,
     Null,
-    Struct,
     is_numeric,
 )
 from penstock.core.errors import PlanError, UnknownNameError
@@ -211,26 +209,3 @@ def infer_aggregation(term: Term, schema: Schema) -> tuple[Typed, Typed | None]:
     nullable = aggregate.empty is None and (can_be_empty or aggregate.name in ("var", "std"))
     result = Typed(term, signature.returns, nullable, typed, _mask(typed), all(a.deterministic for a in typed))
     return result, where
-
-
-def field_type(dtype: DType, name: str) -> DType:
-    """The type of a field of a struct.
-
-    Raises:
-        PlanError: If it has no such field.
-    """
-    found = dtype.get(name) if isinstance(dtype, Struct) else None
-    if found is None:
-        raise PlanError(f'{dtype} has no field "{name}"')
-    return found
-
-
-def element_type(dtype: DType) -> DType:
-    """The type of the elements of a list.
-
-    Raises:
-        PlanError: If it is no list.
-    """
-    if not isinstance(dtype, List):
-        raise PlanError(f"expected a list, found {dtype}")
-    return dtype.inner

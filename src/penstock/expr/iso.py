@@ -18,7 +18,7 @@ from penstock.core.dtypes import Datetime
 from penstock.core.lazy import pl
 from penstock.core.timespan import DAY, HOUR, MINUTE, SECOND
 from penstock.expr.function import RowFault
-from penstock.expr.zones import UTC, from_wall, micros, moment, polars_moment, polars_within
+from penstock.expr.zones import from_wall, micros, moment, polars_moment, polars_within
 
 _DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,9})?)?"
@@ -197,8 +197,3 @@ def polars_write_datetime(value: Any, dtype: Datetime) -> Any:
     """The Polars form of `write_datetime`."""
     digits = 6 if dtype.unit == "us" else 3
     return value.dt.to_string(f"%Y-%m-%d %H:%M:%S%.{digits}f{'%:z' if dtype.zone else ''}")
-
-
-def utc_wall(value: dt.datetime) -> dt.datetime:
-    """The wall-clock time in UTC of a datetime; one without a zone is in UTC already."""
-    return value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from penstock.core.delta import Delta, consolidate
-from penstock.core.lazy import pl
+from penstock.core.lazy import np, pl
 from penstock.core.schema import Schema
 from penstock.expr.ast import Call, Column, Literal, Term
 from penstock.expr.infer import infer
@@ -87,15 +87,12 @@ def program(stages: Sequence[Stage], schema: Schema) -> Program:
     columns: dict[str, Term] = {name: Column(name) for name in schema.names}
     reached: Any = None
     faults: list[Fault] = []
-    conditions: list[Term] = []
     for stage in stages:
         if stage.predicate is not None:
-            condition = substitute(stage.predicate, columns)
-            lowered = lower(infer(condition, schema))
+            lowered = lower(infer(substitute(stage.predicate, columns), schema))
             faults += _reached(lowered.faults, reached)
             passes = lowered.value.fill_null(value=False)
             reached = passes if reached is None else reached & passes
-            conditions.append(condition)
         for name, expected in stage.expectations:
             lowered = lower(infer(substitute(expected, columns), schema))
             faults += _reached(lowered.faults, reached)
@@ -187,11 +184,12 @@ class StatelessExecutor(Executor):
         return total
 
     def _errors(self, bad: Delta, refused: pl.Series, found: Mapping[str, pl.Series]) -> Delta:
-        reasons: list[str | None] = [None] * bad.length
+        """The refused rows, each with the first of its faults."""
+        first = np.zeros(bad.length, np.int64)
         for i in reversed(range(len(self._checks))):
-            for row in found[f"f{i}"].filter(refused).arg_true():
-                reasons[row] = self.program.faults[i].reason
-        return refuse(bad, pl.Series(reasons, dtype=pl.String), self.environment)
+            first[found[f"f{i}"].filter(refused).to_numpy()] = i
+        texts = pl.Series([fault.reason for fault in self.program.faults], dtype=pl.String)
+        return refuse(bad, texts.gather(pl.Series(first)), self.environment)
 
 
 def _evaluate(delta: Delta, names: Sequence[str], expressions: Sequence[Any]) -> dict[str, pl.Series]:

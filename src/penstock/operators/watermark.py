@@ -10,7 +10,7 @@ from penstock.core.delta import Delta
 from penstock.core.dtypes import Datetime
 from penstock.core.errors import PlanError
 from penstock.core.lazy import np, pl
-from penstock.core.timespan import DAY, END, NEVER, floor_to_millisecond
+from penstock.core.timespan import DAY, END, NEVER, floor_to_millisecond, from_datetime
 from penstock.expr.function import NotOnFlink
 from penstock.kernels.watermark import watermark_before
 from penstock.operators.base import Emission, Environment, Executable, Executor, Meaning, Output, Row, StepContext
@@ -109,7 +109,7 @@ class WatermarkMeaning(Meaning):
             return [("errors", row)]
         marked = Row(row.values, row.diff, before, row.place, row.sequence)
         if self.delay is not None:
-            instant = _microseconds(moment)
+            instant = from_datetime(moment)
             self.seen[source, split] = max(before, instant // 1_000 * 1_000 - self.delay)
         return [("out", marked)]
 
@@ -120,14 +120,6 @@ class WatermarkMeaning(Meaning):
     def least(self, splits: Iterable[tuple[int, int]]) -> int:
         """The watermark of the stream: the least over its splits."""
         return min(END if s in self.ended else self.seen.get(s, NEVER) for s in splits)
-
-
-def _microseconds(moment: Any) -> int:
-    import datetime as dt
-
-    zone = dt.UTC
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
-    return int((aware - dt.datetime(1970, 1, 1, tzinfo=zone)) // dt.timedelta(microseconds=1))
 
 
 # -- Execution -----------------------------------------------------------------

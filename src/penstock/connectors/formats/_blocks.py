@@ -62,11 +62,6 @@ class Blocks:
         """How many bytes are at hand."""
         return len(self._bytes)
 
-    @property
-    def used_up(self) -> bool:
-        """Whether the scan has reached the end of the bytes at hand."""
-        return int(self.state[LINES_NEXT]) >= len(self._bytes)
-
     def more(self) -> None:
         """Drop what was used and read on."""
         block = files.read(self._file, BLOCK_BYTES)

@@ -1,0 +1,7 @@
+"""Guards are on in all tests: every delta on every edge is what the plan says of it."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("PENSTOCK_GUARDS", "1")
