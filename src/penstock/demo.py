@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import importlib.util
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,9 +19,11 @@ from penstock.api.read import read
 from penstock.api.stream import Stream
 from penstock.connectors.base import (
     AT_LEAST_ONCE,
+    Content,
     Polled,
     Reader,
     ReadRequest,
+    Sealed,
     Sink,
     Source,
     Split,
@@ -190,11 +193,11 @@ class BoardWriter(Writer):
         """Show rows."""
         self._board.add(frame)
 
-    def prepare(self, epoch: int) -> dict[str, Any]:
+    def prepare(self, epoch: int) -> Callable[[], Content]:
         """Nothing is held back."""
-        return {}
+        return lambda: Content({})
 
-    def commit(self, epoch: int, prepared: dict[str, Any]) -> None:
+    def commit(self, epochs: Sequence[Sealed]) -> None:
         """Everything is shown already."""
 
     def report(self) -> str:

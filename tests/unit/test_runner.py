@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import polars as pl
 import pytest
 
 import penstock as ps
-from penstock.connectors.base import Sink, Writer, WriteRequest
+from penstock.connectors.base import Content, Sealed, Sink, Writer, WriteRequest
 from penstock.connectors.files import FileSink
 
 
@@ -22,10 +23,10 @@ class Watched(Writer):
     def write(self, frame: pl.DataFrame, diff: object) -> None:
         """Take nothing."""
 
-    def prepare(self, epoch: int) -> dict[str, object]:
-        return {}
+    def prepare(self, epoch: int) -> Callable[[], Content]:
+        return lambda: Content({})
 
-    def commit(self, epoch: int, prepared: dict[str, object]) -> None:
+    def commit(self, epochs: Sequence[Sealed]) -> None:
         """Publish nothing."""
 
     def close(self) -> None:

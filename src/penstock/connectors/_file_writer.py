@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penstock.connectors.base import Writer, WriteRequest
+from penstock.connectors.base import Content, Sealed, Writer, WriteRequest
 from penstock.connectors.formats.base import Format, FrameWriter
 from penstock.core import files
 from penstock.core.errors import SinkError, StartError
@@ -106,12 +107,16 @@ class FileWriter(Writer):
             raise self._failed(failure) from failure
         self._rows += frame.height
 
-    def prepare(self, epoch: int) -> dict[str, Any]:
+    def prepare(self, epoch: int) -> Callable[[], Content]:
         """Make the staged file whole and durable; an epoch without rows has none.
 
         Raises:
             SinkError: If it cannot be made durable; it is given up then, never tried again.
         """
+        prepared = self._seal(epoch)
+        return lambda: Content(prepared, rows=prepared["rows"])
+
+    def _seal(self, epoch: int) -> dict[str, Any]:
         prepared: dict[str, Any] = {"rows": self._rows}
         if self._replaces:
             prepared["replaces"], self._replaces = self._replaces, []
@@ -129,12 +134,16 @@ class FileWriter(Writer):
         self._file, self._frames, self._rows = None, None, 0
         return prepared
 
-    def commit(self, epoch: int, prepared: dict[str, Any]) -> None:
-        """Give the file its name; then the output of former runs goes, if this run replaces it.
+    def commit(self, epochs: Sequence[Sealed]) -> None:
+        """Give the files their names; then the output of former runs goes, if this run replaces it.
 
         Raises:
-            SinkError: If it cannot be published.
+            SinkError: If they cannot be published.
         """
+        for sealed in epochs:
+            self._commit(sealed.value)
+
+    def _commit(self, prepared: dict[str, Any]) -> None:
         try:
             if "file" in prepared:
                 self._publish(self._path / STAGING / prepared["staged"], self._path / prepared["file"])

@@ -6,8 +6,10 @@ resource. Readers and writers do, and live only while a pipeline runs.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -108,6 +110,13 @@ class Reader(ABC):
     def ended(self) -> bool:
         """Whether there will never be another row."""
 
+    def published(self, position: Any) -> None:
+        """All sinks have what was read before a position: a broker may be told, a log trimmed.
+
+        Called in another thread than `poll`, some time after the rows were taken; for information, never for
+        resuming: positions live in checkpoints.
+        """
+
     def close(self) -> None:
         """Release what is open; called once, also after an error."""
 
@@ -169,6 +178,7 @@ class WriteRequest:
         updating: Whether frames come with changes.
         pipeline: The pipeline's name.
         fresh: Whether this run starts anew, rather than resuming an interrupted one.
+        output: The name of the output: with the pipeline's it tells tokens of this writer from those of others.
     """
 
     schema: Schema
@@ -176,10 +186,72 @@ class WriteRequest:
     updating: bool
     pipeline: str
     fresh: bool = True
+    output: str = "output"
+
+
+class Token(NamedTuple):
+    """What a sink remembers of the last epoch that it has published: written in one transaction with its rows.
+
+    Attributes:
+        pipeline: The name of the pipeline.
+        process: Which of its processes; 0 if there is one only.
+        incarnation: The number of the epoch with which the run took over.
+        epoch: The number of the epoch. The tokens of a pipeline are consecutive: epochs without rows have one too.
+        rows: How many rows or changes the epoch has.
+        digest: A digest of what is published.
+    """
+
+    pipeline: str
+    process: int
+    incarnation: int
+    epoch: int
+    rows: int
+    digest: str
+
+
+class Content(NamedTuple):
+    """What a sealed epoch of one output is.
+
+    Attributes:
+        value: What the checkpoint's manifest says of it, as JSON: names of staged files and the like. Small.
+        payload: What the checkpoint itself must carry to publish it: encoded, compressed records. Empty for sinks
+            that stage their output where it belongs.
+        rows: How many rows or changes it has.
+    """
+
+    value: dict[str, Any]
+    payload: bytes = b""
+    rows: int = 0
+
+
+class Sealed(NamedTuple):
+    """An epoch that is durable and may be published.
+
+    Attributes:
+        token: Its token.
+        value: See `Content`.
+        payload: See `Content`.
+    """
+
+    token: Token
+    value: dict[str, Any]
+    payload: bytes = b""
+
+
+def seal(pipeline: str, epoch: int, content: Content, *, incarnation: int = 0, process: int = 0) -> Sealed:
+    """Give a sealed epoch its token."""
+    digest = hashlib.blake2b(json.dumps(content.value, sort_keys=True).encode(), digest_size=16)
+    digest.update(content.payload)
+    token = Token(pipeline, process, incarnation, epoch, content.rows, digest.hexdigest())
+    return Sealed(token, content.value, content.payload)
 
 
 class Writer(ABC):
-    """Writes epochs. What is written becomes visible only when its epoch is committed, if the sink is transactional."""
+    """Writes epochs. What is written becomes visible only when its epoch is committed, if the sink is transactional.
+
+    Two threads use a writer. One takes rows: `write` and `prepare`, between the steps. Another publishes:
+    `last_token` first, then `commit`, epoch after epoch, some time after `prepare`. `close` comes after both.
+    """
 
     @abstractmethod
     def write(self, frame: pl.DataFrame, diff: np.ndarray | None) -> None:
@@ -190,23 +262,34 @@ class Writer(ABC):
         """
 
     @abstractmethod
-    def prepare(self, epoch: int) -> dict[str, Any]:
-        """Seal the open epoch durably and say, as JSON, what `commit` must publish; a new epoch is open then.
+    def prepare(self, epoch: int) -> Callable[[], Content]:
+        """End the open epoch at once: rows that are written from now on belong to the next.
+
+        What is given is called once, in another thread, beside the next steps: it makes the epoch durable (or, at
+        least once: waits until it is written), and says what `commit` must publish.
 
         Raises:
-            SinkError: If it cannot be made durable.
+            SinkError: If it cannot be made durable; it is given up then, never tried again.
         """
 
     @abstractmethod
-    def commit(self, epoch: int, prepared: dict[str, Any]) -> None:
-        """Publish a sealed epoch; doing it again changes nothing.
+    def commit(self, epochs: Sequence[Sealed]) -> None:
+        """Publish sealed epochs, in order, each whole and with its token; those that are published are skipped.
 
         Raises:
-            SinkError: If it cannot be published.
+            SinkLost: If the sink cannot be reached, or it is unknown whether the epochs were published: the engine
+                asks `last_token` again, which connects anew, and goes on behind it.
+            SinkError: If they cannot be published.
         """
 
-    def last_token(self) -> int | None:
-        """The last epoch that was published, if the sink remembers."""
+    def last_token(self) -> Token | None:
+        """Connect, make sure that no other process can publish any more, then say which epoch is the last published.
+
+        None if there is none; always None where the sink does not remember (see `Sink.remembers`).
+
+        Raises:
+            SinkLost: If the sink cannot be reached now.
+        """
         return None
 
     def close(self) -> None:
@@ -228,6 +311,8 @@ class Sink(ABC):
     """Whether it can take updates and deletes."""
     needs_key: ClassVar[bool] = True
     """Whether changes need a key."""
+    remembers: ClassVar[bool] = False
+    """Whether it keeps the tokens of what was published, so that `Writer.last_token` can tell."""
 
     @abstractmethod
     def writer(self, request: WriteRequest) -> Writer:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from penstock.connectors.base import TRANSACTIONAL, Sink, Writer, WriteRequest
+from penstock.connectors.base import TRANSACTIONAL, Content, Sealed, Sink, Writer, WriteRequest
 from penstock.core.spec import option
 
 if TYPE_CHECKING:
@@ -65,17 +66,17 @@ class BlackholeWriter(Writer):
         """Count rows of the open epoch."""
         self._rows += frame.height
 
-    def prepare(self, epoch: int) -> dict[str, Any]:
+    def prepare(self, epoch: int) -> Callable[[], Content]:
         """The number of rows of the epoch."""
-        prepared = {"rows": self._rows}
-        self._rows = 0
-        return prepared
+        rows, self._rows = self._rows, 0
+        return lambda: Content({}, rows=rows)
 
-    def commit(self, epoch: int, prepared: dict[str, Any]) -> None:
-        """Count the epoch; an epoch that was counted is not counted again."""
-        if epoch >= self._counts.epochs:
-            self._counts.rows += prepared["rows"]
-            self._counts.epochs = epoch + 1
+    def commit(self, epochs: Sequence[Sealed]) -> None:
+        """Count epochs; an epoch that was counted is not counted again."""
+        for sealed in epochs:
+            if sealed.token.epoch >= self._counts.epochs:
+                self._counts.rows += sealed.token.rows
+                self._counts.epochs = sealed.token.epoch + 1
 
     def report(self) -> str:
         """How many rows there were."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from json import dumps
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock.connectors.base import (
     TRANSACTIONAL,
+    Content,
     Polled,
     Reader,
     ReadRequest,
+    Sealed,
     Sink,
     Source,
     Split,
@@ -320,15 +322,17 @@ class MemoryWriter(Writer):
         if frame.height:
             self._open.append((frame, None if diff is None else np.array(diff, dtype=np.int8)))
 
-    def prepare(self, epoch: int) -> dict[str, Any]:
+    def prepare(self, epoch: int) -> Callable[[], Content]:
         """Seal the open epoch; it stays in memory."""
         self._sealed[epoch], self._open = self._open, []
-        return {"rows": sum(rows.height for rows, _ in self._sealed[epoch])}
+        rows = sum(rows.height for rows, _ in self._sealed[epoch])
+        return lambda: Content({}, rows=rows)
 
-    def commit(self, epoch: int, prepared: dict[str, Any]) -> None:
-        """Add a sealed epoch to what the sink shows; once."""
-        self._kept.parts += self._sealed.pop(epoch, [])
-        self._kept.epochs = max(self._kept.epochs, epoch + 1)
+    def commit(self, epochs: Sequence[Sealed]) -> None:
+        """Add sealed epochs to what the sink shows; each once."""
+        for sealed in epochs:
+            self._kept.parts += self._sealed.pop(sealed.token.epoch, [])
+            self._kept.epochs = max(self._kept.epochs, sealed.token.epoch + 1)
 
     def report(self) -> str:
         """How many rows there are."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
-from penstock.connectors.base import AT_LEAST_ONCE, Sink, Writer, WriteRequest
+from penstock.connectors.base import AT_LEAST_ONCE, Content, Sealed, Sink, Writer, WriteRequest
 from penstock.connectors.formats._to_text import json_text, object_text, plain_text
 from penstock.core.changelog import operations
 from penstock.core.clock import Clock, SystemClock
@@ -88,12 +88,12 @@ class _PrintingWriter(Writer):
         if lines:
             self._stream.write("\n".join(lines) + "\n")
 
-    def prepare(self, epoch: int) -> dict[str, Any]:
+    def prepare(self, epoch: int) -> Callable[[], Content]:
         """Flush."""
         self._stream.flush()
-        return {}
+        return lambda: Content({})
 
-    def commit(self, epoch: int, prepared: dict[str, Any]) -> None:
+    def commit(self, epochs: Sequence[Sealed]) -> None:
         """Nothing is left to do."""
 
 
@@ -200,7 +200,7 @@ class TableWriter(_PrintingWriter):
             self._drawn_at = now
             self._draw()
 
-    def prepare(self, epoch: int) -> dict[str, Any]:
+    def prepare(self, epoch: int) -> Callable[[], Content]:
         """Redraw the table."""
         self._draw()
         return super().prepare(epoch)

@@ -8,6 +8,9 @@
     └── JobError                  a running pipeline failed; exit code 1
         ├── SourceError           input cannot be read
         ├── SinkError             output cannot be written
+        │   └── SinkLost          the sink cannot be reached, or the outcome is unknown: it is asked again
+        ├── StateError            what is stored cannot be used: damaged, of another pipeline, or in use; exit code 3
+        │   └── SupersededError   another process has taken over: this one has ended and removed nothing
         ├── RowError              a row was refused and the policy says "fail"
         └── InvariantError        the engine contradicted itself: a bug of ours
 
@@ -110,6 +113,23 @@ class SourceError(JobError):
 
 class SinkError(JobError):
     """Output that cannot be written; nothing of the open epoch is visible to readers."""
+
+
+class SinkLost(SinkError):
+    """A sink that cannot be reached, or of which it is unknown what it has done: it is asked for its token again."""
+
+
+class StateError(JobError):
+    """Stored state that cannot be used: damaged, ahead of or behind its sinks, of another plan, or in use.
+
+    Nothing is guessed: a person must decide.
+    """
+
+    exit_code = 3
+
+
+class SupersededError(StateError):
+    """Another process has taken over this pipeline: this one ends, and has removed and published nothing since."""
 
 
 class RowError(JobError):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from penstock.connectors import sink_class
-from penstock.connectors.base import Writer, WriteRequest
+from penstock.connectors.base import Writer, WriteRequest, seal
 from penstock.core.delta import Delta
 from penstock.core.dtypes import Datetime, Int64, String
 from penstock.core.errors import PenstockError, RowError, SinkError
@@ -35,6 +38,8 @@ REFUSED_SCHEMA = Schema(
 """The columns of the tables `late` and `errors` of a pipeline: rows of all verbs, as JSON text."""
 
 RATE_ROWS = 1_000
+
+T = TypeVar("T")
 
 
 class ErrorRate:
@@ -130,9 +135,11 @@ class Outputs:
             return False
         epoch = self.epoch
         writers = [*zip(self._names, self._writers, strict=True), *self._tables.items()]
-        prepared = [_guarded(name, lambda w=writer: w.prepare(epoch)) for name, writer in writers]
-        for (name, writer), what in zip(writers, prepared, strict=True):
-            _guarded(name, lambda w=writer, p=what: w.commit(epoch, p))
+        sealing = [_guarded(name, partial(writer.prepare, epoch)) for name, writer in writers]
+        prepared = [_guarded(name, work) for (name, _), work in zip(writers, sealing, strict=True)]
+        for (name, writer), content in zip(writers, prepared, strict=True):
+            sealed = seal(self.pipeline.name, epoch, content)
+            _guarded(name, partial(writer.commit, [sealed]))
         self.epoch += 1
         self._dirty = False
         return True
@@ -163,9 +170,9 @@ def _detail(writer: Writer) -> str:
     return f" ({report})" if report else ""
 
 
-def _guarded(name: str, action: object) -> dict[str, object]:
+def _guarded(name: str, action: Callable[[], T]) -> T:
     try:
-        return action()  # type: ignore[operator,no-any-return]
+        return action()
     except PenstockError:
         raise
     except OSError as failure:

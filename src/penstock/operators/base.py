@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from penstock.core.delta import Delta
 from penstock.core.timespan import END, NEVER
@@ -18,6 +18,8 @@ from penstock.plan.node import Node
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor as Pool
+
+    from penstock.state.arrangement import Arrangement
 
 Output = tuple[str, Delta]
 """A port (`out`, `late`, `errors`) and rows that leave by it."""
@@ -52,6 +54,49 @@ class StepContext:
     watermark: int
     splits: Mapping[tuple[int, int], SplitState] = field(default_factory=dict)
     last: bool = True
+
+
+class Saver(Protocol):
+    """Takes the state of one executor for a checkpoint."""
+
+    def table(self, name: str, table: Arrangement, step: int) -> None:
+        """Take a table under a name that is its own among those of the executor.
+
+        Args:
+            name: The name. A name that is not given again at the next snapshot is forgotten.
+            table: The table; what was touched since the last snapshot is taken, all of it if it is another table.
+            step: The number of the next step that will touch it: an epoch of the table begins with it.
+        """
+        ...
+
+    def blob(self, name: str, data: bytes) -> None:
+        """Take bytes, whole every time: for what is small and not keyed."""
+        ...
+
+
+class Loader(Protocol):
+    """Gives back what a `Saver` was given."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of all tables and blobs."""
+        ...
+
+    def table(self, name: str, into: Arrangement) -> None:
+        """Fill an empty table of the same layout: slots are those of the table that was saved.
+
+        Raises:
+            StateError: If there is no such table, or its layout differs.
+        """
+        ...
+
+    def blob(self, name: str) -> bytes:
+        """The bytes of a name.
+
+        Raises:
+            StateError: If there are none.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -100,12 +145,16 @@ class Executor(ABC):
         """The watermark of its output after the step: the least of the inputs' unless it holds rows back."""
         return min(incoming)
 
-    def snapshot(self) -> Any:
-        """Its state, for a checkpoint; None if it has none."""
+    def snapshot(self, saver: Saver) -> Any:
+        """Its state, for a checkpoint, between two steps: a small JSON value, and tables given to the saver.
+
+        None (and nothing given to the saver) if it has none. What it costs must not grow with the state: the saver
+        takes of a table what was touched since the last time.
+        """
         return None
 
-    def restore(self, state: Any) -> None:
-        """Go on from a snapshot."""
+    def restore(self, state: Any, loader: Loader) -> None:
+        """Go on from a snapshot, that may be of another number of shards; called once, before the first step."""
 
     def state_size(self) -> tuple[int, int]:
         """How many keys (or rows) it holds, and how many bytes."""
@@ -184,9 +233,11 @@ __all__ = [
     "Environment",
     "Executable",
     "Executor",
+    "Loader",
     "Meaning",
     "Output",
     "Row",
+    "Saver",
     "SplitState",
     "StepContext",
 ]

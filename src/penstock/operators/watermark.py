@@ -13,7 +13,18 @@ from penstock.core.lazy import np, pl
 from penstock.core.timespan import DAY, END, NEVER, floor_to_millisecond, from_datetime
 from penstock.expr.function import NotOnFlink
 from penstock.kernels.watermark import watermark_before
-from penstock.operators.base import Emission, Environment, Executable, Executor, Meaning, Output, Row, StepContext
+from penstock.operators.base import (
+    Emission,
+    Environment,
+    Executable,
+    Executor,
+    Loader,
+    Meaning,
+    Output,
+    Row,
+    Saver,
+    StepContext,
+)
 from penstock.operators.why import refuse
 from penstock.plan.node import UPDATING, Facts, Node
 from penstock.plan.watermark import ADVANCE, Bounded, Policy, Scripted, Silence
@@ -242,7 +253,7 @@ class WatermarkExecutor(Executor):
         """The least over the splits that are neither silent nor ended."""
         return self._least
 
-    def snapshot(self) -> Any:
+    def snapshot(self, saver: Saver) -> Any:
         """Watermarks by split, and what was emitted."""
         seen = [[*pair, value] for pair, value in self.seen.items()]
         silent = [[*pair, value] for pair, value in self.silent.items()]
@@ -254,7 +265,7 @@ class WatermarkExecutor(Executor):
             "least": self._least,
         }
 
-    def restore(self, state: Any) -> None:
+    def restore(self, state: Any, loader: Loader) -> None:
         """See `snapshot`."""
         self.seen.update({(s, p): value for s, p, value in state["seen"]})
         self.silent = {(s, p): value for s, p, value in state["silent"]}

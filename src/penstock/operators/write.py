@@ -74,7 +74,7 @@ class Write(Executable):
     def request(self, pipeline: str, fresh: bool) -> WriteRequest:
         """What the writer is told."""
         facts = self.facts
-        return WriteRequest(facts.schema, facts.key or (), facts.mode == UPDATING, pipeline, fresh)
+        return WriteRequest(facts.schema, facts.key or (), facts.mode == UPDATING, pipeline, fresh, self.name)
 
     def meaning(self) -> Meaning:
         """See `WriteMeaning`."""

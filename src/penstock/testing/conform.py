@@ -13,11 +13,13 @@ from penstock.connectors.base import (
     Polled,
     Reader,
     ReadRequest,
+    Sealed,
     Sink,
     Source,
     Split,
     Writer,
     WriteRequest,
+    seal,
 )
 from penstock.connectors.formats.base import Chunk, Format
 from penstock.core import files
@@ -240,18 +242,23 @@ def _check_epochs(
     writer = sink.writer(request)
     for epoch, frame in enumerate(frames, 1):
         writer.write(frame, None)
-        prepared = _publish(writer, epoch)
-        writer.commit(epoch, prepared)
+        writer.commit([_publish(writer, epoch)])
     _publish(writer, len(frames) + 1)
     writer.close()
     wanted = [row for frame in frames for row in frame.rows(named=True)]
     _differ(wanted, list(read_back(sink)), ("what was written", "what is there"))
 
 
-def _publish(writer: Writer, epoch: int) -> dict[str, Any]:
-    prepared: dict[str, Any] = json.loads(json.dumps(writer.prepare(epoch)))
-    writer.commit(epoch, prepared)
-    return prepared
+def sealed(writer: Writer, epoch: int) -> Sealed:
+    """What a checkpoint keeps of the open epoch of a writer: its value goes through JSON."""
+    content = writer.prepare(epoch)()
+    return seal("conformance", epoch, content._replace(value=json.loads(json.dumps(content.value))))
+
+
+def _publish(writer: Writer, epoch: int) -> Sealed:
+    made = sealed(writer, epoch)
+    writer.commit([made])
+    return made
 
 
 def _check_visibility(
@@ -264,10 +271,10 @@ def _check_visibility(
     writer = sink.writer(request)
     writer.write(frames[0], None)
     _require(not list(read_back(sink)), "rows are visible before their epoch is sealed")
-    prepared = writer.prepare(1)
+    prepared = sealed(writer, 1)
     _require(not list(read_back(sink)), "rows are visible before their epoch is committed")
     writer.write(frames[1], None)
-    writer.commit(1, prepared)
+    writer.commit([prepared])
     first = frames[0].rows(named=True)
     _differ(first, list(read_back(sink)), ("the epoch", "what is there"))
     writer.close()

@@ -198,7 +198,7 @@ import threading
 from dataclasses import dataclass
 
 import penstock as ps
-from penstock.connectors.base import Polled, Reader, Sink, Source, Split, Writer
+from penstock.connectors.base import Content, Polled, Reader, Sink, Source, Split, Writer
 from penstock.connectors.memory import MemorySource
 from penstock.core.schema import Schema
 
@@ -238,9 +238,9 @@ class TellingWriter(Writer):
         say("preparing")
         if HANGS:
             threading.Event().wait(60)
-        return {}
+        return lambda: Content({})
 
-    def commit(self, epoch, prepared):
+    def commit(self, epochs):
         say("committed")
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from penstock.connectors.formats import FORMATS
 from penstock.core import failpoint
 from penstock.core.errors import SinkError, StartError, UnknownNameError, UnsupportedError
 from penstock.core.schema import Schema
-from penstock.testing.conform import check_sink
+from penstock.testing.conform import check_sink, sealed
 from tests.unit.connectors.samples import rows_of, wanted, write_request
 
 FRAME = pl.DataFrame({"k": list("abcde"), "n": range(5)})
@@ -38,7 +37,7 @@ def out(folder, *epochs, format="json", mode="error", first=0):
     writer = FileSink(folder, format=format, mode=mode).writer(write_request(SCHEMA))
     for epoch, frame in enumerate(epochs, first):
         writer.write(frame, None)
-        writer.commit(epoch, json.loads(json.dumps(writer.prepare(epoch))))
+        writer.commit([sealed(writer, epoch)])
     writer.close()
     return writer
 
@@ -90,11 +89,11 @@ def test_nothing_is_visible_before_the_commit_and_nothing_is_left_after_close(tm
 def test_an_epoch_may_be_published_by_another_process(tmp_path):
     writer = FileSink(tmp_path).writer(write_request(SCHEMA))
     writer.write(FRAME, None)
-    prepared = json.loads(json.dumps(writer.prepare(0)))
+    prepared = sealed(writer, 0)
     writer.close()
     resumed = FileSink(tmp_path).writer(replace(write_request(SCHEMA), fresh=False))
-    resumed.commit(0, prepared)
-    resumed.commit(0, prepared)
+    resumed.commit([prepared])
+    resumed.commit([prepared])
     resumed.close()
     assert values(FileSource(tmp_path)) == FRAME.rows()
     assert len(visible(tmp_path)) == 1
@@ -126,12 +125,12 @@ def test_overwrite_leaves_the_former_output_until_the_new_one_is_there(tmp_path)
     before = visible(tmp_path)
     writer = FileSink(tmp_path, mode="overwrite").writer(write_request(SCHEMA))
     writer.write(FRAME, None)
-    prepared = writer.prepare(0)
+    prepared = sealed(writer, 0)
     assert [name for name in visible(tmp_path) if not name.startswith(".")] == before
-    writer.commit(0, prepared)
+    writer.commit([prepared])
     writer.write(FRAME[:1], None)
-    writer.commit(1, writer.prepare(1))
-    writer.commit(0, prepared)
+    writer.commit([sealed(writer, 1)])
+    writer.commit([prepared])
     writer.close()
     assert [name.split("-")[0] for name in visible(tmp_path)] == ["notes.txt", "part", "part"]
     (tmp_path / "notes.txt").unlink()
@@ -159,7 +158,7 @@ def test_what_a_killed_run_left_goes_with_the_next(tmp_path):
 
 def publish(writer):
     writer.write(FRAME, None)
-    writer.commit(0, writer.prepare(0))
+    writer.commit([sealed(writer, 0)])
 
 
 STEPS = ["files.make_directory", "files.create", "files.write", "files.sync", "files.sync_directory", "files.publish"]
@@ -184,12 +183,12 @@ def test_a_step_that_fails_leaves_nothing_visible(tmp_path, monkeypatch, format,
 def test_an_epoch_that_could_not_be_published_is_published_by_another_try(tmp_path, monkeypatch):
     writer = FileSink(tmp_path).writer(write_request(SCHEMA))
     writer.write(FRAME, None)
-    prepared = writer.prepare(0)
+    prepared = sealed(writer, 0)
     with monkeypatch.context() as patch:
         patch.setitem(failpoint.ACTIONS, "files.published", failpoint.KINDS["eio"])
         with pytest.raises(SinkError):
-            writer.commit(0, prepared)
-    writer.commit(0, prepared)
+            writer.commit([prepared])
+    writer.commit([prepared])
     writer.close()
     assert len(visible(tmp_path)) == 1
     assert values(FileSource(tmp_path)) == FRAME.rows()
@@ -250,8 +249,8 @@ def run_until_killed(folder, mode, steps, manifest, patch):
         writer = FileSink(folder, mode=mode).writer(write_request(SCHEMA))
         for epoch, frame in enumerate(EPOCHS):
             writer.write(frame, None)
-            manifest.append(json.dumps(writer.prepare(epoch)))
-            writer.commit(epoch, json.loads(manifest[-1]))
+            manifest.append(sealed(writer, epoch))
+            writer.commit(manifest[-1:])
     except Killed:
         return True
     return False
@@ -272,11 +271,10 @@ def test_killed_at_any_step_it_shows_whole_epochs_only_and_can_go_on(tmp_path, m
         whole = [frame.to_dicts() for frame in EPOCHS] + [[dict(zip(SCHEMA.names, row, strict=True)) for row in former]]
         assert all(one in whole for one in shown)
         writer = FileSink(folder, mode=mode).writer(replace(write_request(SCHEMA), fresh=not manifest))
-        for epoch, prepared in enumerate(manifest):
-            writer.commit(epoch, json.loads(prepared))
+        writer.commit(manifest)
         for epoch, frame in list(enumerate(EPOCHS))[len(manifest) :]:
             writer.write(frame, None)
-            writer.commit(epoch, json.loads(json.dumps(writer.prepare(epoch))))
+            writer.commit([sealed(writer, epoch)])
         writer.close()
         kept = former if mode == "append" else []
         assert values(FileSource(folder)) == [*kept, *FRAME.rows()]

@@ -18,7 +18,7 @@ from penstock.core import failpoint
 from penstock.core.errors import PlanError, SourceError, StartError, UnknownNameError, UnsupportedError
 from penstock.core.schema import Schema
 from penstock.core.spec import configure
-from penstock.testing.conform import check_source
+from penstock.testing.conform import check_source, sealed
 from tests.unit.connectors.samples import polls, rows_of, wanted, write_request
 
 FRAME = pl.DataFrame({"k": list("abcde"), "n": range(5)})
@@ -45,7 +45,7 @@ def out(folder, *epochs, format="json", mode="error", first=0):
     writer = FileSink(folder, format=format, mode=mode).writer(write_request(SCHEMA))
     for epoch, frame in enumerate(epochs, first):
         writer.write(frame, None)
-        writer.commit(epoch, json.loads(json.dumps(writer.prepare(epoch))))
+        writer.commit([sealed(writer, epoch)])
     writer.close()
     return writer
 

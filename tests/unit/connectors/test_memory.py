@@ -14,7 +14,7 @@ from penstock.connectors.memory import MemorySink, MemorySource, as_source
 from penstock.core import dtypes as d
 from penstock.core.errors import InvariantError, PlanError, SourceError
 from penstock.core.schema import Field, Schema
-from penstock.testing.conform import check_sink, check_source
+from penstock.testing.conform import check_sink, check_source, sealed
 from tests.unit.connectors.samples import EVERY_TYPE, polls, rows_of, wanted, write_request
 
 FRAME = pl.DataFrame({"k": ["a", "b", "a"], "n": [1, None, 3]})
@@ -127,7 +127,7 @@ def test_a_column_that_is_not_there_is_an_error_when_read():
 def committed(writer, epoch, *parts):
     for frame, diff in parts:
         writer.write(frame, None if diff is None else np.array(diff, dtype=np.int8))
-    writer.commit(epoch, writer.prepare(epoch))
+    writer.commit([sealed(writer, epoch)])
 
 
 def test_it_keeps_the_contract_of_sinks():

@@ -12,6 +12,7 @@ from penstock.connectors.stdout import StdoutSink
 from penstock.core import dtypes as d
 from penstock.core.errors import UnknownNameError
 from penstock.core.schema import Schema
+from penstock.testing.conform import sealed
 from penstock.testing.driver import ManualClock
 from tests.unit.connectors.samples import write_request
 
@@ -33,7 +34,7 @@ def printed(style, *parts, stream=None, key=("k",), updating=False, **more):
     writer = StdoutSink(style, stream=stream, **more).writer(write_request(SCHEMA, key, updating))
     for rows, diff in parts:
         writer.write(rows, diff)
-    writer.commit(0, writer.prepare(0))
+    writer.commit([sealed(writer, 0)])
     writer.close()
     return stream.getvalue()
 
@@ -95,7 +96,7 @@ def test_a_table_is_redrawn_on_a_terminal_but_not_too_often():
     assert stream.getvalue().count("1970-01-01T00:00:00Z") == 1
     writer.write(ROWS[1:2], DIFF[1:2])
     assert "bb" not in stream.getvalue()
-    writer.prepare(0)
+    writer.prepare(0)()
     assert "bb" in stream.getvalue()
     writer.write(ROWS[2:], DIFF[2:])
     writer.close()
@@ -111,7 +112,7 @@ def test_long_texts_are_cut_in_columns_only():
 def test_the_standard_output_is_that_of_the_moment(capsys):
     writer = StdoutSink("json").writer(write_request(SCHEMA))
     writer.write(ROWS[:1], None)
-    writer.prepare(0)
+    writer.prepare(0)()
     assert capsys.readouterr().out.startswith('{"k":"a"')
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from penstock.connectors.base import BadRow
+from penstock.connectors.base import BadRow, seal
 from penstock.connectors.memory import MemoryReader, MemorySink, MemorySource, MemoryWriter
 from penstock.testing import CheckFailed, ManualClock
 from penstock.testing.conform import check_sink, check_source
@@ -81,10 +81,10 @@ def test_a_sink_that_holds():
 def test_a_sink_that_commits_twice(monkeypatch):
     commit = MemoryWriter.commit
 
-    def twice(self, epoch, prepared):
-        kept = list(self._sealed.get(epoch, []))
-        commit(self, epoch, prepared)
-        self._sealed[epoch] = kept
+    def twice(self, epochs):
+        kept = {one.token.epoch: list(self._sealed.get(one.token.epoch, [])) for one in epochs}
+        commit(self, epochs)
+        self._sealed |= kept
 
     monkeypatch.setattr(MemoryWriter, "commit", twice)
     with pytest.raises(CheckFailed):
@@ -96,7 +96,7 @@ def test_a_sink_that_shows_too_early(monkeypatch):
 
     def eager(self, epoch):
         found = prepare(self, epoch)
-        self.commit(epoch, found)
+        self.commit([seal("conformance", epoch, found())])
         return found
 
     monkeypatch.setattr(MemoryWriter, "prepare", eager)
@@ -105,6 +105,6 @@ def test_a_sink_that_shows_too_early(monkeypatch):
 
 
 def test_a_sink_that_forgets(monkeypatch):
-    monkeypatch.setattr(MemoryWriter, "commit", lambda self, epoch, prepared: None)
+    monkeypatch.setattr(MemoryWriter, "commit", lambda self, epochs: None)
     with pytest.raises(CheckFailed, match="only in what was written"):
         check_sink(MemorySink, read, frames=FRAMES)
