@@ -17,8 +17,9 @@ from penstock import col
 from penstock.connectors.files import FileSource
 from penstock.connectors.memory import MemorySink
 from penstock.core.timespan import duration
-from penstock.engine.job import Job, JobOptions
-from penstock.engine.loop import LoopOptions
+from penstock.engine.job import Job
+from penstock.engine.options import JobOptions
+from penstock.engine.options import LoopOptions
 
 DATA = Path(__file__).parent / "data"
 

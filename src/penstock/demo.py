@@ -40,7 +40,8 @@ from penstock.core.schema import Schema
 from penstock.core.spec import option
 from penstock.core.threads import lock
 from penstock.core.timespan import SECOND, duration
-from penstock.engine.job import Job, JobOptions
+from penstock.engine.job import Job
+from penstock.engine.options import JobOptions
 from penstock.plan.pipeline import Pipeline
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from penstock.core.errors import PlanError, UnsupportedError
 from penstock.core.lazy import pl
 from penstock.core.timespan import duration
 from penstock.core.where import Where, caller
-from penstock.engine.job import Job, JobOptions
-from penstock.engine.loop import LoopOptions
+from penstock.engine.job import Job
+from penstock.engine.options import JobOptions, LoopOptions
 from penstock.operators.write import Write
 from penstock.plan.node import UPDATING, Node
 from penstock.plan.pipeline import Pipeline, check_places
@@ -57,7 +57,7 @@ class Embedded:
     memory: str | int = "1 GiB"
     step_rows: int | None = None
 
-    def options(self, state: Path | None, checkpoint: Any) -> JobOptions:
+    def options(self, state: Path | None, checkpoint: Any, resume: str = "latest") -> JobOptions:
         """What a job is given.
 
         Raises:
@@ -66,7 +66,7 @@ class Embedded:
         if not 1 <= self.shards <= 256:
             raise PlanError(f"there can be 1 to 256 shards, found {self.shards}")
         loop = LoopOptions(duration(self.latency), duration(checkpoint), self.step_rows)
-        return JobOptions(self.shards, loop, byte_size(self.memory) // 4, state)
+        return JobOptions(self.shards, loop, byte_size(self.memory) // 4, state, resume=resume)
 
 
 def _engine(on: Any) -> Embedded:
@@ -89,7 +89,7 @@ def start(
     on: Any = "embedded",
     state: str | os.PathLike[str] | None = None,
     checkpoint: Any = "10 s",
-    resume: str = "none",
+    resume: str = "latest",
 ) -> Any:
     """Start pipelines, each in a thread of its own, and give their Jobs (one, or a tuple).
 
@@ -97,8 +97,9 @@ def start(
         *pipelines: What to run.
         on: `"embedded"` or `ps.Embedded(...)`.
         state: The state directory; with several pipelines, its parent.
-        checkpoint: The time between two epochs: how often output becomes visible.
-        resume: `"none"` or `"latest"`: nothing is restored in this version, so both start anew.
+        checkpoint: The time between two epochs: how often state is stored and output becomes visible.
+        resume: `"latest"`: an interrupted run goes on where its last checkpoint was made, one that has finished starts
+            anew. `"none"` starts anew in any case. The number of an epoch, or the name of a savepoint: goes on there.
 
     Raises:
         PlanError: If a setting is not understood.
@@ -161,8 +162,6 @@ def _open(
     if len(set(names)) < len(names):
         raise PlanError(f"pipelines that run together need different names, found {', '.join(names)}", where=caller())
     check_places(tuple(output for pipeline in pipelines for output in pipeline.outputs))
-    if resume not in ("latest", "none"):
-        raise UnsupportedError(f'nothing can be resumed yet, found resume="{resume}"', where=caller())
     embedded = _engine(on)
     jobs: list[Job] = []
     for pipeline in pipelines:
@@ -170,7 +169,7 @@ def _open(
             pipeline, state if len(pipelines) == 1 or state is None else Path(state) / pipeline.name
         )
         try:
-            jobs.append(Job(pipeline, embedded.options(folder, checkpoint)))
+            jobs.append(Job(pipeline, embedded.options(folder, checkpoint, resume)))
         except BaseException:
             for job in jobs:  # those that opened their sources and sinks before this one failed to
                 job.close()

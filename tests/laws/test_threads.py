@@ -9,8 +9,9 @@ import pytest
 import penstock as ps
 from penstock import col
 from penstock.connectors.memory import MemorySink
-from penstock.engine.job import Job, JobOptions
-from penstock.engine.loop import LoopOptions
+from penstock.engine.job import Job
+from penstock.engine.options import JobOptions
+from penstock.engine.options import LoopOptions
 from penstock.operators import sharding
 
 ROWS = 6_000

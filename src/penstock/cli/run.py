@@ -59,12 +59,9 @@ def open_job(pipeline: Pipeline, options: RunOptions) -> Job:
     """
     if options.on != "embedded":
         raise _other_engine(options.on)
-    if options.resume not in ("latest", "none"):
-        raise UnsupportedError(
-            f'nothing can be resumed yet, found resume="{options.resume}"', hint="none: a run starts anew"
-        )
     engine = Embedded(shards=options.shards, latency=options.latency, memory=options.memory)
-    return Job(pipeline, engine.options(state_directory(pipeline, options.state), options.checkpoint))
+    folder = state_directory(pipeline, options.state)
+    return Job(pipeline, engine.options(folder, options.checkpoint, options.resume))
 
 
 def _other_engine(name: str) -> PlanError:

@@ -94,6 +94,9 @@ class Polled(NamedTuple):
 class Reader(ABC):
     """Reads one split from a position. Used by one thread at a time."""
 
+    begins_at: Any = None
+    """The position at which it began, where that is not the beginning of the split: `latest` is asked only once."""
+
     retry_after_us: int = 50_000
     """How long to wait before the next poll after one that had nothing."""
 

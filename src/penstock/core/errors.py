@@ -7,6 +7,7 @@
     ├── StartError                a source, sink or setting is not there at the start; exit code 2
     └── JobError                  a running pipeline failed; exit code 1
         ├── SourceError           input cannot be read
+        │   └── SourceLost        the source cannot be reached now
         ├── SinkError             output cannot be written
         │   └── SinkLost          the sink cannot be reached, or the outcome is unknown: it is asked again
         ├── StateError            what is stored cannot be used: damaged, of another pipeline, or in use; exit code 3
@@ -111,6 +112,10 @@ class SourceError(JobError):
     """Input that cannot be read: the bytes or the system behind them, not a single bad row."""
 
 
+class SourceLost(SourceError):
+    """A source that cannot be reached now: the pipeline goes on from its last checkpoint, some times."""
+
+
 class SinkError(JobError):
     """Output that cannot be written; nothing of the open epoch is visible to readers."""
 
@@ -123,9 +128,18 @@ class StateError(JobError):
     """Stored state that cannot be used: damaged, ahead of or behind its sinks, of another plan, or in use.
 
     Nothing is guessed: a person must decide.
+
+    Attributes:
+        damaged: Whether bytes are missing or are not those that were stored, so that an older copy may serve.
     """
 
     exit_code = 3
+
+    def __init__(
+        self, message: str, *, where: Where | None = None, hint: str | None = None, damaged: bool = False
+    ) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.damaged = damaged
 
 
 class SupersededError(StateError):

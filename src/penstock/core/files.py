@@ -13,6 +13,11 @@ from typing import BinaryIO, NamedTuple
 from penstock.core.failpoint import hit
 
 
+def unique_name() -> str:
+    """A name that no other attempt has: what is torn or superseded is never mistaken for what counts."""
+    return os.urandom(12).hex()
+
+
 def open_read(path: Path) -> BinaryIO:
     """Open an existing file for reading bytes."""
     hit("files.open_read")
@@ -81,6 +86,29 @@ def publish(staged: Path, final: Path) -> None:
     os.link(staged, final)
     hit("files.published")
     staged.unlink()
+
+
+def replace(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Give a file new content, all at once: a reader sees the old or the new.
+
+    Args:
+        path: The file; it need not exist.
+        data: The content.
+        mode: Who may read it, from the first byte on.
+    """
+    staged = path.with_name(f".{path.name}-{unique_name()}")
+    hit("files.replace")
+    descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        write(file, data)
+        sync(file)
+    hit("files.replacing")
+    staged.replace(path)
+
+
+def process() -> int:
+    """The number of this process, for files that say who wrote them."""
+    return os.getpid()
 
 
 def remove(path: Path) -> None:
@@ -192,7 +220,7 @@ class StagedFile(io.RawIOBase):
         """
         super().__init__()
         make_directory(directory)
-        self.path = directory / f"{prefix}{os.urandom(12).hex()}.staged"
+        self.path = directory / f"{prefix}{unique_name()}.staged"
         self.size = 0
         self._digest = hashlib.blake2b(digest_size=16)
         self._file = create(self.path)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from penstock.connectors.base import Polled, Reader, Split
 from penstock.core.clock import Clock, Signal
-from penstock.core.errors import PenstockError, SourceError
+from penstock.core.errors import PenstockError, SourceError, StartError
 from penstock.core.threads import Worker, lock
 from penstock.core.timespan import MILLISECOND
 from penstock.engine.step import Taken
@@ -16,6 +17,18 @@ from penstock.operators.read import Read
 
 CHUNK_ROWS = 1 << 17
 FEW_ROWS = 64
+
+
+class Place(NamedTuple):
+    """Where a split will go on.
+
+    Attributes:
+        position: A position that its reader gave; None = where the reader began.
+        offset: The offset behind the last row that was taken: what the reader gives again before it is skipped.
+    """
+
+    position: Any
+    offset: int | None = None
 
 
 def cut(polled: Polled, rows: int) -> tuple[Polled, Polled | None]:
@@ -40,13 +53,39 @@ def cut(polled: Polled, rows: int) -> tuple[Polled, Polled | None]:
     return head, tail
 
 
+def behind(polled: Polled, offset: int) -> Polled:
+    """What was polled, without the rows of smaller offsets."""
+    right, gone = [], 0
+    for first, length in polled.offsets:
+        here = max(0, min(length, offset - first))
+        gone += here
+        if here < length:
+            right.append((first + here, length - here))
+    bad = tuple(row for row in polled.bad if row.offset >= offset)
+    return Polled(polled.frame.slice(gone), tuple(right), bad, polled.position)
+
+
 class Feed:
     """One split: what its reader has decoded and no step has taken yet."""
 
-    def __init__(self, source: int, split: int, reader: Reader, *, inline: bool, bound: int, signal: Signal) -> None:
+    def __init__(
+        self,
+        source: int,
+        split: int,
+        reader: Reader,
+        *,
+        inline: bool,
+        bound: int,
+        signal: Signal,
+        place: Place | None = None,
+    ) -> None:
         self.source = source
         self.split = split
         self.reader = reader
+        self.place = place or Place(reader.begins_at)
+        """Where the rows that no step has taken begin."""
+        self._before = self.place.position
+        self._skip = self.place.offset
         self.inline = inline
         self.empty_since: int | None = None
         """Since when a poll has found nothing; None while rows are at hand or being decoded."""
@@ -57,6 +96,7 @@ class Feed:
         self._bytes = 0
         self._lock = lock()
         self._closed = False
+        self._worker: Worker | None = None
         self._found_nothing = False
         self._done = False
         self._failure: BaseException | None = None
@@ -76,7 +116,7 @@ class Feed:
                     self._wake.clear()
                     self.blocked_us += clock.monotonic() - begun
                     continue
-                polled = self.reader.poll(CHUNK_ROWS)
+                polled = self._polled(CHUNK_ROWS)
                 self._found_nothing = polled is None
                 if polled is None:
                     self._signal.set()
@@ -98,6 +138,16 @@ class Feed:
             self._done = True
             self._signal.set()
 
+    def _polled(self, rows: int) -> Polled | None:
+        """What the reader has, without what was taken before a restart."""
+        polled = self.reader.poll(rows)
+        if polled is None or self._skip is None:
+            return polled
+        rest = behind(polled, self._skip)
+        if rest.frame.height or rest.bad:
+            self._skip = None
+        return rest
+
     def take(self, rows: int, now: int) -> Polled | None:
         """Up to so many rows, if any are at hand.
 
@@ -105,7 +155,7 @@ class Feed:
             SourceError: If the reader failed.
         """
         if self.inline and not self._chunks and not self.reader.ended:
-            polled = self.reader.poll(rows)
+            polled = self._polled(rows)
             if polled is not None:
                 self._chunks.append(polled)
             self._found_nothing = polled is None
@@ -117,6 +167,9 @@ class Feed:
                 if rest is not None:
                     self._chunks.appendleft(rest)
                     self._bytes += _size(rest)
+                else:
+                    self._before = found.position
+                self.place = Place(self._before, _next_offset(found, self.place.offset))
         if found is None and self._failure is not None:
             raise _as_source_error(self._failure)
         if found is not None:
@@ -137,9 +190,25 @@ class Feed:
         """Stop reading ahead and release the reader."""
         self._closed = True
         self._wake.set()
-        if not self.inline:
+        if self._worker is not None:
             self._worker.join(5_000_000)
         self.reader.close()
+
+
+def _require_splits(read: Read, there: set[str], known: Mapping[str, Any]) -> None:
+    for name, split in known.items():
+        if name not in there and not split["ended"]:
+            raise StartError(
+                f'the source "{read.name}" was read in part, and its split "{name}" is not there any more',
+                where=read.where,
+                hint='resume="none" starts anew',
+            )
+
+
+def _next_offset(taken: Polled, before: int | None) -> int | None:
+    """The offset behind all rows of what was taken."""
+    ends = [first + count for first, count in taken.offsets[-1:]] + [row.offset + 1 for row in taken.bad[-1:]]
+    return max(ends, default=before)
 
 
 def _size(polled: Polled) -> int:
@@ -160,13 +229,29 @@ class Feeds:
     signal: Signal
     splits: list[list[str]]
 
+    identities: Sequence[str] = ()
+
     @classmethod
-    def open(cls, reads: Sequence[Read], clock: Clock, bound: int) -> Feeds:
-        """Open a reader per split, from the beginning.
+    def open(
+        cls,
+        reads: Sequence[Read],
+        bound: int,
+        *,
+        identities: Sequence[str] = (),
+        stored: Sequence[Mapping[str, Any]] = (),
+    ) -> Feeds:
+        """Open a reader per split; `start` begins to read ahead.
+
+        Args:
+            reads: The sources.
+            bound: How many bytes may be decoded ahead.
+            identities: The identities of the sources in the plan: by them, stored places find their sources.
+            stored: What `stored` gave in an earlier run: splits go on from there; new ones begin at their beginning.
 
         Raises:
-            StartError: If a source is not there.
+            StartError: If a source is not there, or a split that was not read to its end.
         """
+        places = {one["source"]: one["splits"] for one in stored}
         signal = Signal()
         found: list[Feed] = []
         names: list[list[str]] = []
@@ -174,13 +259,45 @@ class Feeds:
         for i, read in enumerate(reads):
             splits: Sequence[Split] = read.source.splits()
             names.append([split.name for split in splits])
+            known = places.get(identities[i], {}) if identities else {}
+            _require_splits(read, {split.name for split in splits}, known)
             for j, split in enumerate(splits):
-                reader = read.source.reader(split, None, read.request())
+                place = Place(*known[split.name]["place"]) if split.name in known else None
+                reader = read.source.reader(split, place.position if place else None, read.request())
                 inline = read.source.inline
-                found.append(Feed(i, j, reader, inline=inline, bound=share // max(1, len(splits)), signal=signal))
-        for feed in found:
+                bytes_ = share // max(1, len(splits))
+                found.append(Feed(i, j, reader, inline=inline, bound=bytes_, signal=signal, place=place))
+        return cls(found, signal, names, identities)
+
+    def start(self, clock: Clock) -> None:
+        """Begin to read ahead of the steps, in threads."""
+        for feed in self.feeds:
             feed.start(clock, f"{feed.source}-{feed.split}")
-        return cls(found, signal, names)
+
+    def places(self) -> Mapping[tuple[int, int], Place]:
+        """Where each split will go on, by the indices of source and split."""
+        return {(feed.source, feed.split): feed.place for feed in self.feeds}
+
+    def ends(self, taken: Sequence[Taken]) -> list[tuple[int, int, int]]:
+        """For each split that a step took from, in that order: source, split, and the offset behind the last row."""
+        pairs = dict.fromkeys((part.source, part.split) for part in taken)
+        by_pair = {(feed.source, feed.split): feed for feed in self.feeds}
+        return [(*pair, by_pair[pair].place.offset or 0) for pair in pairs]
+
+    def stored(self) -> list[dict[str, Any]]:
+        """Where each split will go on, as JSON, by names that outlive the run."""
+        found: list[dict[str, Any]] = [{"source": identity, "splits": {}} for identity in self.identities]
+        for feed in self.feeds:
+            name = self.splits[feed.source][feed.split]
+            found[feed.source]["splits"][name] = {"place": list(feed.place), "ended": feed.ended}
+        return found
+
+    def published(self, places: Mapping[tuple[int, int], Place]) -> None:
+        """Tell readers that all outputs have what was read before these places."""
+        for feed in self.feeds:
+            place = places[feed.source, feed.split]
+            if place.position is not None:
+                feed.reader.published(place.position)
 
     def take(self, rows: int, now: int) -> list[Taken]:
         """Up to so many rows, from all splits in order, each having its share."""

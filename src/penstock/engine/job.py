@@ -3,47 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
-from penstock.core.clock import Clock, SystemClock
+from penstock.control.server import Server
+from penstock.core.clock import Clock, Signal, SystemClock
 from penstock.core.errors import JobError, PenstockError
-from penstock.core.threads import Worker, pool
-from penstock.core.timespan import END, NEVER
-from penstock.engine.compile import compile_plan, sources_of
-from penstock.engine.feeds import Feeds
-from penstock.engine.loop import Loop, LoopOptions
+from penstock.core.threads import Worker
+from penstock.core.timespan import END, HOUR, MILLISECOND, MINUTE, NEVER
+from penstock.engine.assembly import Assembly
+from penstock.engine.commands import handlers
 from penstock.engine.metrics import Statistics
-from penstock.engine.outputs import Outputs
-from penstock.engine.step import Engine
+from penstock.engine.options import JobOptions
+from penstock.engine.recovery import LATEST
 from penstock.operators.write import Write
-from penstock.optimize import optimize
 from penstock.plan.pipeline import Pipeline, output_name
 
+ASK_EVERY = 20 * MILLISECOND
+
+T = TypeVar("T")
+
 STARTING, RUNNING, FINISHED, STOPPED, FAILED = "starting", "running", "finished", "stopped", "failed"
-
-
-@dataclass(frozen=True)
-class JobOptions:
-    """How a pipeline runs on the embedded engine.
-
-    Attributes:
-        shards: Over how many shards keys are spread.
-        loop: Latency and epochs.
-        read_ahead: How many bytes sources may decode ahead of the steps.
-        state: The state directory, or None for runs that leave nothing behind.
-        guarded: Whether to check every delta; None = as `PENSTOCK_GUARDS` says.
-        optimized: Whether the plan is rewritten first; results do not depend on it.
-    """
-
-    shards: int = 1
-    loop: LoopOptions = LoopOptions()
-    read_ahead: int = 256 << 20
-    state: Path | None = None
-    guarded: bool | None = None
-    optimized: bool = True
 
 
 class Job:
@@ -52,44 +33,34 @@ class Job:
     Attributes:
         pipeline: What runs.
         options: How.
+        notes: What happened on the way that people should know: restarts, damage that was passed over.
     """
 
     def __init__(self, pipeline: Pipeline, options: JobOptions, clock: Clock | None = None) -> None:
         self.pipeline = pipeline
         self.options = options
+        self.notes: list[str] = []
         self._clock = clock or SystemClock()
         self._state = STARTING
         self._begun = self._clock.monotonic()
         self._ended: int | None = None
         self._worker: Worker | None = None
-        self._threads: ThreadPoolExecutor | None = None
-        self._open()
-
-    def _open(self) -> None:
-        options = self.options
-        planned = self.pipeline.with_outputs(optimize(self.pipeline.outputs)) if options.optimized else self.pipeline
-        self._outputs = Outputs(planned, options.state)
-        try:
-            self._feeds = Feeds.open(sources_of(planned), self._clock, options.read_ahead)
-        except BaseException:
-            self._outputs.close()
-            raise
-        if options.shards > 1:
-            self._threads = pool("shard", options.shards)
-        plan = compile_plan(planned, self._feeds.splits, shards=options.shards, pool=self._threads)
-        self._engine = Engine(plan, self._outputs, guarded=options.guarded, clock=self._clock)
-        self._engine.split_names = self._feeds.splits
-        self._loop = Loop(self._engine, self._feeds, self._outputs, options.loop, self._clock)
+        self._restarts = 0
+        self._stopping = False
+        self._server: Server | None = None
+        self._parts = Assembly.open(pipeline, options, self._clock)
 
     def run(self) -> None:
         """Run in this thread until the input ends or `stop` is called.
 
         Raises:
-            PenstockError: Why it failed; what was published before stays.
+            PenstockError: Why it failed; what was published before stays, and the next run goes on behind it.
         """
         self._state = RUNNING
         try:
-            finished = self._loop.run()
+            if self.options.state is not None and self.options.control:
+                self._server = Server(self.options.state, self.pipeline.name, handlers(self))
+            finished = self._run_on()
             self._state = FINISHED if finished else STOPPED
         except PenstockError:
             self._state = FAILED
@@ -105,6 +76,32 @@ class Job:
             self._ended = self._clock.monotonic()
             self.close()
 
+    def _run_on(self) -> bool:
+        """Run, and go on from the last checkpoint as long as the policy says so."""
+        policy, attempt = self.options.restarts, 0
+        while True:
+            try:
+                return self._parts.loop.run()
+            except PenstockError as failure:
+                attempt = 0 if self._parts.loop.sealed else attempt
+                if self._parts.epochs is None or self._stopping or not policy.allows(failure, attempt):
+                    raise
+                self._note(f"{failure.message}; going on from the last checkpoint")
+            self._clock.wait(Signal(), policy.wait(attempt))
+            attempt += 1
+            self._reopen()
+
+    def _reopen(self) -> None:
+        self._restarts += 1
+        self._parts.close()
+        options = replace(self.options, resume=LATEST)
+        self._parts = Assembly.open(self.pipeline, options, self._clock)
+        if self._stopping:
+            self._parts.loop.stop()
+
+    def _note(self, text: str) -> None:
+        self.notes.append(text)
+
     def start(self) -> Job:
         """Run in a thread of its own."""
         # Kept before it starts: an interrupt in between must find it.
@@ -114,7 +111,63 @@ class Job:
 
     def stop(self) -> None:
         """End after the step it is in: what is done is published, windows that are open stay so."""
-        self._loop.stop()
+        self._stopping = True
+        self._parts.loop.stop()
+
+    def between_steps(self, work: Callable[[Assembly], T], timeout_us: int = MINUTE) -> T:
+        """Do something between two steps, in the thread of the run, and give its result.
+
+        Args:
+            work: What to do with the parts of the run; it must be short, and must not fail the run.
+            timeout_us: How long to wait for the end of the step.
+
+        Raises:
+            JobError: If the pipeline does not run, or the step does not end in time.
+            PenstockError: What `work` raised.
+        """
+        if self._worker is None or self._state not in (STARTING, RUNNING):
+            raise JobError(f'the pipeline "{self.pipeline.name}" does not run: it has {self._state}')
+        parts, done = self._parts, Signal()
+        results: list[T] = []
+        failures: list[PenstockError] = []
+
+        def between() -> None:
+            try:
+                results.append(work(parts))
+            except PenstockError as failure:
+                failures.append(failure)
+            finally:
+                done.set()
+
+        parts.loop.ask(between)
+        spent = 0
+        while not self._clock.wait(done, ASK_EVERY):
+            spent += ASK_EVERY
+            if spent >= timeout_us or self._state not in (STARTING, RUNNING):
+                raise JobError(f'the pipeline "{self.pipeline.name}" did not answer: it is {self._state}')
+        if failures:
+            raise failures[0]
+        return results[0]
+
+    def savepoint(self, name: str | None = None) -> str:
+        """Store an epoch that is kept until somebody removes it; its name.
+
+        Args:
+            name: Letters, digits, `_`, `-` and `.`; by default the number of the epoch.
+
+        Raises:
+            JobError: If the pipeline does not run, or stores nothing.
+            StateError: If there is a savepoint of that name.
+        """
+        return self.between_steps(lambda parts: _savepoint(parts, name), HOUR)
+
+    def checkpoint(self) -> int:
+        """Store an epoch now; its number.
+
+        Raises:
+            JobError: If the pipeline does not run, or stores nothing.
+        """
+        return self.between_steps(_checkpoint, HOUR)
 
     def wait(self, timeout_us: int | None = None) -> bool:
         """Wait for the end; whether it has come.
@@ -131,37 +184,42 @@ class Job:
 
     def status(self) -> Statistics:
         """A picture of the run."""
-        nodes = self._engine.statistics()
-        watermark = self._engine.watermark
+        engine, loop, epochs = self._parts.engine, self._parts.loop, self._parts.epochs
+        nodes = engine.statistics()
+        watermark = engine.watermark
         refused = self._refused()
         known = NEVER < watermark < END
-        names = [output_name(node) for node in self._engine.plan.pipeline.outputs]
+        names = [output_name(node) for node in self.pipeline.outputs]
         return Statistics(
             pipeline=self.pipeline.name,
             state=self._state,
-            rows_in=self._loop.rows_in,
-            rows_out=dict(zip(names, self._outputs.rows, strict=True)),
+            rows_in=engine.rows_in,
+            rows_out=dict(zip(names, self._parts.outputs.rows, strict=True)),
             late=refused["late"],
             errors=refused["errors"],
             watermark=watermark,
             lag_us=self._clock.now() - watermark if known else None,
-            steps=self._engine.steps,
-            epochs=self._outputs.epoch,
+            steps=engine.steps,
+            epochs=loop.sealed,
             elapsed_us=(self._ended or self._clock.monotonic()) - self._begun,
             nodes=nodes,
-            reasons=tuple(self._engine.reasons.most_common(20)),
+            reasons=tuple(engine.reasons.most_common(20)),
+            checkpoint=epochs.ledger.newest if epochs is not None else None,
+            checkpoint_bytes=epochs.size if epochs is not None else 0,
+            pause_us=epochs.pause_us if epochs is not None else 0,
+            restarts=self._restarts,
         )
 
     def _refused(self) -> Counter[str]:
         found: Counter[str] = Counter()
-        for metrics in self._engine.metrics:
+        for metrics in self._parts.engine.metrics:
             for port in ("late", "errors"):
                 found[port] += metrics.rows_out[port]
         return found
 
     def reports(self) -> Sequence[str]:
         """Where the output is, for people."""
-        return self._outputs.reports()
+        return self._parts.outputs.reports()
 
     def guarantee(self) -> str:
         """What holds end to end, computed from the parts."""
@@ -172,11 +230,24 @@ class Job:
                 lines.append(f"{name}: epochs become visible whole or not at all")
             else:
                 lines.append(f"{name}: written at once ({delivery})")
-        return "; ".join(lines) + "; an interrupted run starts anew: state is not restored in this version"
+        return "; ".join(lines)
 
     def close(self) -> None:
         """Release sources and sinks and discard what is not sealed; a run does so at its end."""
-        self._feeds.close()
-        self._outputs.close()
-        if self._threads is not None:
-            self._threads.shutdown(wait=False)
+        if self._server is not None:
+            self._server.close()
+        self._parts.close()
+
+
+def _savepoint(parts: Assembly, name: str | None) -> str:
+    if parts.epochs is None:
+        raise JobError("a run without a state directory has no savepoints")
+    return parts.epochs.savepoint(name)
+
+
+def _checkpoint(parts: Assembly) -> int:
+    if parts.epochs is None:
+        raise JobError("a run without a state directory has no checkpoints")
+    parts.loop.seal()
+    parts.epochs.wait()
+    return parts.epochs.ledger.newest

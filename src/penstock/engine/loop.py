@@ -1,33 +1,23 @@
-"""The loop: poll, step, write, seal the epoch, wait."""
+"""The loop: poll, step, write, end the epoch, wait."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable
 
+from penstock.checkpoint.ledger import EPOCH, FINAL
 from penstock.core.clock import Clock, SystemClock
 from penstock.core.timespan import MILLISECOND
+from penstock.engine.epochs import Epochs
 from penstock.engine.feeds import Feeds
+from penstock.engine.options import LoopOptions
 from penstock.engine.outputs import ErrorRate, Outputs
 from penstock.engine.progress import Progress
 from penstock.engine.step import Engine
 
 LEAST_ROWS = 256
 MOST_ROWS = 1 << 17
-
-
-@dataclass(frozen=True)
-class LoopOptions:
-    """How the loop behaves.
-
-    Attributes:
-        latency: The time that one step should take, in microseconds; steps grow and shrink to it.
-        epoch: The time between two epochs, in microseconds.
-        step_rows: A fixed number of rows per step; None = as `latency` says.
-    """
-
-    latency: int = 10 * MILLISECOND
-    epoch: int = 10_000 * MILLISECOND
-    step_rows: int | None = None
+BUSY_PATIENCE = 100 * MILLISECOND
 
 
 class StepBudget:
@@ -47,27 +37,49 @@ class StepBudget:
 
 
 class Loop:
-    """Drives an engine from its feeds until the input ends or somebody stops it."""
+    """Drives an engine from its feeds until the input ends or somebody stops it.
+
+    Args:
+        engine: What runs.
+        feeds: Its input.
+        outputs: Where its rows go.
+        options: How.
+        clock: Its time.
+        epochs: Stores and publishes epochs; None for runs that store nothing, and publish as they go.
+    """
 
     def __init__(
-        self, engine: Engine, feeds: Feeds, outputs: Outputs, options: LoopOptions, clock: Clock | None = None
+        self,
+        engine: Engine,
+        feeds: Feeds,
+        outputs: Outputs,
+        options: LoopOptions,
+        clock: Clock | None = None,
+        epochs: Epochs | None = None,
     ) -> None:
         self.engine = engine
         self.feeds = feeds
         self.outputs = outputs
         self.options = options
+        self.epochs = epochs
         self.clock = clock or SystemClock()
         self.progress = Progress(engine.plan)
         self.budget = StepBudget(options)
         self.rate = ErrorRate(engine.plan.pipeline.max_error_rate)
-        self.rows_in = 0
+        self.sealed = 0
         self.stopping = False
         self._over = False
+        self._asked: deque[Callable[[], None]] = deque()
         self._sealed_at = self.clock.monotonic()
 
     def stop(self) -> None:
         """Ask the loop to end after the step it is in; windows stay open, and what is done is published."""
         self.stopping = True
+        self.feeds.signal.set()
+
+    def ask(self, work: Callable[[], None]) -> None:
+        """Let something be done between two steps, in the loop's thread."""
+        self._asked.append(work)
         self.feeds.signal.set()
 
     def run(self) -> bool:
@@ -79,14 +91,17 @@ class Loop:
         while not self.stopping:
             # Cleared before polling, so that what comes in meanwhile is not overslept.
             self.feeds.signal.clear()
-            rows = self.once()
-            if self._over and not rows:
-                self.outputs.finish()
+            while self._asked:
+                self._asked.popleft()()
+            held = self._held()
+            rows = 0 if held else self.once()
+            if self._over and not rows and not held:
+                self._finish(ended=True)
                 return True
             self._seal_if_due()
             if not rows and not self._over:
                 self.clock.wait(self.feeds.signal, self._patience())
-        self.outputs.finish()
+        self._finish(ended=False)
         return False
 
     def once(self) -> int:
@@ -97,21 +112,64 @@ class Loop:
         errors = self.outputs.refused["errors"]
         states = self.progress.decide(self.feeds.feeds, now)
         self.engine.step(taken, now, states)
+        if self.epochs is not None:
+            self.epochs.journal.note(now, self.feeds.ends(taken), states)
         # What this step was told counts: a split that ends meanwhile is told of in the next one.
         self._over = all(state.ended for state in states.values())
-        self.rows_in += rows
         self.rate.add(rows, self.outputs.refused["errors"] - errors)
         self.budget.learn(rows, self.clock.monotonic() - begun)
         return rows
 
+    def _held(self) -> bool:
+        """Whether so much waits to be published that no more rows are taken: back-pressure of the sinks."""
+        if self.epochs is None:
+            return False
+        self.epochs.check()
+        return self.epochs.full
+
     def _seal_if_due(self) -> None:
-        if self.clock.monotonic() - self._sealed_at >= self.options.epoch:
-            self.outputs.seal()
-            self._sealed_at = self.clock.monotonic()
+        if self.clock.monotonic() - self._sealed_at < self.options.epoch:
+            return
+        if self.epochs is None:
+            self._publish()
+        elif self.epochs.busy:
+            return
+        else:
+            self.seal()
+
+    def seal(self) -> None:
+        """End the epoch now.
+
+        Raises:
+            PenstockError: If it cannot be stored.
+        """
+        assert self.epochs is not None
+        self.epochs.end()
+        self._sealed_at = self.clock.monotonic()
+        self.sealed += 1
+
+    def _publish(self, *, even_if_empty: bool = False) -> None:
+        self._sealed_at = self.clock.monotonic()
+        if self.outputs.dirty or even_if_empty:
+            self.outputs.publish(self.sealed)
+            self.sealed += 1
+
+    def _finish(self, *, ended: bool) -> None:
+        """Publish what is left, even if it is nothing: an empty output is an output too."""
+        if self.epochs is None:
+            self._publish(even_if_empty=True)
+            return
+        self.epochs.end(FINAL if ended else EPOCH)
+        self.epochs.drain()
+        if ended:
+            self.epochs.close_run()
+        self.sealed += 1
 
     def _patience(self) -> int:
         """How long to wait for rows: until the epoch is due or a split may become silent."""
         due = [self._sealed_at + self.options.epoch - self.clock.monotonic()]
+        if self.epochs is not None and self.epochs.busy:
+            due = [BUSY_PATIENCE]  # the end of the epoch's writing wakes the loop
         silent = self.progress.next_decision(self.feeds.feeds)
         if silent is not None:
             due.append(silent - self.clock.now())

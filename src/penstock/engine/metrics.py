@@ -70,6 +70,10 @@ class Statistics:
         elapsed_us: Time since the start.
         nodes: The nodes in the order of execution.
         reasons: Refused rows by reason.
+        checkpoint: The number of the newest epoch that is stored; None for runs that store nothing.
+        checkpoint_bytes: How many bytes it took, without the manifest.
+        pause_us: For how long the steps waited for it.
+        restarts: How often the run has gone on from a checkpoint after a failure.
     """
 
     pipeline: str
@@ -85,3 +89,7 @@ class Statistics:
     elapsed_us: int = 0
     nodes: tuple[NodeStatistics, ...] = ()
     reasons: tuple[tuple[str, int], ...] = ()
+    checkpoint: int | None = None
+    checkpoint_bytes: int = 0
+    pause_us: int = 0
+    restarts: int = 0

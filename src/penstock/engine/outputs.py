@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from penstock.connectors import sink_class
-from penstock.connectors.base import Writer, WriteRequest, seal
+from penstock.connectors.base import Content, Sink, Writer, WriteRequest, seal
 from penstock.core.delta import Delta
 from penstock.core.dtypes import Datetime, Int64, String
 from penstock.core.errors import PenstockError, RowError, SinkError
@@ -78,25 +78,26 @@ class Outputs:
     Args:
         pipeline: The pipeline.
         state: The directory for the tables `late` and `errors`; None = refused rows are only counted.
+        fresh: Whether the run starts anew, rather than resuming an interrupted one.
     """
 
-    def __init__(self, pipeline: Pipeline, state: Path | None) -> None:
+    def __init__(self, pipeline: Pipeline, state: Path | None, *, fresh: bool = True) -> None:
         self.pipeline = pipeline
         self.state = state
-        self.epoch = 0
         self.rows = [0] * len(pipeline.outputs)
         self.refused = {"late": 0, "errors": 0}
-        self._dirty = False
-        self._names = [output.name for output in pipeline.outputs if isinstance(output, Write)]
+        self.dirty = False
+        """Whether anything was written since the last epoch."""
+        self._writes = [output for output in pipeline.outputs if isinstance(output, Write)]
+        self._names = [output.name for output in self._writes]
         self._writers: list[Writer] = []
-        self._tables: dict[str, Writer] = {}
+        self._tables: dict[str, tuple[Sink, Writer]] = {}
         try:
-            for output in pipeline.outputs:
-                assert isinstance(output, Write)
-                self._writers.append(output.sink.writer(output.request(pipeline.name, fresh=True)))
+            for output in self._writes:
+                self._writers.append(output.sink.writer(output.request(pipeline.name, fresh=fresh)))
             if state is not None:
                 for port in self.refused:
-                    self._tables[port] = _table(state / port, pipeline.name)
+                    self._tables[port] = _table(state / port, port, pipeline.name, fresh=fresh)
         except BaseException:
             self.close()
             raise
@@ -106,7 +107,7 @@ class Outputs:
         diff = delta.diff.to_numpy() if delta.diff is not None else None
         self._writers[output].write(delta.frame(), diff)
         self.rows[output] += delta.length
-        self._dirty = True
+        self.dirty = True
 
     def refuse(self, node: PhysicalNode, port: str, delta: Delta) -> None:
         """Give refused rows to the tables, as the policy says; see `Outlet`.
@@ -122,46 +123,56 @@ class Outputs:
         if port == "errors" and self.pipeline.on_error == "drop":
             return
         if port in self._tables:
-            self._tables[port].write(_as_table(node, delta), None)
-            self._dirty = True
+            self._tables[port][1].write(_as_table(node, delta), None)
+            self.dirty = True
 
-    def seal(self) -> bool:
-        """End the epoch: all writers seal it, then each publishes it; whether there was anything.
+    def writers(self) -> list[tuple[str, Writer, bool]]:
+        """All writers: name, writer, and whether its sink remembers tokens."""
+        found = [(o.name, w, o.sink.remembers) for o, w in zip(self._writes, self._writers, strict=True)]
+        return found + [(f"@{port}", writer, sink.remembers) for port, (sink, writer) in self._tables.items()]
+
+    def prepare(self, epoch: int) -> dict[str, Callable[[], Content]]:
+        """End the open epoch; gives, by output, what makes its part durable.
+
+        Raises:
+            SinkError: If a sink cannot end it.
+        """
+        self.dirty = False
+        return {name: guarded(name, partial(writer.prepare, epoch)) for name, writer, _ in self.writers()}
+
+    def publish(self, epoch: int) -> None:
+        """End the open epoch and publish it at once: for runs that store nothing.
 
         Raises:
             SinkError: If a sink cannot; nothing of the epoch was published by those that come after it.
         """
-        if not self._dirty:
-            return False
-        epoch = self.epoch
-        writers = [*zip(self._names, self._writers, strict=True), *self._tables.items()]
-        sealing = [_guarded(name, partial(writer.prepare, epoch)) for name, writer in writers]
-        prepared = [_guarded(name, work) for (name, _), work in zip(writers, sealing, strict=True)]
-        for (name, writer), content in zip(writers, prepared, strict=True):
-            sealed = seal(self.pipeline.name, epoch, content)
-            _guarded(name, partial(writer.commit, [sealed]))
-        self.epoch += 1
-        self._dirty = False
-        return True
+        prepared = {name: guarded(name, work) for name, work in self.prepare(epoch).items()}
+        for name, writer, _ in self.writers():
+            sealed = seal(self.pipeline.name, epoch, prepared[name])
+            guarded(name, partial(writer.commit, [sealed]))
 
-    def finish(self) -> None:
-        """Publish what is left, even if it is nothing: an empty output is an output too."""
-        self._dirty = True
-        self.seal()
+    def counts(self) -> dict[str, Any]:
+        """How many rows each output and dead-letter table was given, as JSON."""
+        return {"rows": dict(zip(self._names, self.rows, strict=True)), "refused": dict(self.refused)}
+
+    def restore(self, counts: Mapping[str, Any]) -> None:
+        """Go on counting."""
+        self.rows = [counts.get("rows", {}).get(name, 0) for name in self._names]
+        self.refused |= counts.get("refused", {})
 
     def reports(self) -> list[str]:
         """Where the output is, for people, by output."""
         found = []
         for name, writer, rows in zip(self._names, self._writers, self.rows, strict=True):
             found.append(f"{name}: {rows:,} rows{_detail(writer)}")
-        for port, writer in self._tables.items():
+        for port, (_, writer) in self._tables.items():
             if self.refused[port]:
                 found.append(f"{port}: {self.refused[port]:,} rows{_detail(writer)}")
         return found
 
     def close(self) -> None:
         """Discard what is not sealed."""
-        for writer in (*self._writers, *self._tables.values()):
+        for writer in (*self._writers, *(writer for _, writer in self._tables.values())):
             writer.close()
 
 
@@ -170,7 +181,8 @@ def _detail(writer: Writer) -> str:
     return f" ({report})" if report else ""
 
 
-def _guarded(name: str, action: Callable[[], T]) -> T:
+def guarded(name: str, action: Callable[[], T]) -> T:
+    """Do something to a sink: what the system says against it becomes a `SinkError`."""
     try:
         return action()
     except PenstockError:
@@ -179,10 +191,10 @@ def _guarded(name: str, action: Callable[[], T]) -> T:
         raise SinkError(f'cannot write "{name}": {failure}') from failure
 
 
-def _table(path: Path, pipeline: str) -> Writer:
-    request = WriteRequest(REFUSED_SCHEMA, (), updating=False, pipeline=pipeline, fresh=True)
-    options = {"path": str(path), "format": "json", "mode": "overwrite"}
-    return configure(sink_class("files"), options).writer(request)
+def _table(path: Path, port: str, pipeline: str, *, fresh: bool) -> tuple[Sink, Writer]:
+    request = WriteRequest(REFUSED_SCHEMA, (), updating=False, pipeline=pipeline, fresh=fresh, output=f"@{port}")
+    sink = configure(sink_class("files"), {"path": str(path), "format": "json", "mode": "overwrite"})
+    return sink, sink.writer(request)
 
 
 def _as_table(node: PhysicalNode, delta: Delta) -> pl.DataFrame:

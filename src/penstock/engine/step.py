@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from penstock.core.clock import Clock, SystemClock
 from penstock.core.delta import Delta, Positions, Run, concat
@@ -60,21 +60,37 @@ class Outlet(Protocol):
         ...
 
 
+class Nobody:
+    """The outlet of an engine that has none yet."""
+
+    def write(self, output: int, delta: Delta) -> None:
+        """Refuse.
+
+        Raises:
+            InvariantError: Always.
+        """
+        raise InvariantError("rows leave an engine that nobody has connected")
+
+    def refuse(self, node: PhysicalNode, port: str, delta: Delta) -> None:
+        """As `write`."""
+        self.write(node.index, delta)
+
+
 class Engine:
     """Runs a physical plan, one step at a time.
 
     Args:
         plan: What to run.
-        outlet: Who takes what leaves.
+        outlet: Who takes what leaves; may be set later, before the first step.
         guarded: Whether to check every delta; by default what `PENSTOCK_GUARDS` says.
         clock: Measures how long nodes take; no result depends on it.
     """
 
     def __init__(
-        self, plan: PhysicalPlan, outlet: Outlet, *, guarded: bool | None = None, clock: Clock | None = None
+        self, plan: PhysicalPlan, outlet: Outlet | None, *, guarded: bool | None = None, clock: Clock | None = None
     ) -> None:
         self.plan = plan
-        self.outlet = outlet
+        self.outlet: Outlet = outlet or Nobody()
         self.guarded = guards.wanted() if guarded is None else guarded
         self.clock = clock or SystemClock()
         count = len(plan.nodes)
@@ -225,6 +241,26 @@ class Engine:
         for reason, count in reasons.iter_rows():
             if len(self.reasons) < 1_000 or reason in self.reasons:
                 self.reasons[reason] += count
+
+    def counts(self) -> dict[str, Any]:
+        """Rows per port of every node, and reasons, as JSON."""
+        nodes = {
+            made.identity: {"in": metrics.rows_in, "out": dict(metrics.rows_out)}
+            for made, metrics in zip(self.plan.nodes, self.metrics, strict=True)
+        }
+        return {"nodes": nodes, "reasons": dict(self.reasons)}
+
+    def restore_counts(self, counts: Mapping[str, Any]) -> None:
+        """Go on counting."""
+        for made, metrics in zip(self.plan.nodes, self.metrics, strict=True):
+            found = counts["nodes"].get(made.identity, {"in": 0, "out": {}})
+            metrics.rows_in, metrics.rows_out = found["in"], Counter(found["out"])
+        self.reasons = Counter(counts["reasons"])
+
+    @property
+    def rows_in(self) -> int:
+        """Rows taken from sources, the undecoded included."""
+        return sum(self.metrics[index].rows_in for index in self.plan.reads)
 
     def statistics(self) -> tuple[NodeStatistics, ...]:
         """A picture of all nodes."""

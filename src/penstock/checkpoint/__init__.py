@@ -1,0 +1,1 @@
+"""Checkpoints: what is stored of a running pipeline, and where."""

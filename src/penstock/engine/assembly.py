@@ -1,0 +1,129 @@
+"""All parts of one attempt to run a pipeline: opened together, restored, and closed together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from penstock.checkpoint.ledger import Ledger
+from penstock.checkpoint.store import Store, open_store
+from penstock.checkpoint.tables import History
+from penstock.core.clock import Clock
+from penstock.core.threads import pool
+from penstock.engine.compile import compile_plan, sources_of
+from penstock.engine.epochs import Epochs, restore
+from penstock.engine.feeds import Feeds
+from penstock.engine.loop import Loop
+from penstock.engine.options import JobOptions
+from penstock.engine.outputs import Outputs
+from penstock.engine.recovery import Beginning, beginning
+from penstock.engine.step import Engine
+from penstock.optimize import optimize
+from penstock.plan.pipeline import Pipeline, identities
+from penstock.plan.serde import nodes_to_json
+
+
+@dataclass
+class Assembly:
+    """The parts.
+
+    Attributes:
+        pipeline: The plan that runs, optimised.
+        options: How it runs.
+        clock: Its time.
+        begun_with: What the run went on from; None for runs that store nothing.
+    """
+
+    pipeline: Pipeline
+    options: JobOptions
+    clock: Clock
+    begun_with: Beginning | None = None
+    _store: Store | None = None
+    _threads: ThreadPoolExecutor | None = None
+    _opened: list[Any] = field(default_factory=list)
+    _histories: dict[str, dict[str, History]] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, pipeline: Pipeline, options: JobOptions, clock: Clock) -> Assembly:
+        """Open all parts.
+
+        Raises:
+            StartError: If a source or sink is not there.
+            StateError: If what is stored cannot be used.
+        """
+        planned = pipeline.with_outputs(optimize(pipeline.outputs)) if options.optimized else pipeline
+        made = cls(planned, options, clock)
+        try:
+            made._open()
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    def _open(self) -> None:
+        options = self.options
+        if options.shards > 1:
+            self._threads = pool("shard", options.shards)
+        place = options.checkpoints or options.state
+        if place is None:
+            self._run_from(None)
+            self._connect(fresh=True)
+            self.epochs: Epochs | None = None
+        else:
+            self._store = open_store(place)
+            self._store.lock()
+            ledger = Ledger(self._store, self.pipeline.name)
+            self.begun_with = beginning(ledger, options.resume, lambda manifest: self._run_from(manifest, ledger))
+            if self.begun_with.manifest is None:
+                self._run_from(None)
+            self._connect(fresh=self.begun_with.manifest is None)
+            self.epochs = self._begin(ledger, self.begun_with)
+        self.loop = Loop(self.engine, self.feeds, self.outputs, options.loop, self.clock, self.epochs)
+        self.feeds.start(self.clock)
+
+    def _run_from(self, manifest: Mapping[str, Any] | None, ledger: Ledger | None = None) -> None:
+        """Open the sources and build the engine, at the beginning or where a checkpoint was made."""
+        self._close_opened()
+        reads = sources_of(self.pipeline)
+        names = identities(self.pipeline.outputs)
+        stored = manifest["sources"] if manifest is not None else ()
+        self.feeds = Feeds.open(
+            reads, self.options.read_ahead, identities=[names[id(read)] for read in reads], stored=stored
+        )
+        self._opened.append(self.feeds)
+        plan = compile_plan(self.pipeline, self.feeds.splits, shards=self.options.shards, pool=self._threads)
+        self.engine = Engine(plan, None, guarded=self.options.guarded, clock=self.clock)
+        self.engine.split_names = self.feeds.splits
+        if manifest is not None and ledger is not None:
+            self._histories = restore(self.engine, manifest, ledger)
+
+    def _connect(self, *, fresh: bool) -> None:
+        """Open the sinks."""
+        self.outputs = Outputs(self.pipeline, self.options.state, fresh=fresh)
+        self._opened.append(self.outputs)
+        self.engine.outlet = self.outputs
+
+    def _begin(self, ledger: Ledger, found: Beginning) -> Epochs:
+        content = {"plan": nodes_to_json(self.pipeline.outputs), "shards": self.options.shards}
+        epochs = Epochs(
+            ledger, self.engine, self.feeds, self.outputs, self.clock, self.feeds.signal, content, self._histories
+        )
+        self._opened.append(epochs)
+        if found.manifest is not None:
+            self.outputs.restore(found.manifest["counts"])
+        epochs.begin(found.base, found.manifest, found.ledger)
+        return epochs
+
+    def _close_opened(self) -> None:
+        while self._opened:
+            self._opened.pop().close()
+
+    def close(self) -> None:
+        """Close all, last opened first; what is not sealed is discarded."""
+        self._close_opened()
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
+        if self._store is not None:
+            self._store.close()
