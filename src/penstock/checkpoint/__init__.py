@@ -1,1 +1,1 @@
-"""Checkpoints: what is stored of a running pipeline, and where."""
+"""Where checkpoints live: segments of blocks, and manifests that say which of them count."""

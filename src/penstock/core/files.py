@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -258,3 +260,84 @@ class StagedFile(io.RawIOBase):
         with contextlib.suppress(OSError):  # what could not be flushed goes with the file
             self.close()
         remove(self.path)
+
+
+def unique_name() -> str:
+    """A name that no other process has used or will use, though they know nothing of each other."""
+    return os.urandom(12).hex()
+
+
+def unique(directory: Path, prefix: str = "") -> Path:
+    """A name for a staged file that no process has used or will use, and that no reader looks for."""
+    return directory / f"{prefix}{unique_name()}.staged"
+
+
+def link(existing: Path, name: Path) -> None:
+    """Give a file a second name if that is free, atomically; the first one stays.
+
+    Raises:
+        FileExistsError: If the name is taken.
+    """
+    hit("files.link")
+    os.link(existing, name)
+    hit("files.linked")
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Whether two names are of one file."""
+    try:
+        return os.path.samefile(one, other)
+    except FileNotFoundError:
+        return False
+
+
+def read_at(path: Path, offset: int, length: int) -> memoryview:
+    """`length` bytes of a file from `offset` on, or as many as there are; read-only.
+
+    They are read, not mapped: a mapped file that is cut short, or whose disk fails, ends the process.
+    """
+    hit("files.read_at")
+    with path.open("rb", buffering=0) as file:
+        there = os.fstat(file.fileno()).st_size - offset
+        if there <= 0:
+            return memoryview(b"")
+        data = memoryview(bytearray(min(length, there)))
+        file.seek(offset)
+        done = 0
+        while done < len(data) and (count := file.readinto(data[done:])):
+            done += count
+    return data[:done].toreadonly()
+
+
+def make_private(path: Path) -> None:
+    """Create a directory and its parents where they are missing, for this user alone, and make their names durable."""
+    hit("files.make_private")
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        sync_directory(folder.parent)
+
+
+def lock_file(path: Path, note: bytes) -> BinaryIO:
+    """Lock a file, made if it is missing, and leave a note in it; it is unlocked when closed, and when the process ends.
+
+    Raises:
+        BlockingIOError: If it is locked; its content is the note of whoever did it.
+        OSError: If it cannot be opened, or files cannot be locked here.
+    """
+    hit("files.lock_file")
+    file = path.open("a+b")
+    try:
+        if sys.platform == "win32":
+            raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with contextlib.suppress(OSError):  # the note is for people; the lock holds without it
+            file.truncate(0)
+            file.write(note)
+            file.flush()
+    except BaseException:
+        file.close()
+        raise
+    return file
