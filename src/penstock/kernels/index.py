@@ -40,7 +40,6 @@ ENTRIES_TAIL = 4
 HEAP_TAIL = 5
 EPOCH_COUNT = 6
 EPOCH_START = 7
-REUSABLE = 8
 SEED = 9
 SPREAD = 10
 TOUCHES = 11
@@ -171,6 +170,70 @@ def remove(
     return slots.shape[0]
 
 
+def lay_out_regions(counts: Words, header: Words) -> int:
+    """Give each key group an empty region with room for so many keys; how many entries they take in all.
+
+    Args:
+        counts: By key group, how many keys are to come.
+        header: Counters and regions; all old regions are forgotten.
+    """
+    header[VACANT : REGIONS + 4 * GROUPS] = 0
+    tail = FIRST_ENTRY
+    for group, count in enumerate(counts.tolist()):
+        size = FIRST_REGION
+        while count > size // 4 * 3:
+            size *= 2
+        if count > 0:
+            region = REGIONS + 4 * group
+            header[region : region + 4] = tail, size - 1, 0, size // 4 * 3
+            tail += size
+    header[ENTRIES_TAIL] = tail
+    return tail
+
+
+@kernel
+def place_slots(slots: Rows, key_width: Number, table: Words, entries: Entries, header: Words) -> None:
+    """Put live slots into the index; the regions of their key groups are empty and have room for them.
+
+    Args:
+        slots: The slots; best group by group, so that a region stays in the cache.
+        key_width: How many words a key has.
+        table: The rows of the slots.
+        entries: The index.
+        header: Counters and regions.
+    """
+    seed = np.uint64(header[SEED])
+    spread = np.uint64(header[SPREAD])
+    for number in range(slots.shape[0]):
+        slot = np.int64(slots[number])
+        state = np.uint64(0)
+        tagging = seed
+        for column in range(key_width):
+            word = np.uint64(table[slot, column])
+            state = mix_word(state, word)
+            tagging = tag_word(tagging, word)
+        tag = tag_of_hash(tagging) & spread
+        region = REGIONS + 4 * group_of_hash(state)
+        start = header[region]
+        mask = header[region + 1]
+        position = np.int64(tag) & mask
+        while entries[start + position] != np.uint64(0):
+            position = (position + 1) & mask
+        entries[start + position] = (tag << np.uint64(32)) | np.uint64(slot + 1)
+        header[region + 2] += 1
+
+
+@kernel
+def touch_slots(slots: Rows, step: Number, mark: Number, table: Words, header: Words, queues: Rows) -> None:
+    """Mark live slots as touched in a step: the epoch lists them."""
+    for place in range(slots.shape[0]):
+        slot = np.int64(slots[place])
+        if table[slot, mark] < header[EPOCH_START]:
+            queues[1, header[EPOCH_COUNT]] = slot
+            header[EPOCH_COUNT] += 1
+        table[slot, mark] = step
+
+
 @kernel
 def claim_slot(step: Number, mark: Number, table: Words, header: Words, queues: Rows, initial: Words) -> Number:
     """Take a free or fresh slot and set its mark and accumulators; -1 if the table is full."""
@@ -179,13 +242,10 @@ def claim_slot(step: Number, mark: Number, table: Words, header: Words, queues: 
     listed = False
     if head < header[FREE_TAIL]:
         slot = np.int64(queues[0, head % queues.shape[1]])
-        died = ~table[slot, mark]
-        if died < header[REUSABLE]:
-            header[FREE_HEAD] = head + 1
-            listed = died >= header[EPOCH_START]
-        else:
-            slot = np.int64(-1)
-    if slot < 0:
+        header[FREE_HEAD] = head + 1
+        # It is listed already if it died in this epoch.
+        listed = ~table[slot, mark] >= header[EPOCH_START]
+    else:
         slot = header[NEXT_SLOT]
         if slot >= table.shape[0]:
             header[NEEDS] = MORE_SLOTS

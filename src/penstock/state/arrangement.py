@@ -8,7 +8,8 @@ keys at once. It remembers which slots a step, and the epoch, touched.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,24 +18,25 @@ from penstock.core.lazy import np
 from penstock.kernels import index
 from penstock.kernels.arrays import frozen
 from penstock.kernels.hashing import GROUPS, groups_of_slots
-from penstock.kernels.index import clear_index, remove
+from penstock.kernels.index import clear_index, lay_out_regions, place_slots, remove, touch_slots
 from penstock.kernels.lookup_word import lookup_word
 from penstock.kernels.lookup_words import lookup_words
 from penstock.kernels.texts import move_texts, text_bytes
 from penstock.state.keys import KeyLayout, Keys
+from penstock.state.record import MOST_SLOTS, Record, check, image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from penstock.kernels.arrays import Array, Bytes, Entries, Flags, Floats, Rows, Words
 
-FOREVER = (1 << 63) - 1
 WARM_BYTES = 512 * 1024
 SMALLEST_CACHE = 16
 SMALLEST_TABLE = 64
-MOST_SLOTS = 1 << 31
 HEAP_START = 1024
 GARBAGE_LIMIT = 1 << 20
+
+_SERIALS = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,8 @@ class Arrangement:
         table: All slots, int64 [capacity, `stride`]: key words, heap offsets, mark, accumulators. **Replaced when
             it grows**: read it again after each `upsert`. Rows at and beyond `used` are not initialised.
         first: The column of `table` of the first accumulator; accumulator `w` is column `first + w`.
-        reusable_before: A deleted slot is given to a new key only if the step that deleted it is smaller. An engine
-            with checkpoints sets it to the first step of the epoch, so that the epoch can still tell what died.
+        serial: The number of its content in this process: another one after `clear`, and for every arrangement made.
+            Who keeps records of it sees by it that all of them are of something else.
     """
 
     def __init__(
@@ -97,12 +99,12 @@ class Arrangement:
         self._header[index.ENTRIES_TAIL] = index.FIRST_ENTRY
         self._header[index.SEED] = seed
         self._header[index.SPREAD] = spread
-        self._header[index.REUSABLE] = FOREVER
         self._cache: Words = np.empty((index.CACHE_SIZE, 2), np.int64)
         self._pending: Words = np.empty(index.BLOCK, np.int64)
         self._tags: Entries = np.empty(index.BLOCK, np.uint64)
         self._touches: Rows = np.empty((3, 0), np.int32)
         self._no_rows: Rows = frozen(np.empty(0, np.int32))
+        self.serial = next(_SERIALS)
 
     def __len__(self) -> int:
         return int(self._header[index.LIVE])
@@ -133,15 +135,6 @@ class Arrangement:
         parts: tuple[Array, ...] = (self.table, self._entries, self._heap, self._queues, self._header)
         return sum(part.nbytes for part in parts)
 
-    @property
-    def reusable_before(self) -> int:
-        """See the class."""
-        return int(self._header[index.REUSABLE])
-
-    @reusable_before.setter
-    def reusable_before(self, step: int) -> None:
-        self._header[index.REUSABLE] = step
-
     def upsert(self, keys: Keys, rows: Array | None, step: int) -> Touched:
         """Find the slot of each row's key, and make one for each key that is not there.
 
@@ -169,7 +162,7 @@ class Arrangement:
         return self._lookup(keys, rows, -1)[0]
 
     def delete(self, slots: Array, step: int) -> None:
-        """Remove keys. Their slots are dead at once, and may be given to other keys (see `reusable_before`).
+        """Remove keys. Their slots are dead at once, and may be given to other keys.
 
         Args:
             slots: Live slots, each once.
@@ -192,6 +185,7 @@ class Arrangement:
 
     def clear(self) -> None:
         """Forget all keys and keep the memory: a pane's table is used again for the next pane."""
+        self.serial = next(_SERIALS)
         header = self._header
         clear_index(self._entries, header)
         for place in (index.LIVE, index.NEXT_SLOT, index.FREE_HEAD, index.FREE_TAIL, index.HEAP_TAIL):
@@ -204,7 +198,7 @@ class Arrangement:
         return np.flatnonzero(self.marks >= 0).astype(np.int32)
 
     def begin_epoch(self, step: int) -> None:
-        """From here on, `touched_since(step)` and `died_since(step)` answer from a list.
+        """From here on `changed` counts anew.
 
         Args:
             step: The first step of the epoch, before anything was touched in it.
@@ -212,17 +206,85 @@ class Arrangement:
         self._header[index.EPOCH_START] = step
         self._header[index.EPOCH_COUNT] = 0
 
-    def touched_since(self, step: int) -> Rows:
-        """The live slots touched in this step or later, by key group (ascending within a group)."""
-        slots = self._listed(step)
-        marks = self.table[slots, self._mark]
-        return self._by_group(slots[marks >= step])
+    def changed(self) -> Rows:
+        """The slots that were touched or died since `begin_epoch`, dead ones included, each once."""
+        return self._queues[1, : self._header[index.EPOCH_COUNT]].copy()
 
-    def died_since(self, step: int) -> Rows:
-        """The dead slots deleted in this step or later, not given to another key since, by key group."""
-        slots = self._listed(step)
-        marks = self.table[slots, self._mark]
-        return self._by_group(slots[(marks < 0) & (~marks >= step)])
+    def touch(self, slots: Array, step: int) -> None:
+        """Tell that words of live slots were changed that no `upsert` of the step touched."""
+        touch_slots(frozen(slots, np.int32), step, self._mark, self.table, self._header, self._queues)
+
+    def capture(self, slots: Array) -> Record:
+        """Copy slots as they are now; what it costs grows with their number only.
+
+        Args:
+            slots: Slots below `used`, each once.
+        """
+        return image(np.array(slots, np.int32), self.table, self._heap, self.layout)
+
+    def fill(self, records: Iterable[Record]) -> None:
+        """Become the table of which records were kept: slots are the same, and the index is made anew.
+
+        The steps of later calls must be greater than those of all slots.
+
+        Args:
+            records: What `capture` gave, in that order: the first of all slots that were live, later ones of all that
+                changed since. Of a slot that several have, the last counts; one that none has is dead.
+
+        Raises:
+            InvariantError: If it is not empty.
+            StateError: If the records are not of a table of this layout.
+        """
+        if self.used:
+            raise InvariantError(f"an arrangement of {self.used} slots is not empty and cannot be filled")
+        heaps: list[Bytes] = []
+        used, tail = 0, 0
+        for record in records:
+            check(record, self.stride, self.layout)
+            top = int(record.slots.max()) + 1 if len(record.slots) else 0
+            while top > len(self.table):
+                self._grow_table()
+            if top > used:
+                self.table[used:top] = 0
+                self.table[used:top, self._mark] = -1
+                used = top
+            rows = record.rows
+            if tail:
+                rows = rows.copy()
+                rows[:, self.layout.width : self._mark] += tail
+            self.table[record.slots] = rows
+            heaps.append(record.heap)
+            tail += len(record.heap)
+        self._adopt(used, heaps)
+
+    def _adopt(self, used: int, heaps: Sequence[Bytes]) -> None:
+        """Make counters, free slots, heap and index from the rows of the first slots."""
+        header = self._header
+        header[index.NEXT_SLOT] = used
+        live, marks = self.live(), self.marks
+        dead = np.flatnonzero(marks < 0)
+        # As they came to be free, so that they are given out in about the order in which they would have been.
+        self._queues[0, : len(dead)] = dead[np.argsort(~marks[dead], kind="stable")]
+        header[index.FREE_HEAD], header[index.FREE_TAIL] = 0, len(dead)
+        header[index.LIVE] = len(live)
+        header[index.EPOCH_START] = int(np.maximum(marks, ~marks).max()) + 1 if used else 0
+        header[index.EPOCH_COUNT] = 0
+        if self.layout.texts:
+            rows = frozen(np.take(self.table, live, axis=0))
+            needed = sum(text_bytes(rows, place) for place in self.layout.texts)
+            heap = np.concatenate([np.empty(0, np.uint8), *heaps])
+            self._heap = np.empty(max(HEAP_START, needed + needed // 2), np.uint8)
+            tail = move_texts(frozen(live), self.layout.width, self._texts, self.table, heap, self._heap)
+            header[index.HEAP_TAIL], header[index.HEAP_GARBAGE] = tail, 0
+        self._index(live)
+
+    def _index(self, slots: Rows) -> None:
+        """Make the index anew, with the smallest regions that growing one by one would have led to."""
+        groups = self.group_of(slots)
+        needed = lay_out_regions(np.bincount(groups, minlength=GROUPS), self._header)
+        self._entries = np.zeros(max(needed, _entries_for(len(self.table))), np.uint64)
+        order = np.argsort(groups.astype(np.int16), kind="stable")
+        place_slots(frozen(slots[order]), self.layout.width, self.table, self._entries, self._header)
 
     def key_rows(self, slots: Array) -> tuple[Words, Bytes]:
         """Key words and heap offsets of live slots, and the heap: what `KeyCodec.decode` takes."""
@@ -296,15 +358,6 @@ class Arrangement:
         self._heap = heap
         self._header[index.HEAP_TAIL] = tail
         self._header[index.HEAP_GARBAGE] = 0
-
-    def _listed(self, step: int) -> Rows:
-        header = self._header
-        if step < header[index.EPOCH_START]:
-            return np.arange(self.used, dtype=np.int32)
-        return self._queues[1, : header[index.EPOCH_COUNT]]
-
-    def _by_group(self, slots: Rows) -> Rows:
-        return slots[np.lexsort((slots, self.group_of(slots)))]
 
 
 def _entries_for(capacity: int) -> int:
