@@ -18,8 +18,7 @@ from penstock.connectors.files import FileSource
 from penstock.connectors.memory import MemorySink
 from penstock.core.timespan import duration
 from penstock.engine.job import Job
-from penstock.engine.options import JobOptions
-from penstock.engine.options import LoopOptions
+from penstock.engine.options import JobOptions, LoopOptions
 
 DATA = Path(__file__).parent / "data"
 

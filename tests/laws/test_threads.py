@@ -10,8 +10,7 @@ import penstock as ps
 from penstock import col
 from penstock.connectors.memory import MemorySink
 from penstock.engine.job import Job
-from penstock.engine.options import JobOptions
-from penstock.engine.options import LoopOptions
+from penstock.engine.options import JobOptions, LoopOptions
 from penstock.operators import sharding
 
 ROWS = 6_000

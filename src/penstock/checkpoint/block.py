@@ -148,7 +148,7 @@ def _array(view: memoryview, dtype: str, shape: list[int]) -> np.ndarray | bytes
 
 
 def _damaged(what: str) -> StateError:
-    return StateError(f"a block is damaged: {what}")
+    return StateError(f"a block is damaged: {what}", damaged=True)
 
 
 def digest(parts: Iterable[bytes | memoryview]) -> str:
@@ -177,5 +177,6 @@ def read_block(store: Store, reference: Mapping[str, Any]) -> bytes | memoryview
         raise StateError(
             f'the segment "{segment}" in "{store.place}" is damaged: {length} bytes at {offset} have another digest',
             hint="restore the file from a copy, or resume from a checkpoint or savepoint that does not need it",
+            damaged=True,
         )
     return data

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from penstock.checkpoint.block import digest
+from penstock.checkpoint.block import read_block
 from penstock.checkpoint.collect import collect
 from penstock.checkpoint.manifest import pack, unpack
 from penstock.checkpoint.store import Store
@@ -47,6 +47,7 @@ class Ledger:
         self.base = -1
         self._cache: dict[int, dict[str, Any]] = {}
         self._outputs: dict[str, dict[str, int]] = {}
+        self._named: dict[int, set[str]] = {}
         numbers = store.manifests()
         self.newest = numbers[-1] if numbers else -1
 
@@ -108,14 +109,11 @@ class Ledger:
         Raises:
             StateError: If they are damaged or missing.
         """
-        name = reference["segment"]
         try:
-            data = self.store.read_segment(name, reference["offset"], reference["length"])
-        except OSError as failure:
-            raise StateError(f'the segment "{name}" cannot be read: {failure}', damaged=True) from failure
-        if digest([data]) != reference["digest"]:
-            raise StateError(f'the segment "{name}" is damaged: its digest differs', damaged=True)
-        return data
+            return read_block(self.store, reference)
+        except StateError as broken:
+            broken.damaged = True  # missing is damaged too
+            raise
 
     # -- the outputs: see `engine.outbox.Book`
 
@@ -223,7 +221,7 @@ class Ledger:
     def collect(self) -> None:
         """Remove what nothing needs any more: old checkpoints that are published everywhere."""
         floor = min((found["published"] for found in self._outputs.values()), default=self.newest)
-        collect(self.store, KEPT, segments_of, min(floor, self.newest))
+        collect(self.store, KEPT, segments_of, min(floor, self.newest), cache=self._named)
 
 
 def segments_of(manifest: dict[str, Any]) -> set[str]:

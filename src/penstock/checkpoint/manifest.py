@@ -42,10 +42,11 @@ def unpack(data: bytes) -> dict[str, Any]:
     body, seal = data[:-length], data[-length:]
     if not body.endswith(b"\n") or not seal.endswith(b"\n"):
         raise StateError(
-            f"a manifest is cut short or damaged: {len(data)} bytes without a line of their digest at the end"
+            f"a manifest is cut short or damaged: {len(data)} bytes without a line of their digest at the end",
+            damaged=True,
         )
     if seal != _seal(body):
-        raise StateError("a manifest is damaged: its digest is not that of its bytes")
+        raise StateError("a manifest is damaged: its digest is not that of its bytes", damaged=True)
     try:
         value = json.loads(body)
     except (ValueError, RecursionError) as failure:

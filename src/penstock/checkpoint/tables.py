@@ -133,7 +133,10 @@ def record_of(data: bytes | memoryview) -> Record:
     header, arrays = decode(data)
     if header.get("kind") != "record":
         raise StateError("a stored table is not one: its block is of another kind")
-    return Record(arrays["slots"], arrays["rows"], arrays["heap"])
+    slots, rows, heap = arrays.get("slots"), arrays.get("rows"), arrays.get("heap")
+    if not (isinstance(slots, np.ndarray) and isinstance(rows, np.ndarray) and isinstance(heap, np.ndarray)):
+        raise StateError("a stored table is not one: its block has other arrays", damaged=True)
+    return Record(slots, rows, heap)
 
 
 class Taken:

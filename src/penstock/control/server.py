@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import json
 import socket
@@ -58,7 +59,7 @@ class Server:
             except OSError:
                 return  # closed
             with self._lock:
-                full = self._closed or len(self._open) >= MOST_CONNECTIONS
+                full = len(self._open) >= MOST_CONNECTIONS
                 if not full:
                     self._open.add(connection)
             if full:
@@ -103,11 +104,8 @@ class Server:
         """End all connections and remove the file."""
         self._closed = True
         files.remove(self._path)
-        # Waking `accept` takes a shutdown: closing alone leaves it waiting.
-        try:
-            self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
+        with contextlib.suppress(OSError):  # not everywhere can a listening socket be shut down
+            self._socket.shutdown(socket.SHUT_RDWR)  # which wakes `accept`: closing alone does not
         self._socket.close()
         with self._lock:
             connections = list(self._open)

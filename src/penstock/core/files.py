@@ -15,11 +15,6 @@ from typing import BinaryIO, NamedTuple
 from penstock.core.failpoint import hit
 
 
-def unique_name() -> str:
-    """A name that no other attempt has: what is torn or superseded is never mistaken for what counts."""
-    return os.urandom(12).hex()
-
-
 def open_read(path: Path) -> BinaryIO:
     """Open an existing file for reading bytes."""
     hit("files.open_read")

@@ -27,7 +27,7 @@ class Child:
         folder: Path | None = None,
     ) -> None:
         with log.open("ab") as output:
-            self._process = subprocess.Popen(  # noqa: S603  (the caller's own program)
+            self._process = subprocess.Popen(
                 list(command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -1,0 +1,76 @@
+"""The pipeline that is killed: windows, a running aggregate and a late stream, into a kind of sink.
+
+    python -m tests.kill.scenario files FOLDER --rows 40000 --rate 20000
+
+Run again, it goes on where it was ended. Values are whole numbers and sums of quarters, so that results are
+equal, not nearly equal.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import penstock as ps
+from penstock import col
+from penstock.connectors.files import FileSink
+from penstock.connectors.generate import GenerateSource
+
+FIELDS = {
+    "n": "sequence",
+    "k": {"kind": "int", "least": 0, "most": 40},
+    "name": {"kind": "string", "least": 3, "most": 30},
+    "v": {"kind": "int", "least": -1000, "most": 1000},
+    "at": {"kind": "time", "step": "1 ms", "disorder": "900 ms"},
+}
+
+
+def source(rows, rate):
+    """Rows in two splits, a part of which is late by a watermark of half a second."""
+    return GenerateSource(FIELDS, rows=rows, rate=rate, split_count=2, seed=7)
+
+
+def streams(rows):
+    """What is written: windows, running totals, late rows."""
+    read = ps.read(rows, event_time="at", watermark="500 ms")
+    keyed = read.with_columns(q=col("v") / 4, word=col("name").str.slice(0, 2))
+    windows = (
+        keyed.group_by("k")
+        .window(ps.hopping("2 s", every="500 ms"))
+        .agg(n=ps.count(), total=col("v").sum(), mean=col("q").mean(), words=col("word").n_unique(), top=col("v").max())
+    )
+    running = keyed.group_by("word").agg(n=ps.count(), total=col("v").sum(), low=col("q").min())
+    return windows, running, windows.late().select("n", "k", "v")
+
+
+def files_pipeline(folder, rows, rate):
+    """All into directories of files."""
+    windows, running, late = streams(source(rows, rate))
+    return ps.Pipeline(
+        "killed",
+        windows.write(FileSink(folder / "windows", format="json")),
+        running.changelog().write(FileSink(folder / "running", format="json")),
+        late.write(FileSink(folder / "late", format="parquet")),
+    )
+
+
+PIPELINES = {"files": files_pipeline}
+
+
+def main():
+    """Run it."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("kind", choices=PIPELINES)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--rows", type=int, default=40_000)
+    parser.add_argument("--rate", type=float, default=None)
+    parser.add_argument("--checkpoint", default="20 ms")
+    parser.add_argument("--shards", type=int, default=1)
+    given = parser.parse_args()
+    pipeline = PIPELINES[given.kind](given.folder, given.rows, given.rate)
+    engine = ps.Embedded(shards=given.shards, step_rows=500)
+    ps.run(pipeline, on=engine, state=given.folder / "state", checkpoint=given.checkpoint)
+
+
+if __name__ == "__main__":
+    main()
