@@ -34,8 +34,7 @@ def penstock_run(args: argparse.Namespace, data: Any) -> tuple[Callable[[], int]
     from penstock.connectors.blackhole import BlackholeSink
     from penstock.connectors.files import FileSource
     from penstock.engine.job import Job
-from penstock.engine.options import JobOptions
-    from penstock.engine.options import LoopOptions
+    from penstock.engine.options import JobOptions, LoopOptions
 
     source = FileSource(str(args.data)) if args.source == "parquet" else data
     timed = {"event_time": "dateTime", "watermark": "2 s"} if args.query in TIMED or args.timed else {}

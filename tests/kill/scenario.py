@@ -21,7 +21,7 @@ FIELDS = {
     "k": {"kind": "int", "least": 0, "most": 40},
     "name": {"kind": "string", "least": 3, "most": 30},
     "v": {"kind": "int", "least": -1000, "most": 1000},
-    "at": {"kind": "time", "step": "1 ms", "disorder": "900 ms"},
+    "at": {"kind": "time", "step": "1 ms", "disorder": "4 s"},
 }
 
 

@@ -8,7 +8,7 @@ run reproducible, and lets a test drive it by hand.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,7 +20,7 @@ from penstock.core.timespan import END, NEVER
 from penstock.engine import guards
 from penstock.engine.compile import PhysicalNode, PhysicalPlan
 from penstock.engine.metrics import NodeMetrics, NodeStatistics
-from penstock.operators.base import SplitState, StepContext
+from penstock.operators.base import Loader, Saver, SplitState, StepContext, check_layout, check_nodes
 from penstock.operators.read import Read
 from penstock.operators.why import undecoded, unquoted
 from penstock.plan.node import UPDATING
@@ -261,6 +261,56 @@ class Engine:
     def rows_in(self) -> int:
         """Rows taken from sources, the undecoded included."""
         return sum(self.metrics[index].rows_in for index in self.plan.reads)
+
+    def snapshot(self, saver_of: Callable[[str], Saver]) -> dict[str, Any]:
+        """The state of all nodes, between two steps, as JSON; tables go to the savers.
+
+        Args:
+            saver_of: Gives the saver of a node, by its identity; asked once for every node that has state.
+
+        Raises:
+            InvariantError: If a step has not ended.
+        """
+        if any(parts for inbox in self._inbox for parts in inbox):
+            raise InvariantError("a step has not ended: rows are on their way")
+        nodes: dict[str, Any] = {}
+        for made in self.plan.nodes:
+            nodes[made.identity] = {"watermark": self.watermarks[made.index]}
+            layout = made.executor.state_layout()
+            if layout is not None:
+                state = made.executor.snapshot(saver_of(made.identity))
+                nodes[made.identity] |= {"layout": layout, "state": state}
+        return {"steps": self.steps, "sequence": self.sequence, "nodes": nodes}
+
+    def restore(self, value: Mapping[str, Any], loader_of: Callable[[str], Loader]) -> None:
+        """Go on from a snapshot; called once, before the first step. Shards and seeds may be others.
+
+        Args:
+            value: What `snapshot` gave.
+            loader_of: Gives the loader of a node, by its identity; asked once for every node that has state.
+
+        Raises:
+            StateError: If what is stored does not fit the plan: the message names what differs.
+        """
+        stored = value["nodes"]
+        layouts = {made.identity: made.executor.state_layout() for made in self.plan.nodes}
+        check_nodes(
+            [name for name, node in stored.items() if "layout" in node],
+            [name for name, layout in layouts.items() if layout is not None],
+        )
+        for made in self.plan.nodes:
+            node = stored.get(made.identity)
+            if node is None:
+                continue
+            self.watermarks[made.index] = node["watermark"]
+            if layouts[made.identity] is None:
+                continue
+            try:
+                check_layout(made.identity, node["layout"], layouts[made.identity])
+                made.executor.restore(node["state"], loader_of(made.identity))
+            except PenstockError as failure:
+                raise failure.at(made.node.where) from failure.__cause__
+        self.steps, self.sequence = value["steps"], value["sequence"]
 
     def statistics(self) -> tuple[NodeStatistics, ...]:
         """A picture of all nodes."""

@@ -7,12 +7,14 @@ obviously right. Both are tested to give the same.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from penstock.core.delta import Delta
+from penstock.core.errors import StateError
 from penstock.core.timespan import END, NEVER
 from penstock.plan.node import Node
 
@@ -145,20 +147,98 @@ class Executor(ABC):
         """The watermark of its output after the step: the least of the inputs' unless it holds rows back."""
         return min(incoming)
 
+    def state_layout(self) -> Any:
+        """What must be equal for its stored state to be usable, as JSON; None if it has no state.
+
+        It says what the tables hold (names and types of keys; names, functions and types of aggregates; the kind of
+        windows), and nothing that may differ without harm: shards, seeds, how a term is spelled. It is stored beside
+        the snapshot, and compared before `restore` is called (`check_layout`).
+        """
+        return None
+
     def snapshot(self, saver: Saver) -> Any:
         """Its state, for a checkpoint, between two steps: a small JSON value, and tables given to the saver.
 
-        None (and nothing given to the saver) if it has none. What it costs must not grow with the state: the saver
-        takes of a table what was touched since the last time.
+        Called only if it has a `state_layout`. What it costs must not grow with the state: the saver takes of a table
+        what was touched since the last time. Nothing of the step may be pending.
         """
         return None
 
     def restore(self, state: Any, loader: Loader) -> None:
-        """Go on from a snapshot, that may be of another number of shards; called once, before the first step."""
+        """Go on from a snapshot, that may be of another number of shards; called once, before the first step.
+
+        What it gives from then on is what it would have given, to the last bit, if the number of shards is the same.
+
+        Raises:
+            StateError: If what is stored cannot be used.
+        """
 
     def state_size(self) -> tuple[int, int]:
         """How many keys (or rows) it holds, and how many bytes."""
         return 0, 0
+
+
+def check_nodes(stored: Sequence[str], needed: Sequence[str]) -> None:
+    """Check that every state that was stored has its node, and every node that has state finds it.
+
+    Args:
+        stored: The identities of the nodes whose state was stored.
+        needed: Those of the nodes of the plan that have state.
+
+    Raises:
+        StateError: If one is left over: rows that it had taken would be lost.
+    """
+    left, new = (
+        [f'"{name}"' for name in one if name not in other] for one, other in ((stored, needed), (needed, stored))
+    )
+    if left or new:
+        parts = [f"nothing in the plan takes the state of {', '.join(left)}"] * bool(left)
+        parts += [f"no state is stored for {', '.join(new)}"] * bool(new)
+        raise StateError(
+            f"the plan has changed: {' and '.join(parts)}",
+            hint="name verbs by .state(...) before they are moved, go back to the definition, or start anew",
+        )
+
+
+def check_layout(name: str, stored: Any, needed: Any) -> None:
+    """Check that stored state can be used.
+
+    Args:
+        name: The identity of the node whose state it is.
+        stored: The `state_layout` that was stored beside it.
+        needed: That of the executor that is to go on.
+
+    Raises:
+        StateError: If they differ; the message names the first thing that does.
+    """
+    found = _difference(stored, needed, "")
+    if found is not None:
+        path, one, other = found
+        raise StateError(
+            f'the stored state of "{name}" does not fit: {path or "it"} is {one} in the state, {other} in the plan',
+            hint="go back to the definition by which it was stored, or start anew",
+        )
+
+
+def _difference(stored: Any, needed: Any, path: str) -> tuple[str, str, str] | None:
+    """Where two JSON values differ first, and how."""
+    if isinstance(stored, dict) and isinstance(needed, dict):
+        for key in (*stored, *(key for key in needed if key not in stored)):
+            found = _difference(stored.get(key), needed.get(key), f"{path}.{key}" if path else key)
+            if found:
+                return found
+        return None
+    if isinstance(stored, list) and isinstance(needed, list) and _named(stored) and _named(needed):
+        one, other = ([item["name"] for item in items] for items in (stored, needed))
+        if one != other:
+            return path, ", ".join(one) or "nothing", ", ".join(other) or "nothing"
+        pairs = zip(one, stored, needed, strict=True)
+        return next(filter(None, (_difference(a, b, f'{path} "{name}"') for name, a, b in pairs)), None)
+    return None if stored == needed else (path, json.dumps(stored), json.dumps(needed))
+
+
+def _named(items: list[Any]) -> bool:
+    return all(isinstance(item, dict) and "name" in item for item in items)
 
 
 class Executable(Node):
@@ -240,4 +320,6 @@ __all__ = [
     "Saver",
     "SplitState",
     "StepContext",
+    "check_layout",
+    "check_nodes",
 ]

@@ -8,13 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.delta import Delta
+from penstock.core.errors import InvariantError
 from penstock.core.lazy import np, pl
 from penstock.core.timespan import NEVER
-from penstock.operators.base import Environment, Executor, Output, StepContext
+from penstock.operators.base import Environment, Executor, Loader, Output, Saver, StepContext
 from penstock.operators.sharding import KeyedLayout, Sharded, project
 from penstock.plan.node import UPDATING
 from penstock.state import raw
-from penstock.state.aggregates import AggregateTable, Before, check_counts
+from penstock.state.aggregates import Before, check_counts
 from penstock.state.batch import Batch
 from penstock.state.raw import Raw
 
@@ -61,12 +62,13 @@ class GroupExecutor(Executor):
         below = node.input.facts
         self.updating = below.mode == UPDATING
         self.schema = node.schema
-        self.keyed = KeyedLayout(below.schema, node.keys, node.aggregates, updating=self.updating)
+        self.keyed = KeyedLayout(below.schema, node.keys, node.aggregates, environment.seed, updating=self.updating)
         self.projection = project(below.schema, self.keyed.layout.projection, environment)
         self.sharded = Sharded(environment)
-        self.tables = [AggregateTable(self.keyed.layout, environment.seed) for _ in range(environment.shards)]
+        self.tables = self.keyed.spread([], environment.shards, 0)
         self.pending: list[list[Touch]] = [[] for _ in self.tables]
         self.rows = 0
+        self.turn = 0
 
     def step(self, inputs: Sequence[Delta | None], context: StepContext) -> Iterator[Output]:
         """Fold the rows of a step and send at most one change per key; see `Executor.step`."""
@@ -75,16 +77,17 @@ class GroupExecutor(Executor):
                 yield port, delta
             elif delta.length:
                 if self.keyed.must_widen(delta):
-                    yield from self._flush(context.step)
-                    self.tables = self.keyed.widen(self.tables, context.step)
-                self._take(delta, context.step + 1)
+                    yield from self._flush()
+                    self.tables = self.keyed.widen(self.tables, self.turn)
+                    self.turn += 1
+                self._take(delta)
         if context.last:
-            yield from self._flush(context.step + 1)
+            yield from self._flush()
 
-    def _take(self, delta: Delta, step: int) -> None:
+    def _take(self, delta: Delta) -> None:
         """Fold rows; what their keys were before the step is kept until its last delta."""
         batch = self.keyed.batch(delta)
-        work = [partial(self._fold, i, batch, parts, step) for i, parts in self.sharded.rows(batch.keys)]
+        work = [partial(self._fold, i, batch, parts, self.turn) for i, parts in self.sharded.rows(batch.keys)]
         self.sharded.map(delta.length, work)
         self.rows += delta.length
 
@@ -98,12 +101,13 @@ class GroupExecutor(Executor):
         """At once, if a step gave rows and has not ended with any."""
         return NEVER if any(self.pending) else None
 
-    def _flush(self, step: int) -> Iterator[Output]:
-        """What the step has changed so far."""
-        work = [partial(self._compare, i, step) for i, touches in enumerate(self.pending) if touches]
+    def _flush(self) -> Iterator[Output]:
+        """What has changed since the last time; a key that is touched after that is touched anew."""
+        work = [partial(self._compare, i, self.turn) for i, touches in enumerate(self.pending) if touches]
         changes = self._delta(self.sharded.map(self.rows, work))
         self.pending = [[] for _ in self.tables]
         self.rows = 0
+        self.turn += 1
         if changes is not None:
             yield "out", changes
 
@@ -145,6 +149,30 @@ class GroupExecutor(Executor):
             for i, field in enumerate(self.schema)
         }
         return Delta(columns, len(signs), diff=pl.Series("diff", signs))
+
+    def state_layout(self) -> Any:
+        """Keys and aggregates."""
+        return {"kind": "group", "updating": self.updating, **self.keyed.described()}
+
+    def snapshot(self, saver: Saver) -> Any:
+        """A table per shard, and how far it has counted."""
+        if any(self.pending):
+            raise InvariantError("a step has not ended: its changes were not sent")
+        for shard, table in enumerate(self.tables):
+            table.save(saver, str(shard), self.turn)
+        return {"shards": len(self.tables), "turn": self.turn, **self.keyed.snapshot()}
+
+    def restore(self, state: Any, loader: Loader) -> None:
+        """See `snapshot`; keys move if there are more shards or fewer."""
+        self.keyed.restore(state)
+        self.turn = state["turn"]
+        shards, tables = len(self.tables), self.keyed.spread([], state["shards"], 0)
+        for shard, table in enumerate(tables):
+            table.load(loader, str(shard))
+        if len(tables) != shards:
+            tables = self.keyed.spread(tables, shards, self.turn)
+            self.turn += 1
+        self.tables = tables
 
     def state_size(self) -> tuple[int, int]:
         """Keys and bytes."""

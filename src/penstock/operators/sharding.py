@@ -75,41 +75,67 @@ class KeyedLayout:
     """
 
     def __init__(
-        self, schema: Schema, keys: Sequence[str], aggregates: Sequence[tuple[str, Term]], **options: bool
+        self,
+        schema: Schema,
+        keys: Sequence[str],
+        aggregates: Sequence[tuple[str, Term]],
+        seed: int = 0,
+        **options: bool,
     ) -> None:
         self._build = partial(layout_of, schema, keys, aggregates, **options)
-        self.keys = keys
+        self.schema, self.keys, self.seed = schema, keys, seed
+        self.wide = False
         self._nullable = [name for name in keys if schema[name].nullable]
         self.layout: Layout = self._build(nullable=False)
         self.rows = 0
 
     def must_widen(self, delta: Delta) -> bool:
         """Whether a delta holds the first null key."""
-        return any(delta.columns[name].null_count() for name in self._nullable)
+        return not self.wide and any(delta.columns[name].null_count() for name in self._nullable)
 
     def widen(self, tables: Sequence[AggregateTable], step: int) -> list[AggregateTable]:
         """Make room for null keys: the same tables, one per shard, under the new layout."""
-        if self._nullable:
-            self._nullable = []
+        if not self.wide:
+            self.wide = True
             self.layout = self._build(nullable=True)
-        new = [AggregateTable(self.layout, table.seed) for table in tables]
+        return self.spread(tables, len(tables), step)
+
+    def spread(self, tables: Sequence[AggregateTable], shards: int, step: int) -> list[AggregateTable]:
+        """The keys of some tables over as many new ones as there are shards."""
+        new = [AggregateTable(self.layout, self.seed) for _ in range(shards)]
         for table in tables:
             table.spread(new, step)
         return new
 
-    def batch(self, delta: Delta, first: int | None = None) -> Batch:
+    def batch(self, delta: Delta, places: Any = None) -> Batch:
         """The rows of a projected delta, ready to be folded.
 
         Args:
             delta: The rows.
-            first: The place of its first row among all rows that the operator has taken, if it was taken before.
+            places: The place of each row among all rows that the operator has taken, if it was taken before.
         """
         encoded = self.layout.codec.encode([delta.columns[name] for name in self.keys], delta.length)
         signs = delta.diff.to_numpy() if delta.diff is not None else None
-        if first is None:
-            first = self.rows
+        first = self.rows
+        if places is None:
             self.rows += delta.length
-        return Batch(encoded, delta.columns, delta.length, signs, first)
+        return Batch(encoded, delta.columns, delta.length, signs, first, places)
+
+    def described(self) -> dict[str, Any]:
+        """What must be equal for state to be usable, as JSON."""
+        fields = [self.schema[name] for name in self.keys]
+        keys = [{"name": f.name, "type": str(f.dtype), "nullable": f.nullable} for f in fields]
+        return {"keys": keys, "aggregates": self.layout.aggregates()}
+
+    def snapshot(self) -> dict[str, Any]:
+        """What it knows besides the tables, as JSON."""
+        return {"rows": self.rows, "wide": self.wide}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a snapshot, before any table is made."""
+        self.rows = state["rows"]
+        if state["wide"]:
+            self.wide, self.layout = True, self._build(nullable=True)
 
 
 def project(schema: Schema, terms: Sequence[tuple[str, Term]], environment: Environment) -> StatelessExecutor:

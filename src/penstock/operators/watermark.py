@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -253,24 +254,39 @@ class WatermarkExecutor(Executor):
         """The least over the splits that are neither silent nor ended."""
         return self._least
 
+    def state_layout(self) -> Any:
+        """Watermarks by split: they fit whatever the policy has become."""
+        return {"kind": "watermark"}
+
     def snapshot(self, saver: Saver) -> Any:
-        """Watermarks by split, and what was emitted."""
-        seen = [[*pair, value] for pair, value in self.seen.items()]
-        silent = [[*pair, value] for pair, value in self.silent.items()]
+        """Watermarks by the names of splits, and what was emitted."""
+        names = self._names()
         return {
-            "seen": seen,
-            "silent": silent,
+            "seen": [[*names[pair], value] for pair, value in self.seen.items()],
+            "silent": [[*names[pair], value] for pair, value in self.silent.items()],
             "emitted": self.emitted,
             "advance": self.advance_from,
             "least": self._least,
         }
 
     def restore(self, state: Any, loader: Loader) -> None:
-        """See `snapshot`."""
-        self.seen.update({(s, p): value for s, p, value in state["seen"]})
-        self.silent = {(s, p): value for s, p, value in state["silent"]}
+        """See `snapshot`. A split that is new begins where the stream was; one that is gone is forgotten."""
+        pairs = {names: pair for pair, names in self._names().items()}
         self.emitted, self._least = state["emitted"], state["least"]
         self.advance_from = tuple(state["advance"]) if state["advance"] else None
+        self.seen = dict.fromkeys(self.seen, self.emitted)
+        self.seen.update({pairs[*names]: value for *names, value in state["seen"] if tuple(names) in pairs})
+        self.silent = {pairs[*names]: value for *names, value in state["silent"] if tuple(names) in pairs}
+
+    def _names(self) -> dict[tuple[int, int], tuple[str, str, int]]:
+        """By split, the names of source and split, and which of those that have these names it is."""
+        found: dict[tuple[int, int], tuple[str, str, int]] = {}
+        counts: Counter[tuple[str, str]] = Counter()
+        for pair in self.seen:
+            name = self.environment.place(*pair)
+            found[pair] = (*name, counts[name])
+            counts[name] += 1
+        return found
 
 
 def _per_unit(times: pl.Series) -> int:

@@ -13,12 +13,13 @@ from penstock.core.lazy import np, pl
 from penstock.core.timespan import MILLISECOND, NEVER
 from penstock.kernels.scatter import scatter_panes, shards_of
 from penstock.kernels.windows import LATE_FOR_ALL, LATE_FOR_SOME, ON_TIME
-from penstock.operators.base import Environment, Executor, Output, StepContext
+from penstock.operators.base import Environment, Executor, Loader, Output, Saver, StepContext
 from penstock.operators.grid import LocalGrid, grid_of
 from penstock.operators.sharding import KeyedLayout, Sharded, project
 from penstock.operators.watermark import instants
 from penstock.operators.why import refuse
 from penstock.operators.window_parts import Closed, Pane, Side, Sorted, fold_all, ranks_of, rejoined
+from penstock.operators.window_snapshot import restore_window, save_window
 from penstock.plan.node import Node
 from penstock.plan.watermark import Bounded
 from penstock.plan.windows import Tumbling
@@ -54,15 +55,18 @@ class WindowExecutor(Executor):
         self.columns = below.schema.names
         self.environment = environment
         self.seed, self.shards = environment.seed, environment.shards
+        self.windows = node.windows
         self.tumbling = isinstance(node.windows, Tumbling)
         self.keyed = KeyedLayout(
             below.schema,
             node.keys,
             node.aggregates,
+            environment.seed,
             updating=False,
             counted=not self.tumbling,
             merged=not self.tumbling,
         )
+        self.side_columns = list(dict.fromkeys([*node.keys, *(name for name, _ in self.keyed.layout.projection)]))
         self.projection = project(below.schema, self.keyed.layout.projection, environment)
         self.sharded = Sharded(environment)
         self.grid = grid_of(node.windows)
@@ -70,7 +74,7 @@ class WindowExecutor(Executor):
         self.panes: dict[int, Pane] = {}
         self.spare: list[AggregateTable] = []
         self.starts: list[int] = []
-        self.totals = self._fresh_totals()
+        self.totals = self.fresh_totals()
         self.entered = NEVER
         self.queue: list[tuple[int, int]] = []
         self.known: set[tuple[int, int]] = set()
@@ -78,10 +82,10 @@ class WindowExecutor(Executor):
         self.turn = 0
         self.late_for_some = False
 
-    def _fresh_totals(self) -> list[Total | TwoStacks]:
+    def fresh_totals(self) -> list[Total | TwoStacks]:
         return [] if self.tumbling else [sliding(self.keyed.layout, self.seed) for _ in range(self.shards)]
 
-    def _turn(self) -> int:
+    def next_turn(self) -> int:
         """A number for each time that state is touched: one step may touch it many times."""
         self.turn += 1
         return self.turn
@@ -117,7 +121,7 @@ class WindowExecutor(Executor):
     def _take(self, delta: Delta) -> Iterator[Output]:
         if self.keyed.must_widen(delta):
             self._widen()
-        batch, turn = self.keyed.batch(delta), self._turn()
+        batch, turn = self.keyed.batch(delta), self.next_turn()
         times = instants(delta.columns[self.time])
         if self.shift:
             times = times + self.shift
@@ -133,7 +137,14 @@ class WindowExecutor(Executor):
             for bucket in scatter_panes(*rejoined(found), LATE_FOR_SOME):
                 rows = np.arange(delta.length, dtype=np.int32) if bucket.rows is None else bucket.rows
                 self.late_for_some = True
-                self._pane(bucket.pane).side.append(Side(delta, rows, watermarks, batch.first))
+                self._pane(bucket.pane).side.append(self._side(delta, rows, batch))
+
+    def _side(self, delta: Delta, rows: Any, batch: Batch) -> Side:
+        """Rows of a delta kept by themselves: a few late ones must not hold all of it."""
+        assert delta.watermarks is not None
+        index = pl.Series(rows)
+        columns = {name: delta.columns[name].gather(index) for name in self.side_columns}
+        return Side(Delta(columns, len(rows)), delta.watermarks.to_numpy()[rows], batch.positions(rows))
 
     def _sort(self, keys: Keys, times: Any, watermarks: Any, low: int, high: int) -> Sorted:
         """Rows of a range by pane and shard, those that are in time."""
@@ -160,9 +171,9 @@ class WindowExecutor(Executor):
         for pane in self.panes.values():
             empty = AggregateTable(self.keyed.layout, self.seed)
             tables = [pane.tables.get(shard, empty) for shard in range(self.shards)]
-            pane.tables = dict(enumerate(self.keyed.widen(tables, self._turn())))
-        self.keyed.widen([], self._turn())
-        self.totals, self.entered, self.spare = self._fresh_totals(), NEVER, []
+            pane.tables = dict(enumerate(self.keyed.widen(tables, self.next_turn())))
+        self.keyed.widen([], self.next_turn())
+        self.totals, self.entered, self.spare = self.fresh_totals(), NEVER, []
 
     def _pane(self, number: int) -> Pane:
         start = self.grid.start(number)
@@ -171,11 +182,15 @@ class WindowExecutor(Executor):
             pane = self.panes[start] = Pane()
             bisect.insort(self.starts, start)
             known = self.grid.before(start) in self.panes
-            for begin, end in self.grid.new_windows(start) if known else self.grid.windows(start):
-                if end - MILLISECOND > self.fired and (end, begin) not in self.known:
-                    self.known.add((end, begin))
-                    heapq.heappush(self.queue, (end, begin))
+            self.expect(self.grid.new_windows(start) if known else self.grid.windows(start))
         return pane
+
+    def expect(self, windows: Iterable[tuple[int, int]]) -> None:
+        """Queue the windows that are still to be sent."""
+        for begin, end in windows:
+            if end - MILLISECOND > self.fired and (end, begin) not in self.known:
+                self.known.add((end, begin))
+                heapq.heappush(self.queue, (end, begin))
 
     def _table(self, number: int, shard: int) -> AggregateTable:
         tables = self._pane(number).tables
@@ -239,14 +254,14 @@ class WindowExecutor(Executor):
         """Totals after the panes of this window have entered and those before it have left."""
         new = [start for start in inside if start > self.entered]
         for shard, total in enumerate(self.totals):
-            self._reuse(total.evict(begin, self._turn()))
+            self._reuse(total.evict(begin, self.next_turn()))
             for start in new:
                 table = self.panes[start].tables.get(shard)
                 if table is not None:
-                    total.add(start, table, self._turn())
+                    total.add(start, table, self.next_turn())
         if new:
             self.entered = new[-1]
-        return [total.result(self._turn()) for total in self.totals]
+        return [total.result(self.next_turn()) for total in self.totals]
 
     def _with_side_rows(self, inside: Sequence[int], end: int) -> list[AggregateTable]:
         """The totals of a window some of whose rows are late for others: all its panes, merged anew."""
@@ -254,19 +269,19 @@ class WindowExecutor(Executor):
         for start in inside:
             pane = self.panes[start]
             for shard, table in pane.tables.items():
-                merged[shard].merge(table, self._turn())
+                merged[shard].merge(table, self.next_turn())
             for side in pane.side:
                 self._add_side(merged, side, end)
         return merged
 
     def _add_side(self, merged: Sequence[AggregateTable], side: Side, end: int) -> None:
-        in_time = side.rows[side.watermarks[side.rows] < end - MILLISECOND]
-        batch = self.keyed.batch(side.delta, side.first)
+        in_time = np.flatnonzero(side.watermarks < end - MILLISECOND).astype(np.int32)
+        batch = self.keyed.batch(side.delta, side.places)
         shard_of = shards_of(batch.keys.words, self.shards)
         for shard, table in enumerate(merged):
             mine = in_time[shard_of[in_time] == shard]
             if len(mine):
-                table.fold(batch, mine, self._turn())
+                table.fold(batch, mine, self.next_turn())
 
     def _delta(self, made: Sequence[Closed]) -> Delta:
         """Closed windows as rows, in order of (end, start, key)."""
@@ -310,6 +325,21 @@ class WindowExecutor(Executor):
             if len(self.spare) < MOST_SPARE:
                 table.clear()
                 self.spare.append(table)
+
+    def state_layout(self) -> Any:
+        """Windows, keys and aggregates."""
+        windows = self.windows
+        lengths = [str(length) for length in windows.lengths()]
+        shape = {"kind": windows.kind, "lengths": lengths, "offset": windows.offset, "zone": windows.zone}
+        return {"kind": "window", "windows": shape, **self.keyed.described()}
+
+    def snapshot(self, saver: Saver) -> Any:
+        """See `operators/window_snapshot.py`."""
+        return save_window(self, saver)
+
+    def restore(self, state: Any, loader: Loader) -> None:
+        """See `operators/window_snapshot.py`."""
+        restore_window(self, state, loader)
 
     def state_size(self) -> tuple[int, int]:
         """Keys in panes, and bytes."""

@@ -20,16 +20,14 @@ class Side:
     """Rows that are late for some of a pane's windows.
 
     Attributes:
-        delta: The delta that they came with.
-        rows: Which of its rows.
-        watermarks: By row of the delta, the watermark before it.
-        first: The place of the delta's first row among all that the operator has taken.
+        delta: The rows: keys, and what is aggregated.
+        watermarks: For each, the watermark before it.
+        places: For each, its place among all that the operator has taken.
     """
 
     delta: Delta
-    rows: Any
     watermarks: Any
-    first: int
+    places: Any
 
 
 @dataclass

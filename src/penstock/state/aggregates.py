@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from penstock.core.dtypes import to_polars
 from penstock.core.errors import InvariantError, JobError
@@ -29,6 +29,22 @@ from penstock.state.words import ACCUMULATORS, FLOAT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+class Saver(Protocol):
+    """Takes tables for a checkpoint: of `operators.base.Saver` what a table needs."""
+
+    def table(self, name: str, table: Arrangement, step: int) -> None:
+        """Take a table under a name; see there."""
+        ...
+
+
+class Loader(Protocol):
+    """Gives tables back: of `operators.base.Loader` what a table needs."""
+
+    def table(self, name: str, into: Arrangement) -> None:
+        """Fill an empty table; see there."""
+        ...
 
 
 @dataclass
@@ -115,12 +131,15 @@ class AggregateTable:
         return Merged(theirs, touched.slots, touched.touched[touched.is_new])
 
     def spread(self, tables: Sequence[AggregateTable], step: int) -> None:
-        """Move all keys to tables of another layout of the keys, by shard."""
+        """Move all keys to other tables by shard; the layout of their keys may be another one."""
         slots = self.keys.live()
         if not len(slots):
             return
-        rows, heap = self.keys.key_rows(slots)
-        keys = tables[0].layout.codec.encode(self.layout.codec.decode(rows, heap), len(slots))
+        if tables[0].layout is self.layout:
+            keys = self._keys_of(slots)
+        else:
+            rows, heap = self.keys.key_rows(slots)
+            keys = tables[0].layout.codec.encode(self.layout.codec.decode(rows, heap), len(slots))
         shard_of = shards_of(keys.words, len(tables))
         for shard, table in enumerate(tables):
             mine = np.flatnonzero(shard_of == shard).astype(np.int32)
@@ -215,6 +234,32 @@ class AggregateTable:
         if column.aggregate.empty is not None:
             series = series.fill_null(column.aggregate.empty)
         return Raw(series.cast(to_polars(column.dtype)).alias(column.name))
+
+    def save(self, saver: Saver, name: str, step: int) -> None:
+        """Hand all of it to a saver, between two steps.
+
+        Args:
+            saver: Takes it.
+            name: What the names of its tables begin with.
+            step: The number of the next step that will touch it.
+        """
+        for part, table in self._parts(name):
+            saver.table(part, table, step)
+
+    def load(self, loader: Loader, name: str) -> None:
+        """Become what was saved under a name; only for an empty table.
+
+        Raises:
+            StateError: If it is not there, or cannot be used.
+        """
+        for part, table in self._parts(name):
+            loader.table(part, table)
+        for store in self.stores:
+            store.restored()
+
+    def _parts(self, name: str) -> list[tuple[str, Arrangement]]:
+        stores = [(f"{name}/values{place}", store.entries) for place, store in enumerate(self.stores)]
+        return [(f"{name}/keys", self.keys), *stores]
 
     def delete(self, slots: Any, step: int) -> None:
         """Forget keys."""

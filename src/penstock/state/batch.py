@@ -22,6 +22,7 @@ class Batch:
         length: How many rows.
         signs: +1 or -1 per row, or None if all come.
         first: The place of the first row among all that the operator has taken: rows arrive in the journal's order.
+        places: The place of each row, if they do not follow one another.
     """
 
     keys: Keys
@@ -29,10 +30,15 @@ class Batch:
     length: int
     signs: NDArray[np.int8] | None
     first: int = 0
+    places: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         self._arrays: dict[tuple[str, bool], Any] = {}
         self._valid: dict[tuple[str, ...], Any] = {}
+
+    def positions(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
+        """The places of some rows among all that the operator has taken."""
+        return rows + np.int64(self.first) if self.places is None else self.places[rows]
 
     def array(self, name: str, *, floats: bool) -> Any:
         """A column as int64 words or as floats; nulls hold anything."""

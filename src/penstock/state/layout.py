@@ -51,6 +51,7 @@ class Column:
         dtype: Its type.
         aggregate: The declaration.
         options: Its constant options.
+        types: The types of its arguments.
         args: Its arguments, as names of columns of the projected input.
         where: Its condition, likewise, or None.
         how: How its state is kept.
@@ -61,6 +62,7 @@ class Column:
     dtype: DType
     aggregate: Aggregate
     options: dict[str, Any]
+    types: tuple[DType, ...]
     args: tuple[str, ...]
     where: str | None
     how: Folded | Kept
@@ -99,6 +101,22 @@ class Layout:
             isinstance(column.how, Folded) and all(a.kind in INVERSES for a, _, _ in column.how.parts)
             for column in self.columns
         )
+
+    def aggregates(self) -> list[dict[str, Any]]:
+        """The aggregates as JSON: all that must be equal for state under one layout to be state under another.
+
+        What is aggregated is not part of it: an argument may be spelled otherwise.
+        """
+        return [
+            {
+                "name": column.name,
+                "function": column.aggregate.name,
+                "options": {name: str(value) for name, value in column.options.items()},
+                "arguments": [str(dtype) for dtype in column.types],
+                "kept": [a.kind for a, _, _ in column.how.parts] if isinstance(column.how, Folded) else "values",
+            }
+            for column in self.columns
+        ]
 
 
 def layout_of(
@@ -145,7 +163,7 @@ def layout_of(
         else:
             how = Kept(len(values))
             values.append(ValueLayout.of(types, ordered=declared.order_sensitive))
-        columns.append(Column(name, typed.dtype, declared, options, args, condition, how, str(term)))
+        columns.append(Column(name, typed.dtype, declared, options, tuple(types), args, condition, how, str(term)))
     terms = tuple((name, term) for term, name in projection.items())
     return Layout(codec, tuple(columns), tuple(initial), counted, tuple(values), terms)
 

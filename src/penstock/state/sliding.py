@@ -4,11 +4,15 @@ What each window costs is what enters, what leaves and what it gives: not what i
 accumulators can be taken apart again exactly, one total is kept. Elsewhere panes are kept in two
 stacks, as a queue is made of two stacks: the front holds, for each pane, the total from it on, and the
 back one total of all panes since.
+
+Totals are not stored: `starts` says which panes they are made of, and `rebuild` merges these again, in the
+same order, so that sums of floats are the same to the last bit.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.lazy import np
@@ -53,6 +57,16 @@ class Total:
                 self._dead[dead] = 0
         return left
 
+    def starts(self) -> dict[str, list[int]]:
+        """Which panes it is made of, as JSON."""
+        return {"panes": [start for start, _, _ in self.panes]}
+
+    def rebuild(self, starts: Mapping[str, Sequence[int]], panes: Mapping[int, AggregateTable], step: int) -> None:
+        """Be made of these panes again; those that are gone would have left before the next result."""
+        for start in starts["panes"]:
+            if start in panes:
+                self.add(start, panes[start], step)
+
     def _flags(self) -> NDArray[np.int32]:
         """By slot, whether it is dead; as long as the table."""
         if len(self._dead) < self.table.keys.used:
@@ -78,7 +92,7 @@ class TwoStacks:
         self.layout = layout
         self.seed = seed
         self.front: deque[tuple[int, AggregateTable]] = deque()
-        self.back: list[tuple[int, AggregateTable]] = []
+        self.back: list[tuple[int, AggregateTable | None]] = []
         self.back_total = AggregateTable(layout, seed)
 
     def add(self, start: int, table: AggregateTable, step: int) -> None:
@@ -96,17 +110,37 @@ class TwoStacks:
 
     def _flip(self, begin: int, step: int) -> None:
         """Turn the back into suffix totals; each pane goes through this once."""
-        kept = [(start, table) for start, table in self.back if start >= begin]
+        self._stack([(start, table) for start, table in self.back if table is not None and start >= begin], step)
+        self.back = []
+        self.back_total = AggregateTable(self.layout, self.seed)
+
+    def _stack(self, panes: Sequence[tuple[int, AggregateTable]], step: int) -> None:
+        """Make the front of panes: for each the total from it on."""
         suffix: AggregateTable | None = None
-        for start, table in reversed(kept):
+        for start, table in reversed(panes):
             total = AggregateTable(self.layout, self.seed)
             total.merge(table, step)
             if suffix is not None:
                 total.merge(suffix, step)
             suffix = total
             self.front.appendleft((start, total))
-        self.back = []
-        self.back_total = AggregateTable(self.layout, self.seed)
+
+    def starts(self) -> dict[str, list[int]]:
+        """Which panes the stacks are made of, as JSON."""
+        return {"front": [start for start, _ in self.front], "back": [start for start, _ in self.back]}
+
+    def rebuild(self, starts: Mapping[str, Sequence[int]], panes: Mapping[int, AggregateTable], step: int) -> None:
+        """Be made of these panes again, by the same merges in the same order.
+
+        Panes that are gone are those before the next window. One of the front would have left first, and no other
+        total depends on it. One at the back says that the back is turned before the next result, and no more.
+        """
+        self._stack([(start, panes[start]) for start in starts["front"] if start in panes], step)
+        for start in starts["back"]:
+            table = panes.get(start)
+            self.back.append((start, table))
+            if table is not None:
+                self.back_total.merge(table, step)
 
     def result(self, step: int) -> tuple[AggregateTable, Any, bool]:
         """The table of the window, its slots, and whether they are in key order."""

@@ -1,7 +1,8 @@
 """The values of aggregates that need them all: a multiset per slot, exact, each distinct value once.
 
-An entry is (slot, value, ...), with its position too where order matters, and a count. The entries of a
-slot form a chain, so that reading some slots costs what they hold, not what the store holds.
+An entry is (slot, value, ...), with its position too where order matters, and a count; one whose count comes to
+zero goes. The entries of a slot form a chain, so that reading some slots costs what they hold, not what the
+store holds.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.dtypes import DType, Int32, Int64, List, Map, Struct
-from penstock.core.errors import UnsupportedError
+from penstock.core.errors import StateError, UnsupportedError
 from penstock.core.lazy import np, pl
 from penstock.kernels._jit import kernel
+from penstock.kernels.arrays import frozen
 from penstock.state.arrangement import Arrangement
 from penstock.state.keys import KeyCodec
+from penstock.state.record import MOST_SLOTS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,7 +68,7 @@ def _link(heads: Any, table: Any, previous: int, entries: Any, owners: Any) -> N
 
 
 @kernel
-def _measure(heads: Any, table: Any, previous: int, count: int, slots: Any) -> int:
+def _measure(heads: Any, table: Any, previous: int, slots: Any) -> int:
     total = 0
     for place in range(slots.shape[0]):
         entry = heads[slots[place]]
@@ -85,6 +88,52 @@ def _walk(heads: Any, table: Any, previous: int, slots: Any, owners: Any, entrie
             entries[at] = entry
             at += 1
             entry = table[entry, previous]
+
+
+@kernel
+def _unlink(heads: Any, table: Any, previous: int, count: int, slots: Any, gone: Any, changed: Any) -> tuple[int, int]:
+    """Take the entries without a count out of the chains of slots; how many went, and how many point elsewhere."""
+    left, moved = 0, 0
+    for place in range(slots.shape[0]):
+        above = NONE
+        relinked = False
+        entry = heads[slots[place]]
+        while entry >= 0:
+            below = table[entry, previous]
+            if table[entry, count] == 0:
+                gone[left] = entry
+                left += 1
+                relinked = True
+            else:
+                if relinked and above >= 0:
+                    table[above, previous] = entry
+                    changed[moved] = above
+                    moved += 1
+                elif relinked:
+                    heads[slots[place]] = entry
+                above = entry
+                relinked = False
+            entry = below
+        if relinked and above >= 0:
+            table[above, previous] = NONE
+            changed[moved] = above
+            moved += 1
+        elif relinked:
+            heads[slots[place]] = NONE
+    return left, moved
+
+
+@kernel
+def _find_heads(heads: Any, table: Any, previous: int, entries: Any, followed: Any) -> None:
+    """The head of a chain is the entry that no other follows on."""
+    for place in range(entries.shape[0]):
+        below = table[entries[place], previous]
+        if below >= 0:
+            followed[below] = True
+    for place in range(entries.shape[0]):
+        entry = entries[place]
+        if not followed[entry]:
+            heads[table[entry, 0]] = entry
 
 
 class ValueStore:
@@ -123,7 +172,7 @@ class ValueStore:
         if not len(chosen):
             return
         columns = [s.gather(pl.Series(chosen)) for s in series]
-        positions = chosen + np.int64(batch.first) if self.layout.ordered else None
+        positions = batch.positions(chosen) if self.layout.ordered else None
         signs = np.ones(len(chosen), np.int64) if batch.signs is None else batch.signs[chosen].astype(np.int64)
         self._put(slots, positions, columns, signs, step)
 
@@ -136,8 +185,20 @@ class ValueStore:
         owners = slots[touched.first_row[touched.is_new]]
         if len(slots):
             self._grow(int(slots.max()) + 1)
-        _link(self._heads, table, first + PREVIOUS, new, owners)
+        _link(self._heads, table, first + PREVIOUS, new, frozen(owners, np.int32))
         np.add.at(table[:, first + COUNT], touched.slots, signs)
+        empty = table[touched.slots, first + COUNT] == 0
+        if empty.any():
+            self._drop(frozen(np.unique(slots[empty]), np.int32), step)
+
+    def _drop(self, slots: Any, step: int) -> None:
+        """Forget the values of slots of which none is left: what it costs is what the slots hold."""
+        table, first = self.entries.table, self.entries.first
+        total = _measure(self._heads, table, first + PREVIOUS, slots)
+        gone, changed = np.empty(total, np.int32), np.empty(total, np.int32)
+        left, moved = _unlink(self._heads, table, first + PREVIOUS, first + COUNT, slots, gone, changed)
+        self.entries.touch(changed[:moved], step)
+        self.entries.delete(gone[:left], step)
 
     def _grow(self, needed: int) -> None:
         if needed > len(self._heads):
@@ -147,10 +208,11 @@ class ValueStore:
 
     def _entries_of(self, slots: Any) -> tuple[Any, Any]:
         """The entries of slots, and for each which of the slots it belongs to."""
+        slots = frozen(slots, np.int32)
         if len(slots):
             self._grow(int(slots.max()) + 1)
         table, first = self.entries.table, self.entries.first
-        total = _measure(self._heads, table, first + PREVIOUS, first + COUNT, slots)
+        total = _measure(self._heads, table, first + PREVIOUS, slots)
         owners, entries = np.empty(total, np.int64), np.empty(total, np.int64)
         _walk(self._heads, table, first + PREVIOUS, slots, owners, entries)
         return owners, entries
@@ -173,7 +235,8 @@ class ValueStore:
 
     def merge(self, other: ValueStore, theirs: Any, mine: Any, step: int) -> None:
         """Add the values of slots of another store to slots of this one, pair by pair."""
-        owners, entries = other._entries_of(theirs)
+        # The oldest first: chains that are moved keep their order.
+        owners, entries = (found[::-1] for found in other._entries_of(theirs))
         if not len(entries):
             return
         rows, heap = other.entries.key_rows(entries)
@@ -193,3 +256,18 @@ class ValueStore:
         _, entries = self._entries_of(slots)
         self.entries.delete(entries.astype(np.int32), step)
         self._heads[slots] = NONE
+
+    def restored(self) -> None:
+        """Find the heads of all chains anew, after the entries were filled.
+
+        Raises:
+            StateError: If an entry belongs to no slot, or follows on none.
+        """
+        table, first, live = self.entries.table, self.entries.first, self.entries.live()
+        owners, below = table[live, 0], table[live, first + PREVIOUS]
+        if len(live) and (owners.min() < 0 or owners.max() >= MOST_SLOTS or below.max() >= self.entries.used):
+            raise StateError("stored values belong to no key")
+        self._heads[:] = NONE
+        if len(live):
+            self._grow(int(owners.max()) + 1)
+        _find_heads(self._heads, table, first + PREVIOUS, live, np.zeros(self.entries.used, np.bool_))

@@ -16,7 +16,7 @@ from penstock.testing.case import Case, case_of, is_changelog
 from penstock.testing.compare import EXACT, Change, CheckFailed, Tolerance, difference, fold, with_ops
 from penstock.testing.notation import OPS, Drawn
 from penstock.testing.oracle import Event, Port, Told, interpret
-from penstock.testing.scene import at_once, at_random, one_by_one
+from penstock.testing.scene import Steps, at_once, at_random, one_by_one
 from penstock.testing.trial import Mode, as_change, try_out, without_why
 
 DRAWN = 1e-9
@@ -39,8 +39,8 @@ def check(
     """Check what a pipeline gives, and that it gives the same however it is run.
 
     The reference interpreter runs the plan row by row. The engine runs it row by row, all at once and in random
-    cuts, over one, two and three shards, with permuted hash seeds, and optimised; every run must agree with the
-    reference after every step.
+    cuts, over one, two and three shards, with permuted hash seeds, and optimised; saved and restored after every
+    step, and at random steps over another number of shards. Every run must agree with the reference after every step.
 
     Args:
         build: A function from streams (one per input) to a Stream or Table, or a list or dict of them; or a Pipeline.
@@ -70,6 +70,9 @@ def check(
     compare_refused_with("late", told, late, case.within)
     compare_refused_with("errors", told, errors, case.within)
     agree(case, told, seed=seed)
+    events = case.scene.events()
+    every = dict.fromkeys(range(len(events)), 1)
+    try_out(case, told, Mode("row by row, restored after every step", one_by_one(events), 1, seed, every))
 
 
 def reference(case: Case) -> Told:
@@ -104,13 +107,24 @@ def agree(case: Case, told: Told | None = None, *, seed: int = 0, cuts: int = 3)
 
 
 def modes(events: Sequence[Event], *, seed: int = 0, cuts: int = 3) -> Iterator[Mode]:
-    """The modes of the engine: row by row, all at once, random cuts; over one to three shards; other hash seeds."""
+    """The modes of the engine: row by row, all at once, random cuts; over one to three shards; other hash seeds.
+
+    Every second random cut is saved at random steps and goes on from there at others, over one to three shards.
+    """
     generator = random.Random(seed)
     yield Mode("row by row", one_by_one(events), 1, seed)
     for shards in (1, 2, 3):
         yield Mode("all at once", at_once(events), shards, seed + shards)
     for number in range(cuts):
-        yield Mode("random cut", at_random(events, generator), number % 3 + 1, generator.getrandbits(32))
+        cut = at_random(events, generator)
+        pauses = at_random_steps(cut, generator) if number % 2 == 0 else {}
+        yield Mode("random cut", cut, number % 3 + 1, generator.getrandbits(32), pauses)
+
+
+def at_random_steps(steps: Steps, generator: random.Random) -> dict[int, int]:
+    """After which steps the state is saved (0), or restored over one to three shards; about half of them."""
+    drawn = {number: generator.choice((None, None, None, 0, 0, 1, 2, 3)) for number in range(len(steps))}
+    return {number: shards for number, shards in drawn.items() if shards is not None}
 
 
 def compare_meanings(case: Case, plain: Told, rewritten: Told) -> None:

@@ -21,6 +21,7 @@ from penstock.plan.node import UPDATING
 from penstock.plan.pipeline import Pipeline, output_name
 from penstock.testing.compare import Change, fold
 from penstock.testing.notation import Drawn
+from penstock.testing.saved import Saved
 from penstock.testing.scene import frame_of
 
 if TYPE_CHECKING:
@@ -118,14 +119,44 @@ class Driver:
         self.clock = clock or ManualClock()
         self.reads = sources_of(self.pipeline)
         counts = [(splits or {}).get(read.name, 1) for read in self.reads]
-        names = [[str(i) for i in range(count)] for count in counts]
-        self.plan = compile_plan(self.pipeline, names, shards=shards, seed=seed)
+        self._names = [[str(i) for i in range(count)] for count in counts]
+        self._shards, self._seed = shards, seed
         self.caught = Caught()
-        self.engine = Engine(self.plan, self.caught, guarded=True, clock=self.clock)
-        self.engine.split_names = names
+        self.saved = Saved()
+        self._build()
         self._states = {(s, p): SplitState() for s, count in enumerate(counts) for p in range(count)}
         self._offsets: Counter[tuple[int, int]] = Counter()
         self._waiting: list[Taken] = []
+
+    def _build(self) -> None:
+        self.plan = compile_plan(self.pipeline, self._names, shards=self._shards, seed=self._seed)
+        self.engine = Engine(self.plan, self.caught, guarded=True, clock=self.clock)
+        self.engine.split_names = self._names
+
+    # -- restarts
+
+    def checkpoint(self) -> Driver:
+        """Save the state of all nodes: what has changed since the last time."""
+        self.saved.take(self.engine)
+        return self
+
+    def restart(self, *, shards: int | None = None, seed: int | None = None) -> Driver:
+        """Save the state and go on with a new engine from what was saved, as a process does that is started again.
+
+        What waits for the next step, what was decided about splits and what came out stays, and so do the counts.
+
+        Args:
+            shards: Over how many shards keys are spread from now on; as before, if not given.
+            seed: Seeds hash indices from now on; as before, if not given.
+        """
+        self.checkpoint()
+        self._shards = self._shards if shards is None else shards
+        self._seed = self._seed if seed is None else seed
+        metrics = self.engine.metrics
+        self._build()
+        self.engine.metrics = metrics
+        self.saved.give(self.engine)
+        return self
 
     # -- input
 

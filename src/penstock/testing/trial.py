@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from penstock.core.timespan import instant_text
@@ -32,16 +32,34 @@ class Mode:
         steps: The events of each step.
         shards: Over how many shards keys are spread.
         seed: Seeds hash indices.
+        pauses: By step, what happens after it: 0 = the state is saved; else the engine is restarted, with so many
+            shards and another hash seed.
     """
 
     name: str
     steps: Steps
     shards: int = 1
     seed: int = 0
+    pauses: Mapping[int, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         shards = f", {self.shards} shards" if self.shards > 1 else ""
-        return f"{self.name} ({len(self.steps)} steps{shards}, hash seed {self.seed})"
+        return f"{self.name} ({len(self.steps)} steps{shards}, hash seed {self.seed}{self._told_pauses()})"
+
+    def _told_pauses(self) -> str:
+        restarts = [f"{step + 1} with {shards}" for step, shards in sorted(self.pauses.items()) if shards]
+        saves = [str(step + 1) for step, shards in sorted(self.pauses.items()) if not shards]
+        return (f"; saved after step {', '.join(saves)}" if saves else "") + (
+            f"; restarted after step {', '.join(restarts)} shards" if restarts else ""
+        )
+
+    def pause(self, driver: Driver, step: int) -> None:
+        """Do what is to happen after a step."""
+        shards = self.pauses.get(step)
+        if shards == 0:
+            driver.checkpoint()
+        elif shards is not None:
+            driver.restart(shards=shards, seed=self.seed + step + 1)
 
 
 def try_out(case: Case, told: Told, mode: Mode) -> Driver:
@@ -69,6 +87,7 @@ def try_out(case: Case, told: Told, mode: Mode) -> Driver:
             raise CheckFailed(
                 f"{mode}: after step {number + 1}: {failure}\n\n{story(mode.steps[: number + 1])}"
             ) from None
+        mode.pause(driver, number)
     try:
         compare_refused(case, driver, told)
         compare_watermarks(driver, told)
