@@ -85,7 +85,6 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("core/files.py", "chance"): "names of staged files differ between processes that know nothing of each other",
     ("core/threads.py", "threads"): "is the seam",
     ("core/processes.py", "threads"): "is the seam",
-    ("core/processes.py", "files"): "opens the file that a child writes to",
     ("core/failpoint.py", "files"): "tells which points a process has passed, when a test asks for it",
     ("control/*", "network"): "is the endpoint of a running pipeline, on loopback, and who asks it",
     ("core/failpoint.py", "threads"): "kills this process when a test asks for it",

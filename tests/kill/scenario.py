@@ -9,10 +9,12 @@ equal, not nearly equal.
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import penstock as ps
 from penstock import col
+from penstock.checkpoint.ledger import CLOSED
 from penstock.connectors.files import FileSink
 from penstock.connectors.generate import GenerateSource
 
@@ -57,8 +59,14 @@ def files_pipeline(folder, rows, rate):
 PIPELINES = {"files": files_pipeline}
 
 
+def has_finished(folder):
+    """Whether a run has come to its end: the next one would start anew."""
+    manifests = sorted((folder / "state" / "checkpoints").glob("manifest-*.json"))
+    return bool(manifests) and json.loads(manifests[-1].read_text().splitlines()[0])["kind"] == CLOSED
+
+
 def main():
-    """Run it."""
+    """Run it, unless it has finished."""
     parser = argparse.ArgumentParser()
     parser.add_argument("kind", choices=PIPELINES)
     parser.add_argument("folder", type=Path)
@@ -67,6 +75,8 @@ def main():
     parser.add_argument("--checkpoint", default="20 ms")
     parser.add_argument("--shards", type=int, default=1)
     given = parser.parse_args()
+    if has_finished(given.folder):
+        return
     pipeline = PIPELINES[given.kind](given.folder, given.rows, given.rate)
     engine = ps.Embedded(shards=given.shards, step_rows=500)
     ps.run(pipeline, on=engine, state=given.folder / "state", checkpoint=given.checkpoint)

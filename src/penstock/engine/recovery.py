@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.checkpoint.ledger import CLOSED, Ledger
-from penstock.core.errors import StateError
+from penstock.core.errors import StartError, StateError
 
 LATEST, NONE = "latest", "none"
 
@@ -82,7 +82,7 @@ def _named(ledger: Ledger, resume: str) -> Mapping[str, Any]:
         found = ledger.savepoint(resume)
     else:
         known = [*map(str, ledger.store.manifests()), *ledger.store.savepoints()]
-        raise StateError(f'there is no checkpoint "{resume}"', hint=f"there are: {', '.join(known) or 'none'}")
+        raise StartError(f'there is no checkpoint "{resume}"', hint=f"there are: {', '.join(known) or 'none'}")
     if found["engine"] is None:
-        raise StateError(f"the epoch {resume} is the end of a run: there is nothing to go on from")
+        raise StartError(f"the epoch {resume} is the end of a run: there is nothing to go on from")
     return found

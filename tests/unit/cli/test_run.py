@@ -111,7 +111,7 @@ def test_options_come_from_the_file_and_the_environment(penstock, monkeypatch):
         (["--memory", "much"], '"much" is not a size'),
         (["--on", "flink:http://localhost:8081"], "do not run on Flink yet"),
         (["--on", "spark"], 'no engine "spark"'),
-        (["--resume", "epoch-7"], "nothing can be resumed yet"),
+        (["--resume", "epoch-7"], 'there is no checkpoint "epoch-7"'),
         (["--profile", "prod"], 'no profile "prod"'),
     ],
 )
@@ -155,7 +155,7 @@ def test_an_occupied_output(penstock):
     assert penstock("run", "delays.py").code == 0
     before = rows_of(penstock.folder / "out" / "delays")
     refused = penstock("run", "delays.py").refused()
-    assert "out/delays" in refused
+    assert "cannot keep checkpoints" in refused
     assert "overwrite" in refused
     assert rows_of(penstock.folder / "out" / "delays") == before
 
@@ -179,7 +179,7 @@ def test_a_disk_that_is_full_at_the_start(penstock, monkeypatch):
     penstock.write("delays.py", DELAYS)
     monkeypatch.setitem(ACTIONS, "files.write", full)
     refused = penstock("run", "delays.py").refused()
-    assert "out/delays" in refused
+    assert "cannot keep checkpoints" in refused
     assert "No space left on device" in refused
 
 
