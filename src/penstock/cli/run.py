@@ -109,7 +109,7 @@ def _stop(job: Job, shown: Progress) -> None:
         _wait(job, shown)
     except KeyboardInterrupt:
         shown.close()
-        terminal.tell("stopped at once: what was not yet published is gone")
+        terminal.tell("stopped at once: the next run goes on from the last checkpoint")
         exit_now(INTERRUPTED)
 
 
