@@ -65,6 +65,18 @@ def behind(polled: Polled, offset: int) -> Polled:
     return Polled(polled.frame.slice(gone), tuple(right), bad, polled.position)
 
 
+def ahead_of(polled: Polled, offset: int) -> Polled:
+    """Of what was polled, the rows of smaller offsets."""
+    left, count = [], 0
+    for first, length in polled.offsets:
+        here = max(0, min(length, offset - first))
+        if here:
+            left.append((first, here))
+            count += here
+    bad = tuple(row for row in polled.bad if row.offset < offset)
+    return Polled(polled.frame.slice(0, count), tuple(left), bad, polled.position)
+
+
 class Feed:
     """One split: what its reader has decoded and no step has taken yet."""
 
@@ -179,6 +191,29 @@ class Feed:
             self.empty_since = now
         return found
 
+    def take_to(self, offset: int, clock: Clock) -> list[Polled]:
+        """All rows of smaller offsets, as a former run has taken them; for a feed that does not read ahead.
+
+        Raises:
+            SourceError: If the input ends before.
+        """
+        found: list[Polled] = []
+        while (self.place.offset or 0) < offset:
+            polled = self._chunks.popleft() if self._chunks else self._polled(CHUNK_ROWS)
+            if polled is None:
+                if self.reader.ended:
+                    raise SourceError(f"the input ends before offset {offset}: it is not what it was")
+                clock.wait(Signal(), self.reader.retry_after_us)
+                continue
+            head, rest = ahead_of(polled, offset), behind(polled, offset)
+            if rest.frame.height or rest.bad:
+                self._chunks.appendleft(rest)
+            else:
+                self._before = polled.position
+            found.append(head)
+            self.place = Place(self._before, _next_offset(head, self.place.offset))
+        return found
+
     @property
     def ended(self) -> bool:
         """Whether all rows were taken and no more will come."""
@@ -286,7 +321,10 @@ class Feeds:
 
     def stored(self) -> list[dict[str, Any]]:
         """Where each split will go on, as JSON, by names that outlive the run."""
-        found: list[dict[str, Any]] = [{"source": identity, "splits": {}} for identity in self.identities]
+        found: list[dict[str, Any]] = [
+            {"source": identity, "order": list(names), "splits": {}}
+            for identity, names in zip(self.identities, self.splits, strict=True)
+        ]
         for feed in self.feeds:
             name = self.splits[feed.source][feed.split]
             found[feed.source]["splits"][name] = {"place": list(feed.place), "ended": feed.ended}

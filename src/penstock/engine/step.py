@@ -84,6 +84,9 @@ class Engine:
         outlet: Who takes what leaves; may be set later, before the first step.
         guarded: Whether to check every delta; by default what `PENSTOCK_GUARDS` says.
         clock: Measures how long nodes take; no result depends on it.
+
+    Attributes:
+        tap: Shown every delta that leaves a node, if somebody looks.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class Engine:
         self.steps = 0
         self.sequence = 0
         self.reasons: Counter[str] = Counter()
+        self.tap: Callable[[PhysicalNode, str, Delta], None] | None = None
         self._inbox: list[list[list[Delta]]] = [[[] for _ in made.inputs] or [[]] for made in plan.nodes]
         self._outputs = {index: i for i, index in enumerate(plan.writes)}
         self._descendants = [self._reached(i) for i in range(count)]
@@ -218,6 +222,8 @@ class Engine:
         self.metrics[made.index].rows_out[port] += delta.length
         if self.guarded:
             self._check(made, port, delta)
+        if self.tap is not None:
+            self.tap(made, port, delta)
         output = self._outputs.get(made.index)
         if output is not None:
             self.outlet.write(output, delta)
