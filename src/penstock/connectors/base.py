@@ -129,6 +129,8 @@ class Source(ABC):
     """Where rows come from. A value: opening it is `reader`."""
 
     connector: ClassVar[str]
+    rediscovers: ClassVar[bool] = False
+    """Whether splits may be added while a pipeline runs: it asks again, and reads new ones from their beginning."""
     inline: ClassVar[bool] = False
     """Whether polling costs next to nothing, so that no thread needs to read ahead."""
 

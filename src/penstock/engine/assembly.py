@@ -13,6 +13,7 @@ from penstock.checkpoint.tables import History
 from penstock.core.clock import Clock
 from penstock.core.threads import pool
 from penstock.engine.compile import compile_plan, sources_of
+from penstock.engine.discovery import Discovery
 from penstock.engine.epochs import Epochs, restore
 from penstock.engine.feeds import Feeds
 from penstock.engine.loop import Loop
@@ -82,6 +83,9 @@ class Assembly:
             self.epochs = self._begin(ledger, self.begun_with)
         self.loop = Loop(self.engine, self.feeds, self.outputs, options.loop, self.clock, self.epochs)
         self.feeds.start(self.clock)
+        if self.epochs is not None:
+            reads = sources_of(self.pipeline)
+            self._opened.append(Discovery(reads, self.feeds.splits, self.loop.begin_again, self.clock))
 
     def _run_from(self, manifest: Mapping[str, Any] | None, ledger: Ledger | None = None) -> None:
         """Open the sources and build the engine, at the beginning or where a checkpoint was made."""
@@ -127,3 +131,4 @@ class Assembly:
             self._threads.shutdown(wait=False)
         if self._store is not None:
             self._store.close()
+            self._store = None

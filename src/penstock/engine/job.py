@@ -47,6 +47,7 @@ class Job:
         self._worker: Worker | None = None
         self._restarts = 0
         self._stopping = False
+        self._wake = Signal()
         self._server: Server | None = None
         self._parts = Assembly.open(pipeline, options, self._clock)
 
@@ -78,18 +79,23 @@ class Job:
 
     def _run_on(self) -> bool:
         """Run, and go on from the last checkpoint as long as the policy says so."""
-        policy, attempt = self.options.restarts, 0
+        policy, attempt, reopen = self.options.restarts, 0, False
         while True:
             try:
-                return self._parts.loop.run()
+                if reopen:
+                    self._reopen()
+                finished = self._parts.loop.run()
+                if not self._parts.loop.again or self._stopping:
+                    return finished
+                self.notes.append("a source has new splits: they are read from here on")
             except PenstockError as failure:
                 attempt = 0 if self._parts.loop.sealed else attempt
                 if self._parts.epochs is None or self._stopping or not policy.allows(failure, attempt):
                     raise
-                self._note(f"{failure.message}; going on from the last checkpoint")
-            self._clock.wait(Signal(), policy.wait(attempt))
-            attempt += 1
-            self._reopen()
+                self.notes.append(f"{failure.message}; going on from the last checkpoint")
+                self._clock.wait(self._wake, policy.wait(attempt))
+                attempt += 1
+            reopen = True
 
     def _reopen(self) -> None:
         self._restarts += 1
@@ -98,9 +104,6 @@ class Job:
         self._parts = Assembly.open(self.pipeline, options, self._clock)
         if self._stopping:
             self._parts.loop.stop()
-
-    def _note(self, text: str) -> None:
-        self.notes.append(text)
 
     def start(self) -> Job:
         """Run in a thread of its own."""
@@ -112,6 +115,7 @@ class Job:
     def stop(self) -> None:
         """End after the step it is in: what is done is published, windows that are open stay so."""
         self._stopping = True
+        self._wake.set()
         self._parts.loop.stop()
 
     def between_steps(self, work: Callable[[Assembly], T], timeout_us: int = MINUTE) -> T:

@@ -68,6 +68,8 @@ class Loop:
         self.rate = ErrorRate(engine.plan.pipeline.max_error_rate)
         self.sealed = 0
         self.stopping = False
+        self.again = False
+        """Whether the run is to go on from its last checkpoint once this loop has stopped."""
         self._over = False
         self._asked: deque[Callable[[], None]] = deque()
         self._sealed_at = self.clock.monotonic()
@@ -76,6 +78,11 @@ class Loop:
         """Ask the loop to end after the step it is in; windows stay open, and what is done is published."""
         self.stopping = True
         self.feeds.signal.set()
+
+    def begin_again(self) -> None:
+        """Ask the loop to end, so that the run can go on with other splits."""
+        self.again = True
+        self.stop()
 
     def ask(self, work: Callable[[], None]) -> None:
         """Let something be done between two steps, in the loop's thread."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock.core.errors import PenstockError, SinkLost, SourceLost
+from penstock.core.errors import SinkLost, SourceLost, StartError
 from penstock.core.timespan import MILLISECOND, SECOND
 
 
@@ -44,7 +44,8 @@ class RestartPolicy:
         What may pass by itself does: a server that is away. Anything else would come again: wrong rows, wrong plans,
         damaged state, bugs.
         """
-        transient = isinstance(failure, (SinkLost, SourceLost)) and isinstance(failure, PenstockError)
+        # It has begun once: what is not there when it begins again has gone since.
+        transient = isinstance(failure, (SinkLost, SourceLost)) or (isinstance(failure, StartError) and attempt > 0)
         return transient and attempt < self.attempts
 
     def wait(self, attempt: int) -> int:
