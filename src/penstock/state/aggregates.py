@@ -127,7 +127,10 @@ class AggregateTable:
     def merge(self, other: AggregateTable, step: int) -> Merged:
         """Add all keys of another table, whose rows come after those of this one."""
         theirs = other.keys.live()
-        touched = self._take_over(other, theirs, other._keys_of(theirs), None, step)
+        touched = self.keys.upsert(other._keys_of(theirs), None, step)
+        self._merge_words(other, theirs, touched.slots)
+        for store, theirs_store in zip(self.stores, other.stores, strict=True):
+            store.merge(theirs_store, theirs, touched.slots, step)
         return Merged(theirs, touched.slots, touched.touched[touched.is_new])
 
     def spread(self, tables: Sequence[AggregateTable], step: int) -> None:
@@ -144,11 +147,16 @@ class AggregateTable:
         for shard, table in enumerate(tables):
             mine = np.flatnonzero(shard_of == shard).astype(np.int32)
             if len(mine):
-                table._take_over(self, slots[mine], keys, mine, step)
+                table._copy(self, slots[mine], keys, mine, step)
 
-    def _take_over(self, other: AggregateTable, theirs: Any, keys: Keys, rows: Any, step: int) -> Touched:
-        touched = self.keys.upsert(keys, rows, step)
-        mine = touched.slots
+    def _copy(self, other: AggregateTable, theirs: Any, keys: Keys, rows: Any, step: int) -> None:
+        """Take keys that are not here, as they are: merging with nothing may round."""
+        mine = self.keys.upsert(keys, rows, step).slots
+        self.keys.words[mine] = other.keys.words[theirs]
+        for store, theirs_store in zip(self.stores, other.stores, strict=True):
+            store.merge(theirs_store, theirs, mine, step)
+
+    def _merge_words(self, other: AggregateTable, theirs: Any, mine: Any) -> None:
         first, their_first = self.keys.first, other.keys.first
         if self.layout.counted:
             ACCUMULATORS["count"].merge(self.keys, first, mine, other.keys, their_first, theirs)
@@ -157,9 +165,6 @@ class AggregateTable:
                 continue
             for accumulator, place, _ in column.how.parts:
                 accumulator.merge(self.keys, first + place, mine, other.keys, their_first + place, theirs)
-        for store, theirs_store in zip(self.stores, other.stores, strict=True):
-            store.merge(theirs_store, theirs, mine, step)
-        return touched
 
     def unmerge(self, other: AggregateTable, merged: Merged, step: int) -> Any:
         """Take back what `merge` added; gives the slots of keys without rows, which are deleted.
