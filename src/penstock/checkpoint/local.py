@@ -62,7 +62,7 @@ class LocalStore(Store):
 
     def __init__(self, state: Path, clock: Clock) -> None:
         self.place = str(state)
-        self._root = state / FOLDER
+        self._root = (state / FOLDER).absolute()  # the working directory may change
         self._clock = clock
         self._lock: BinaryIO | None = None
         try:

@@ -56,6 +56,16 @@ def test_the_layout(tmp_path):
     assert store.place == str(tmp_path / "a" / "state")
 
 
+def test_the_working_directory_may_change(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    store = open_store("state")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    epochs.write(store, 1)
+    assert epochs.verify_all(store) == [1]
+    assert store.place == "state"
+
+
 def test_directories_that_it_makes_are_for_this_user_alone(tmp_path):
     open_store(tmp_path / "a" / "state")
     made = [path for path in (tmp_path / "a").rglob("*") if path.is_dir()]
