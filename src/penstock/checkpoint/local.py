@@ -62,7 +62,7 @@ class LocalStore(Store):
 
     def __init__(self, state: Path, clock: Clock) -> None:
         self.place = str(state)
-        self._root = state / FOLDER
+        self._root = (state / FOLDER).absolute()  # the working directory may change
         self._clock = clock
         self._lock: BinaryIO | None = None
         try:
@@ -82,14 +82,14 @@ class LocalStore(Store):
         try:
             with files.create(staged) as file:
                 step = "files cannot be created exclusively"
-                _must_fail(files.create, staged)
+                _must_fail(lambda: files.create(staged).close())
                 step = "files cannot be synced (fsync)"
                 files.write(file, b"probe")
                 files.sync(file)
             step = "files cannot be linked"
             files.link(staged, linked)
             step = "a link replaces a file"
-            _must_fail(files.link, staged, linked)
+            _must_fail(lambda: files.link(staged, linked))
             step = "directories cannot be synced (fsync)"
             files.sync_directory(self._root)
         except OSError as failure:
@@ -258,10 +258,10 @@ _TOUCHED = (
 )
 
 
-def _must_fail(do: Callable[..., object], *paths: Path) -> None:
+def _must_fail(take_again: Callable[[], None]) -> None:
     """Refuse a file system that gives a name twice."""
     with contextlib.suppress(FileExistsError):
-        do(*paths)
+        take_again()
         raise OSError("a name that is taken is given again")
 
 

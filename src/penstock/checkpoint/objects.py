@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
@@ -93,7 +94,9 @@ class ObjectStore(Store):
     def _connect(self, bucket: str, root: str, given: Mapping[str, Any], retries: Mapping[str, Any]) -> S3Store:
         from obstore.store import S3Store
 
-        client: dict[str, Any] = {"timeout": _TIMEOUT, "connect_timeout": _CONNECT_TIMEOUT}
+        # obstore does not look for settings of the client in the environment once it is given some.
+        plain = os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("true", "1")
+        client: dict[str, Any] = {"timeout": _TIMEOUT, "connect_timeout": _CONNECT_TIMEOUT, "allow_http": plain}
         client |= {key: value for key, value in given.items() if key in _OF_THE_CLIENT}
         config: dict[str, Any] = {key: value for key, value in given.items() if key not in _OF_THE_CLIENT}
         try:
@@ -112,12 +115,17 @@ class ObjectStore(Store):
             other = self._create("probe", key, b"2")
             token = self._whose(key)
         except StateError as failure:
-            hint = failure.hint or "check the endpoint, the region, the keys and that the bucket exists"
-            raise StartError(f'"{self.place}" cannot keep checkpoints: {failure.message}', hint=hint) from failure
+            what = failure.message.removeprefix(f'"{self.place}" ')
+            raise StartError(
+                f'"{self.place}" cannot keep checkpoints: {what}',
+                hint="check the endpoint (allow_http, if it is plain HTTP), the region, the keys and the bucket",
+            ) from failure
         finally:
             with contextlib.suppress(StateError):
                 self._remove("probe", key)
-        if not mine or other or not token:
+        if token is not None and not token[0]:
+            raise StartError(f'"{self.place}" cannot keep checkpoints: it loses the metadata of objects')
+        if not mine or other:
             raise StartError(
                 f'"{self.place}" cannot keep checkpoints: it ignores the condition of a put (If-None-Match)',
                 hint="two processes could both believe to be the one: use AWS S3, MinIO or Ceph of 2024 or later",

@@ -314,9 +314,7 @@ def make_private(path: Path) -> None:
 
 
 def lock_file(path: Path, note: bytes) -> BinaryIO:
-    """Lock a file, made if it is missing, and leave a note in it.
-
-    It is unlocked when closed, and when the process ends.
+    """Lock a file, made if it is missing, and leave a note in it; unlocked when closed, and when the process ends.
 
     Raises:
         BlockingIOError: If it is locked; its content is the note of whoever did it.

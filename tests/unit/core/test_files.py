@@ -102,3 +102,42 @@ def test_only_empty_directories_are_removed(tmp_path):
     for name in ("full", "empty", "none"):
         files.remove_directory(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
+
+
+def test_a_link_never_replaces(tmp_path):
+    one, other, name = (tmp_path / letter for letter in "abc")
+    one.write_bytes(b"one")
+    other.write_bytes(b"other")
+    files.link(one, name)
+    with pytest.raises(FileExistsError):
+        files.link(other, name)
+    assert name.read_bytes() == b"one"
+    assert files.same_file(one, name)
+    assert not files.same_file(other, name)
+    assert not files.same_file(tmp_path / "none", name)
+
+
+def test_a_part_of_a_file_is_read_as_far_as_it_goes(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b"0123456789")
+    reads = [(0, 10), (3, 2), (8, 5), (10, 1), (99, 1), (1 << 70, 1), (0, 0), (0, 1 << 70)]
+    assert [bytes(files.read_at(path, *read)) for read in reads] == [
+        *(b"0123456789", b"34", b"89", b"", b"", b"", b""),
+        b"0123456789",
+    ]
+    assert files.read_at(path, 0, 1).readonly
+
+
+def test_unique_names_differ(tmp_path):
+    assert len({files.unique(tmp_path, "x-") for _ in range(100)}) == 100
+    assert files.unique(tmp_path, "x-").match("x-*.staged")
+
+
+def test_a_lock_holds_until_it_is_closed(tmp_path):
+    path = tmp_path / "lock"
+    with files.lock_file(path, b"a long note"):
+        with pytest.raises(BlockingIOError):
+            files.lock_file(path, b"another")
+        assert path.read_bytes() == b"a long note"
+    with files.lock_file(path, b"short"):
+        assert path.read_bytes() == b"short"
