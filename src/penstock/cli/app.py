@@ -32,6 +32,10 @@ Sets = Annotated[
 Profile = Annotated[
     str | None, typer.Option("--profile", metavar="NAME", help="The profile of penstock.toml that is on.")
 ]
+JobName = Annotated[
+    str, typer.Argument(metavar="JOB", help="The name of a pipeline, or its state directory.", show_default=False)
+]
+Rows = Annotated[int, typer.Option("--rows", metavar="N", min=0, max=10_000, help="How many rows to show.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON, on stdout.")]
 
 
@@ -47,7 +51,9 @@ def run(
     ] = None,
     sets: Sets = None,
     profile: Profile = None,
-    resume: Annotated[str | None, typer.Option(metavar="WHAT", help="latest or none. [default: latest]")] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="WHAT", help="latest, none, or a checkpoint. [default: latest]")
+    ] = None,
     checkpoint: Annotated[
         str | None, typer.Option(metavar="TIME", help="How often output becomes visible. [default: 10 s]")
     ] = None,
@@ -63,7 +69,7 @@ def run(
     """Run a pipeline until its input ends, or Ctrl-C.
 
     Ctrl-C publishes what is done and stops; a second one stops at once. Exit codes: 0 done or stopped, 1 failed,
-    2 the definition is wrong or a source or sink is not there.
+    2 the definition is wrong or a source or sink is not there, 3 a person must decide about stored state.
     """
     with Guard() as guard:
         from penstock.cli.run import Telling, run_file
@@ -96,6 +102,122 @@ def explain(
         from penstock.cli.explain import explain_file
 
         explain_file(file, given=sets or [], profile=profile, form=form)
+
+
+@app.command()
+def jobs(json: Json = False) -> None:
+    """List the pipelines that have run here, and how they stand."""
+    with Guard():
+        from penstock.cli.jobs import list_jobs
+
+        list_jobs(as_json=json)
+
+
+@app.command()
+def status(job: JobName, json: Json = False) -> None:
+    """Show how a pipeline stands: rows, watermark, state, checkpoints."""
+    with Guard():
+        from penstock.cli.jobs import show_status
+
+        show_status(job, as_json=json)
+
+
+@app.command()
+def top(job: JobName, every: Annotated[str, typer.Option(metavar="TIME", help="How often to look.")] = "1 s") -> None:
+    """Show a running pipeline's operators, live, until Ctrl-C."""
+    with Guard():
+        from penstock.cli.top import show_top
+
+        show_top(job, every)
+
+
+@app.command()
+def stop(job: JobName) -> None:
+    """Stop a running pipeline after a checkpoint: what is done is published, windows stay open."""
+    with Guard():
+        from penstock.cli.jobs import stop_job
+
+        stop_job(job)
+
+
+@app.command()
+def savepoint(
+    job: JobName,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Its name. [default: the epoch]")] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the savepoint of this name.")] = False,
+) -> None:
+    """Store an epoch of a running pipeline that is kept until it is removed."""
+    with Guard():
+        from penstock.cli.jobs import make_savepoint
+
+        make_savepoint(job, name, remove=remove)
+
+
+@app.command()
+def checkpoints(job: JobName, json: Json = False) -> None:
+    """List what is stored of a pipeline: epochs and savepoints, from which --resume can go on."""
+    with Guard():
+        from penstock.cli.jobs import list_checkpoints
+
+        list_checkpoints(job, as_json=json)
+
+
+@app.command()
+def late(job: JobName, rows: Rows = 20, json: Json = False) -> None:
+    """Show late rows that no output took: how many by verb, and the last ones with what would have saved them."""
+    with Guard():
+        from penstock.cli.refused import show_refused
+
+        show_refused(job, "late", rows, as_json=json)
+
+
+@app.command()
+def errors(job: JobName, rows: Rows = 20, json: Json = False) -> None:
+    """Show bad rows that no output took: how many by verb and reason, and the last ones."""
+    with Guard():
+        from penstock.cli.refused import show_refused
+
+        show_refused(job, "errors", rows, as_json=json)
+
+
+@app.command()
+def state(
+    job: JobName,
+    operator: Annotated[str | None, typer.Argument(metavar="OPERATOR", help="Which; without it, a list.")] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="WHAT", help="An epoch or savepoint; by default now, or the newest.")
+    ] = None,
+    file: Annotated[
+        str | None, typer.Option("--file", metavar="FILE[:NAME]", help="The program, if its plan cannot be rebuilt.")
+    ] = None,
+    rows: Rows = 20,
+    json: Json = False,
+) -> None:
+    """Show the state of an operator as a table, of a running pipeline or of a checkpoint."""
+    with Guard():
+        from penstock.cli.state import show_state
+
+        show_state(job, operator, at=at, file=file, rows=rows, as_json=json)
+
+
+@app.command()
+def replay(
+    job: JobName,
+    begin: Annotated[int | None, typer.Option("--from", metavar="EPOCH", help="Where to begin.")] = None,
+    to: Annotated[int | None, typer.Option("--to", metavar="STEP", help="The last step to run.")] = None,
+    edge: Annotated[
+        str | None, typer.Option("--edge", metavar="OPERATOR[.PORT]", help="Show the rows that leave an operator.")
+    ] = None,
+    file: Annotated[
+        str | None, typer.Option("--file", metavar="FILE[:NAME]", help="The program, if its plan cannot be rebuilt.")
+    ] = None,
+    rows: Rows = 20,
+) -> None:
+    """Run the steps of stored epochs again, exactly, and show what left an operator; nothing is written."""
+    with Guard():
+        from penstock.cli.replay import replay_job
+
+        replay_job(job, begin=begin, to=to, edge=edge, file=file, rows=rows)
 
 
 @app.command()

@@ -110,7 +110,8 @@ class Assembly:
         self.engine.outlet = self.outputs
 
     def _begin(self, ledger: Ledger, found: Beginning) -> Epochs:
-        content = {"plan": nodes_to_json(self.pipeline.outputs), "shards": self.options.shards}
+        settings = {name: getattr(self.pipeline, name) for name in ("guarantee", "on_error", "max_error_rate")}
+        content = {"plan": {**nodes_to_json(self.pipeline.outputs), **settings}, "shards": self.options.shards}
         epochs = Epochs(
             ledger, self.engine, self.feeds, self.outputs, self.clock, self.feeds.signal, content, self._histories
         )

@@ -21,6 +21,8 @@ from penstock.plan.node import Node
 if TYPE_CHECKING:
     from concurrent.futures import Executor as Pool
 
+    import polars as pl
+
     from penstock.state.arrangement import Arrangement
 
 Output = tuple[str, Delta]
@@ -172,6 +174,13 @@ class Executor(ABC):
         Raises:
             StateError: If what is stored cannot be used.
         """
+
+    def contents(self, limit: int) -> pl.DataFrame | None:
+        """What it holds, as a table for people: some `limit` rows at most, in no order; None if it holds nothing.
+
+        Called between two steps.
+        """
+        return None
 
     def state_size(self) -> tuple[int, int]:
         """How many keys (or rows) it holds, and how many bytes."""

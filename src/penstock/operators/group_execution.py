@@ -12,7 +12,7 @@ from penstock.core.errors import InvariantError
 from penstock.core.lazy import np, pl
 from penstock.core.timespan import NEVER
 from penstock.operators.base import Environment, Executor, Loader, Output, Saver, StepContext
-from penstock.operators.sharding import KeyedLayout, Sharded, project
+from penstock.operators.sharding import KeyedLayout, Sharded, contents_of, project
 from penstock.plan.node import UPDATING
 from penstock.state import raw
 from penstock.state.aggregates import Before, check_counts
@@ -173,6 +173,10 @@ class GroupExecutor(Executor):
             tables = self.keyed.spread(tables, shards, self.turn)
             self.turn += 1
         self.tables = tables
+
+    def contents(self, limit: int) -> pl.DataFrame:
+        """Keys, and what their aggregates are."""
+        return contents_of(self.tables, self.schema, limit)
 
     def state_size(self) -> tuple[int, int]:
         """Keys and bytes."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 from penstock.core.delta import Delta
-from penstock.core.lazy import np
+from penstock.core.lazy import np, pl
 from penstock.core.schema import Schema
 from penstock.expr.ast import Column, Term
 from penstock.kernels.scatter import scatter, shards_of
@@ -144,3 +144,14 @@ def project(schema: Schema, terms: Sequence[tuple[str, Term]], environment: Envi
     made = StatelessExecutor([Stage(columns=(*passed, *terms))], schema, environment)
     made.changes_rows = False  # all columns are passed on: rows that differ below still do
     return made
+
+
+def contents_of(tables: Iterable[AggregateTable], schema: Schema, limit: int) -> pl.DataFrame:
+    """Keys and results of tables, as a frame of a schema of keys and then aggregates."""
+    frames = [pl.DataFrame(schema=schema.to_polars())]
+    for table in tables:
+        slots = table.keys.live()[: limit - sum(frame.height for frame in frames)]
+        if len(slots):
+            columns = [*table.key_columns(slots), *table.results(slots)]
+            frames.append(pl.DataFrame([c.series(f.name, f.dtype) for f, c in zip(schema, columns, strict=True)]))
+    return pl.concat(frames)

@@ -258,6 +258,13 @@ class WatermarkExecutor(Executor):
         """Watermarks by split: they fit whatever the policy has become."""
         return {"kind": "watermark"}
 
+    def contents(self, limit: int) -> pl.DataFrame:
+        """Splits and their watermarks."""
+        names = self._names()
+        rows = [(*names[pair], seen if seen > NEVER else None) for pair, seen in self.seen.items()]
+        frame = pl.DataFrame(rows[:limit], schema=["source", "split", "watermark"], orient="row")
+        return frame.cast({"source": pl.String, "split": pl.String, "watermark": pl.Datetime("us", "UTC")})
+
     def snapshot(self, saver: Saver) -> Any:
         """Watermarks by the names of splits, and what was emitted."""
         names = self._names()

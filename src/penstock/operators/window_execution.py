@@ -19,7 +19,7 @@ from penstock.operators.sharding import KeyedLayout, Sharded, project
 from penstock.operators.watermark import instants
 from penstock.operators.why import refuse
 from penstock.operators.window_parts import Closed, Pane, Side, Sorted, fold_all, ranks_of, rejoined
-from penstock.operators.window_snapshot import restore_window, save_window
+from penstock.operators.window_snapshot import pane_contents, restore_window, save_window
 from penstock.plan.node import Node
 from penstock.plan.watermark import Bounded
 from penstock.plan.windows import Tumbling
@@ -340,6 +340,10 @@ class WindowExecutor(Executor):
     def restore(self, state: Any, loader: Loader) -> None:
         """See `operators/window_snapshot.py`."""
         restore_window(self, state, loader)
+
+    def contents(self, limit: int) -> pl.DataFrame:
+        """By the first instant of a pane: keys, and what their aggregates are so far."""
+        return pane_contents(self, limit)
 
     def state_size(self) -> tuple[int, int]:
         """Keys in panes, and bytes."""

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from penstock.core.delta import Delta
 from penstock.core.errors import StateError
 from penstock.core.lazy import np, pa, pl
+from penstock.core.schema import Schema
 from penstock.core.timespan import NEVER
 from penstock.operators.base import Loader, Saver
+from penstock.operators.sharding import contents_of
 from penstock.operators.window_parts import Pane, Side
 from penstock.state.aggregates import AggregateTable
 
@@ -101,3 +103,16 @@ def side_from_bytes(data: bytes, names: Sequence[str]) -> Side:
     *columns, watermarks, places = frame.get_columns()
     delta = Delta({name: series.alias(name) for name, series in zip(names, columns, strict=True)}, frame.height)
     return Side(delta, np.array(watermarks), np.array(places))
+
+
+def pane_contents(executor: WindowExecutor, limit: int) -> pl.DataFrame:
+    """Some rows of all panes: the first instant of the pane, keys, and what their aggregates are so far."""
+    bounds = ("window_start", "window_end")
+    schema = Schema(tuple(field for field in executor.schema if field.name not in bounds))
+    frames = [pl.DataFrame(schema={"pane": pl.Datetime("us", "UTC"), **schema.to_polars()})]
+    for start in executor.starts:
+        left = limit - sum(frame.height for frame in frames)
+        rows = contents_of(executor.panes[start].tables.values(), schema, max(0, left))
+        moment = pl.Series("pane", [start]).cast(pl.Datetime("us", "UTC")).new_from_index(0, rows.height)
+        frames.append(pl.DataFrame([moment, *rows.get_columns()]))
+    return pl.concat(frames)
