@@ -188,7 +188,8 @@ class Encoder:
         sizes = np.maximum(keys.lengths, 0).astype(np.int64) + np.maximum(values.lengths, 0)
         if sizes.size and int(sizes.max()) > self.limit:
             raise SinkError(
-                f"record {int(sizes.argmax())} of an epoch has {int(sizes.max()):,} bytes: the topic takes {self.limit:,}",
+                f"record {int(sizes.argmax())} of an epoch has {int(sizes.max()):,} bytes, "
+                f"and the topic takes {self.limit:,}",
                 hint="raise max.message.bytes of the topic (and message.max.bytes in settings=), or write less",
             )
 
