@@ -15,6 +15,7 @@ BUILTIN: dict[str, str] = {
     "nexmark": "penstock.connectors.nexmark",
     "stdout": "penstock.connectors.stdout",
     "blackhole": "penstock.connectors.blackhole",
+    "kafka": "penstock.connectors.kafka",
 }
 """Connector names and the modules that hold their `SOURCE` and `SINK` classes (None if they have none)."""
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Protocol
 
 from penstock.connectors.base import ReadRequest
 from penstock.connectors.formats._blocks import LONGEST_RECORD, Blocks, open_blocks
@@ -41,7 +41,7 @@ from penstock.kernels.text_spans import (
 )
 
 if TYPE_CHECKING:
-    from penstock.kernels.arrays import Words
+    from penstock.kernels.arrays import Bytes, Words
 
 INFER_ROWS = 10_000
 """How many rows are looked at to find the columns and their types."""
@@ -90,7 +90,7 @@ class JsonFormat(Format):
                     return
                 row += len(found[0])
             for starts, ends, lines in _lines(blocks, max_rows):
-                yield _decode(blocks, path, request, row, starts, ends, lines)
+                yield decode_texts(blocks, path, request, row, starts, ends, lines)
                 row += len(starts)
 
     def writer(self, file: BinaryIO, schema: Schema) -> FrameWriter:
@@ -111,9 +111,34 @@ def _lines(blocks: Blocks, rows: int) -> Iterator[tuple[Words, Words, Words]]:
             blocks.more()
 
 
-def _decode(
-    blocks: Blocks, path: Path, request: ReadRequest, first_row: int, starts: Words, ends: Words, lines: Words
+class Texts(Protocol):
+    """A block of bytes that holds the texts of rows.
+
+    Attributes:
+        data: The bytes.
+    """
+
+    data: Bytes
+
+    def text(self, start: int, end: int) -> str:
+        """Bytes of it as text; what is no UTF-8 is escaped."""
+        ...
+
+
+def decode_texts(
+    blocks: Texts, place: Path | str, request: ReadRequest, first_row: int, starts: Words, ends: Words, lines: Words
 ) -> Chunk:
+    """Texts of a block, each a JSON object, as a chunk.
+
+    Args:
+        blocks: The block.
+        place: Where it is from, for the reasons of bad rows.
+        request: What is wanted.
+        first_row: The number of the first row.
+        starts: Where each text starts.
+        ends: Where it ends.
+        lines: A number for each, which reasons say behind the place.
+    """
     count, data = len(starts), blocks.data
     faults = np.where(ends - starts > LONGEST_RECORD, TOO_LONG, FINE)
     check_utf8(data, frozen(starts), frozen(ends), faults)
@@ -127,10 +152,10 @@ def _decode(
         columns.append(Decoded(field, values.alias(field.name), wrong))
 
     def reason(row: int, column: Decoded | None) -> str:
-        place = f"{path}:{lines[row]}"
+        here = f"{place}:{lines[row]}"
         if column is None:
-            return f"{place}: {_fault(blocks, found, row, int(starts[row]))}"
-        return f"{place}: {refusal(column.field, _shown(spans[column.field.name], row))}"
+            return f"{here}: {_fault(blocks, found, row, int(starts[row]))}"
+        return f"{here}: {refusal(column.field, _shown(spans[column.field.name], row))}"
 
     def raw(row: int) -> str | None:
         return blocks.text(int(starts[row]), int(ends[row])).rstrip("\r") if request.keep_raw else None
@@ -155,7 +180,7 @@ def _shown(spans: Spans, row: int) -> _Shown | None:
     return _Shown(bytes(spans.data[spans.starts[row] - quoted : spans.ends[row] + quoted]).decode())
 
 
-def _fault(blocks: Blocks, found: Scanned, row: int, start: int) -> str:
+def _fault(blocks: Texts, found: Scanned, row: int, start: int) -> str:
     if found.faults[row] == NOT_UTF8:
         return "not UTF-8"
     if found.faults[row] == TOO_LONG:
