@@ -25,7 +25,7 @@ BLOCK_ROWS = 65_536
 NULL = "\\N"
 _ESCAPED = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
-_FIRST_DAY, _LAST_DAY = -2_440_588, 95_026_601
+_FIRST_DAY, _LAST_DAY = -2_440_588, 95_026_236
 """24 November 4714 BC, where PostgreSQL begins, and the end of the year 262142, where Polars ends."""
 _YEAR_ONE, _YEAR_TEN_THOUSAND = -719_162, 2_932_897
 

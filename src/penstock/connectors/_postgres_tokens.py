@@ -156,7 +156,9 @@ class Tokens:
     def _statement(self, text: str) -> sql.Composed:
         from psycopg import sql
 
-        return sql.SQL(text).format(self.table.quoted)
+        # Values are put in by the driver, which takes a percent sign of a name for the place of one.
+        names = (self.table.schema.replace("%", "%%"), self.table.table.replace("%", "%%"))
+        return sql.SQL(text).format(sql.Identifier(*names))
 
     def _of(self, row: Any) -> Stored:
         owner, target, incarnation, epoch, rows, digest = row
