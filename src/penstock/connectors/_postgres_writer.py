@@ -166,14 +166,15 @@ class PostgresWriter(Writer):
 
         with self._guarded(f"take over {self._settings.target}"):
             link = self._link = self._connect()
-            self._tokens.add(link)
-            link.commit()
             try:
                 self._tokens.end_former(link)
                 link.commit()
             except psycopg.errors.InsufficientPrivilege:
                 # Then it is waited for, and its idle transactions end by themselves.
                 link.rollback()
+            if self._tokens.stored(link) is None:
+                self._tokens.add(link)
+            link.commit()
             hit("postgres.before_take_over")
             stored = self._tokens.take(link)
             hit("postgres.taking_over")
