@@ -25,7 +25,7 @@ READ = {
 def test_every_sink_is_here():
     # The terminal and nowhere have no readers; what needs a server is in tests/services.
     assert {name for name in BUILTIN if module(name).SINK is not None} == {
-        "memory", "files", "stdout", "blackhole", "kafka",
+        "memory", "files", "stdout", "blackhole", "kafka", "postgres",
     }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ BUILTIN: dict[str, str] = {
     "files": "penstock.connectors.files",
     "generate": "penstock.connectors.generate",
     "nexmark": "penstock.connectors.nexmark",
+    "postgres": "penstock.connectors.postgres",
     "stdout": "penstock.connectors.stdout",
     "blackhole": "penstock.connectors.blackhole",
     "kafka": "penstock.connectors.kafka",
