@@ -10,7 +10,8 @@ import pytest
 import penstock as ps
 from penstock import col
 from penstock.core.delta import Delta
-from penstock.core.timespan import MILLISECOND
+from penstock.core.timespan import MILLISECOND, NEVER
+from penstock.operators import window_snapshot
 from penstock.operators.base import Environment
 from penstock.operators.changelog import ChangelogExecutor
 from penstock.operators.group_execution import GroupExecutor
@@ -18,7 +19,9 @@ from penstock.operators.stateless import StatelessExecutor
 from penstock.operators.union import UnionExecutor
 from penstock.operators.watermark import WatermarkExecutor
 from penstock.operators.window_execution import WindowExecutor
+from penstock.operators.window_parts import Side
 from penstock.state.aggregates import AggregateTable
+from penstock.state.arrangement import Arrangement
 from penstock.testing import CheckFailed, T, check
 
 # With a bound of 5 s the watermark stands a millisecond before the end of a window, and two, when rows come.
@@ -201,3 +204,40 @@ def test_the_wrong_operation(monkeypatch):
 
     monkeypatch.setattr(ChangelogExecutor, "step", wrong)
     fails(lambda rows: counts(rows).changelog())
+
+
+def test_a_watermark_that_is_not_restored(monkeypatch):
+    monkeypatch.setattr(WatermarkExecutor, "restore", lambda self, state, loader: None)
+    assert "restarted after step" in fails(windows)
+
+
+def test_a_table_that_is_not_restored(monkeypatch):
+    monkeypatch.setattr(AggregateTable, "load", lambda self, loader, name: None)
+    assert "restarted after step" in fails(counts)
+
+
+def test_a_change_that_the_log_misses(monkeypatch):
+    changed = Arrangement.changed
+    monkeypatch.setattr(Arrangement, "changed", lambda self: changed(self)[1:])
+    assert "restarted after step" in fails(counts)
+
+
+def test_windows_that_are_sent_again(monkeypatch):
+    restore = WindowExecutor.restore
+
+    def again(self, state, loader):
+        restore(self, {**state, "fired": NEVER}, loader)
+
+    monkeypatch.setattr(WindowExecutor, "restore", again)
+    assert "restarted after step" in fails(hops)
+
+
+def test_rows_beside_a_window_that_are_not_restored(monkeypatch):
+    read = window_snapshot.side_from_bytes
+
+    def too_late(data, names):
+        side = read(data, names)
+        return Side(side.delta, side.watermarks + 2**60, side.places)
+
+    monkeypatch.setattr(window_snapshot, "side_from_bytes", too_late)
+    assert "restarted after step" in fails(hops)

@@ -1,4 +1,4 @@
-"""A run that is saved and restored, however often, gives what it would have given: to the last bit and in order."""
+"""A run that is saved and restored gives what the run gives that is not: to the last bit, and in the same order."""
 
 from __future__ import annotations
 

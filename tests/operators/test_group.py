@@ -176,3 +176,16 @@ def test_the_first_null_key_of_a_later_step_hides_no_change():
 
 def test_no_rows():
     check(lambda s: s.group_by("k").agg(n=ps.count()), input=T("k:String"), output=[])
+
+
+def test_values_that_are_taken_back_leave_no_state():
+    def build(rows):
+        return rows.group_by("k").agg(v=col("v").sum()).group_by().agg(low=col("v").min(), mid=col("v").median())
+
+    case = case_of(build, T("k:String | v:Int64"))
+    driver = Driver(case.pipeline)
+    for number in range(50):
+        driver.push("input", [{"k": "ab"[number % 2], "v": number * 7 % 11}]).step()
+    stores = driver.plan.nodes[2].executor.tables[0].stores
+    assert [len(store.entries) for store in stores] == [2, 2]
+    assert max(store.entries.used for store in stores) <= 4

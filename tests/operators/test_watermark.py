@@ -144,6 +144,17 @@ def test_a_silent_split_no_longer_holds_back():
     assert len(driver.late) == 1  # tested against the watermark that went on without it
 
 
+def test_silence_outlasts_a_restart():
+    driver = unbounded().push("input", at(1)).push("input", at(25), split=1).step()
+    driver.silence("input", split=0).step().restart()
+    driver.wake("input", split=0).push("input", at(3)).step()
+    assert len(driver.late) == 1
+    driver.push("input", at(30), split=0).step().silence().step()
+    before = driver.restart().watermark
+    driver.advance("3 s").step().restart().advance("5 s").step()
+    assert driver.watermark == before + 8 * SECOND
+
+
 def test_when_all_are_silent_time_goes_on_at_the_pace_of_the_clock():
     driver = unbounded().push("input", at(1)).push("input", at(2), split=1).step().silence().step()
     before = driver.watermark

@@ -83,6 +83,7 @@ class WindowExecutor(Executor):
         self.late_for_some = False
 
     def fresh_totals(self) -> list[Total | TwoStacks]:
+        """Totals of no panes, one per shard; tumbling windows need none."""
         return [] if self.tumbling else [sliding(self.keyed.layout, self.seed) for _ in range(self.shards)]
 
     def next_turn(self) -> int:

@@ -210,7 +210,7 @@ class Arrangement:
         """The slots that were touched or died since `begin_epoch`, dead ones included, each once."""
         return self._queues[1, : self._header[index.EPOCH_COUNT]].copy()
 
-    def touch(self, slots: Array, step: int) -> None:
+    def mark_touched(self, slots: Array, step: int) -> None:
         """Tell that words of live slots were changed that no `upsert` of the step touched."""
         touch_slots(frozen(slots, np.int32), step, self._mark, self.table, self._header, self._queues)
 

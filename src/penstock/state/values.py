@@ -197,7 +197,7 @@ class ValueStore:
         total = _measure(self._heads, table, first + PREVIOUS, slots)
         gone, changed = np.empty(total, np.int32), np.empty(total, np.int32)
         left, moved = _unlink(self._heads, table, first + PREVIOUS, first + COUNT, slots, gone, changed)
-        self.entries.touch(changed[:moved], step)
+        self.entries.mark_touched(changed[:moved], step)
         self.entries.delete(gone[:left], step)
 
     def _grow(self, needed: int) -> None:

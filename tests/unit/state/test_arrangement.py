@@ -171,8 +171,8 @@ def test_slots_that_are_touched_by_hand_changed() -> None:
     state = Arrangement(codec_of("numbers").layout, INITIAL)
     slots = state.upsert(keys_of("numbers", [1, 2, 3]), None, 4).slots
     state.begin_epoch(5)
-    state.touch(slots[:2], 5)
-    state.touch(slots[:2], 6)
+    state.mark_touched(slots[:2], 5)
+    state.mark_touched(slots[:2], 6)
     assert state.changed().tolist() == [0, 1]
     assert state.upsert(keys_of("numbers", [1]), None, 6).touched.tolist() == []
 

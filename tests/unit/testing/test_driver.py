@@ -80,3 +80,25 @@ def test_wrong_names_are_told():
         one.push("inpt", ROWS)
     with pytest.raises(UnknownNameError, match='no output "outptu"'):
         one.rows("outptu")
+
+
+def test_a_restart_goes_on_with_another_engine():
+    one = driver(counts).push("input", ROWS).step()
+    first = one.engine
+    one.push("input", ROWS).restart(shards=3, seed=5).step()
+    assert one.engine is not first
+    assert one.engine.steps == 2
+    assert [diff for _, diff in one.changes()] == [1, 1, -1, -1, 1, 1]
+    assert one.rows() == [{"k": "a", "n": 2}, {"k": "b", "n": 2}]
+    assert one.engine.metrics[0].rows_in == 4
+    assert set(one.saved.records) == {"output/group-1:0/keys"}
+    assert set(one.restart().saved.records) == {f"output/group-1:{shard}/keys" for shard in range(3)}
+
+
+def test_a_checkpoint_takes_what_changed():
+    one = driver(counts).push("input", ROWS).step().checkpoint().push("input", ROWS).step().checkpoint()
+    table = one.saved.nodes["output/group-1"].tables["0/keys"]
+    assert [len(record.slots) for record in table.records] == [2, 2]
+    assert [
+        len(record.slots) for record in one.restart().restart().saved.nodes["output/group-1"].tables["0/keys"].records
+    ] == [2, 2, 0, 0]

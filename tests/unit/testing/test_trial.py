@@ -77,3 +77,18 @@ def test_rows_keep_their_interleaving():
 def test_the_words_of_the_engine_are_left_out():
     assert without_why({"k": 1, "_why": {}}) == {"k": 1}
     assert as_change({"op": "-U", "k": 1}) == ({"k": 1}, -1)
+
+
+def test_a_mode_says_when_it_is_interrupted():
+    mode = Mode("here", [[]], 2, 5, {0: 0, 3: 2, 1: 1})
+    assert (
+        str(mode)
+        == "here (1 steps, 2 shards, hash seed 5; saved after step 1; restarted after step 2 with 1, 4 with 2 shards)"
+    )
+
+
+def test_a_run_that_is_interrupted():
+    one = case()
+    steps = one_by_one(one.scene.events())
+    driver = try_out(one, reference(one), Mode("here", steps, 1, 5, {0: 2, 1: 0, 2: 3}))
+    assert driver.engine.steps == len(steps)
