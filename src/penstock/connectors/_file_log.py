@@ -7,6 +7,7 @@ Now and then all manifests so far are gathered into one list; numbers at or belo
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -25,6 +26,9 @@ FOLDER = "_penstock"
 
 STAGING = "staged"
 """The directory of files that have no name yet, below that of the manifests."""
+
+MANIFEST = "manifest-"
+"""What names of staged manifests begin with."""
 
 GATHERED = 64
 """How many manifests there are before they are gathered into a list."""
@@ -218,13 +222,11 @@ class FileLog:
             LogError: If they cannot be used, or those that were there are gone.
             OSError: If they cannot be read.
         """
-        # Gathering manifests removes them: who is in the midst of reading looks again.
         for _ in range(_TRIES):
-            try:
+            # Gathering manifests removes them: who is in the midst of reading looks again.
+            with contextlib.suppress(FileNotFoundError):
                 if self._catch_up():
                     return
-            except FileNotFoundError:
-                continue
         raise LogError(f'"{self._name("epoch", self.history.next)}" is missing: there are later ones')
 
     def _catch_up(self) -> bool:
@@ -303,7 +305,7 @@ class FileLog:
 
     def _create(self, path: Path, body: Mapping[str, Any]) -> bool:
         body = {"version": VERSION, **body}
-        staged = files.StagedFile(self.folder / STAGING, "manifest-")
+        staged = files.StagedFile(self.folder / STAGING, MANIFEST)
         try:
             staged.write((json.dumps({"digest": _digest(body), **body}) + "\n").encode())
             staged.seal(named=False)
@@ -311,7 +313,8 @@ class FileLog:
             files.publish(staged.path, path)
             files.sync_directory(self.folder)
             hit("sink.manifest_made")
-        except FileExistsError:
+        except (FileExistsError, FileNotFoundError):
+            # The number is taken, or who has taken over has removed what this writer was about to name.
             return False
         finally:
             staged.discard()

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from penstock.connectors._file_hive import check_columns
-from penstock.connectors._file_log import STAGING, Entry, FileLog, LogError, Part
+from penstock.connectors._file_log import MANIFEST, STAGING, Entry, FileLog, LogError, Part
 from penstock.connectors._file_stage import Layout, Stage, StagedPart, seal_all
 from penstock.connectors.base import Content, Sealed, Token, Writer, WriteRequest
 from penstock.connectors.formats import format_of_name
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _TRIES = 20
 _PART = re.compile(r"part-(\d{8,})-[0-9a-f]{12}\.[a-z.]+")
-_STAGED = re.compile(r"(?:(\d{8,})|manifest)-[0-9a-f]{24}\.staged")
+_STAGED = re.compile(rf"(?:(\d{{8,}})-|{MANIFEST})[0-9a-f]{{24}}\.staged")
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,10 @@ class FileWriter(Writer):
                         hint="give each pipeline a directory of its own, or start anew",
                     )
                 self._fence()
+                self._collect(MANIFEST)
             self._require_own()
+            self._remove_gone()
+            self._log.gather()
             return self._log.history.token
 
     # -- the loop's thread -----------------------------------------------------
@@ -303,6 +306,13 @@ class FileWriter(Writer):
 
     def _tidy(self, epoch: int) -> None:
         """Remove what does not count any more, and gather manifests."""
+        self._remove_gone()
+        if self._first_own is not None and epoch >= self._first_own:
+            # An epoch of this writer is out, so all those of former ones are.
+            self._collect()
+        self._log.gather()
+
+    def _remove_gone(self) -> None:
         gone, self._log.history.gone = self._log.history.gone, []
         mine = [name for name in gone if _part(name)]
         if mine:
@@ -311,17 +321,13 @@ class FileWriter(Writer):
             files.remove(self._path / name)
             for folder in list(PurePosixPath(name).parents)[:-1]:
                 files.remove_directory(self._path / folder)
-        if self._first_own is not None and epoch >= self._first_own:
-            # An epoch of this writer is out, so all those of former ones are.
-            self._collect()
-        self._log.gather()
 
-    def _collect(self) -> None:
-        former, self._former = self._former, []
-        if former:
+    def _collect(self, kind: str = "") -> None:
+        """Remove staged files of former writers; those of epochs may be needed until an epoch of this one is out."""
+        for path in [path for path in self._former if path.name.startswith(kind)]:
             hit("sink.before_collect")
-        for path in former:
             files.remove(path)
+            self._former.remove(path)
 
     def close(self) -> None:
         """Remove what is not sealed."""

@@ -142,7 +142,8 @@ class FileSource(Source):
             raise StartError(f'there are no files to read in "{self.path}"')
         for one in found:
             if not files.readable(one.path):
-                raise StartError(f'cannot read "{one.path}": permission denied')
+                why = "permission denied" if files.kind(one.path) else "it is not there any more"
+                raise StartError(f'cannot read "{one.path}": {why}')
         return [Split(one.name) for one in found] if self.split_files else [Split(self.path)]
 
     def reader(self, split: Split, position: Any, request: ReadRequest) -> Reader:

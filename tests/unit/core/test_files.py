@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 
 import pytest
 
@@ -86,13 +87,13 @@ def test_what_a_name_is(tmp_path):
     assert not files.readable(tmp_path / "y")
 
 
-def test_a_file_that_is_written_anew_has_another_identity(tmp_path):
-    one = files.StagedFile(tmp_path, "")
-    other = files.StagedFile(tmp_path, "")
-    assert files.identity(one.path) != files.identity(other.path)
-    assert files.identity(one.path) == files.identity(one.path)
-    one.discard()
-    other.discard()
+def test_the_stamp_of_a_file_tells_that_it_was_written_to(tmp_path):
+    (tmp_path / "x").write_text("x")
+    before = files.stamp(tmp_path / "x")
+    assert files.stamp(tmp_path / "x") == before
+    os.utime(tmp_path / "x", (7, 7))
+    assert files.stamp(tmp_path / "x") == [1, 7_000_000_000] != before
+    assert files.unique_name() != files.unique_name()
 
 
 def test_only_empty_directories_are_removed(tmp_path):

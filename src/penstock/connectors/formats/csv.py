@@ -38,7 +38,7 @@ from penstock.kernels.csv_records import (
     note_nulls,
     scan_records,
 )
-from penstock.kernels.text_spans import FINE, MISSING, NOT_UTF8, TOO_LONG, check_utf8
+from penstock.kernels.text_spans import FINE, LINES_NEXT, MISSING, NOT_UTF8, TOO_LONG, check_utf8
 
 if TYPE_CHECKING:
     from penstock.kernels.arrays import Array, Words
@@ -133,8 +133,10 @@ class CsvFormat(Format):
         """The names of the columns; the scan stands at the first row. None if the file is empty."""
         if not self.header and request is not None:
             return list(request.schema.names)
-        state = blocks.state.copy()
+        state, base = blocks.state.copy(), blocks.base
         count = self._first_record(blocks, np.zeros(0, dtype=np.int64))[1]
+        # Reading on may have dropped what was before the record.
+        state[LINES_NEXT] -= blocks.base - base
         blocks.state[:] = state
         if not count:
             return []
