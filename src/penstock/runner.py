@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.connectors.memory import MemorySink
 from penstock.core.errors import PlanError, UnsupportedError
 from penstock.core.lazy import pl
+from penstock.core.sizes import byte_size
 from penstock.core.timespan import duration
 from penstock.core.where import Where, caller
 from penstock.engine.job import Job
@@ -21,23 +22,6 @@ from penstock.plan.pipeline import Pipeline, check_places
 
 if TYPE_CHECKING:
     from penstock.engine.metrics import Statistics
-
-_UNITS = {"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "kb": 10**3, "mb": 10**6, "gb": 10**9, "b": 1}
-
-
-def byte_size(text: str | int) -> int:
-    """A number of bytes from `"4 GiB"`.
-
-    Raises:
-        PlanError: If it is not understood.
-    """
-    if isinstance(text, int):
-        return text
-    number = text.strip().rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    unit = text.strip()[len(number) :].lower() or "b"
-    if unit not in _UNITS or not number.strip().replace(".", "", 1).isdigit():
-        raise PlanError(f'"{text}" is not a size', hint='such as "512 MiB" or "4 GiB"')
-    return int(float(number) * _UNITS[unit])
 
 
 @dataclass(frozen=True)

@@ -1,47 +1,129 @@
-"""Which files a path means: a file, a directory or a pattern."""
+"""Which files a path means: a file, a directory, a pattern, or what the manifests of a file sink name."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
+from penstock.connectors._file_log import FileLog, LogError
 from penstock.connectors.formats import FORMATS, format_class, format_of_name
 from penstock.core import files
-from penstock.core.errors import PenstockError, PlanError, nearest
+from penstock.core.errors import PenstockError, PlanError, SourceError, nearest
 from penstock.core.files import Found
 
 ORDERS = ("name", "time")
 
 
-def listed(path: str, format: str | None, order: str, error: type[PenstockError]) -> list[Found]:
-    """The files that a path means, in order.
+class Listed(NamedTuple):
+    """A file to read.
+
+    Attributes:
+        path: Where it is.
+        name: Its path below the directory that was searched, with slashes.
+        modified: When it was last written, in nanoseconds since 1970; 0 = it cannot have changed.
+        size: How many bytes it has, if the manifest says so, else -1.
+        number: The number of the manifest that names it; -1 if none does.
+        rows: How many rows it has, if the manifest says so, else -1.
+    """
+
+    path: Path
+    name: str
+    modified: int
+    size: int = -1
+    number: int = -1
+    rows: int = -1
+
+
+class Listing:
+    """The files that a path means, now and later.
 
     In a directory (with all below it) and for a pattern, names that begin with a dot or an underscore are hidden. If
-    no format is given, only files of a directory whose names end as those of some format are taken.
+    no format is given, only files of a directory whose names end as those of some format are taken. In a directory
+    with manifests these alone say what is there, and in which order.
 
     Args:
         path: A file, a directory, or a pattern: `*`, `?`, `[...]` within a name, `**` across directories.
         format: The name of the format, or None.
         order: `"name"`, or `"time"`: that of the last change, then name.
+        manifests: Whether to go by manifests where there are any.
         error: What to raise.
-
-    Raises:
-        PenstockError: An `error` if there is no such file or directory, or it cannot be read.
     """
+
+    def __init__(self, path: str, format: str | None, order: str, manifests: bool, error: type[PenstockError]) -> None:
+        self._path = path
+        self._format = format
+        self._order = order
+        self._error = error
+        self._log = FileLog(Path(path)) if manifests else None
+
+    def now(self) -> list[Listed]:
+        """The files there are now, in order.
+
+        Raises:
+            PenstockError: An `error` if there is no such file or directory, or it cannot be read.
+        """
+        try:
+            if self._refreshed():
+                return self._named()
+            found = _walked(self._path, self._format, self._error)
+        except (OSError, LogError) as failure:
+            reason = failure.strerror if isinstance(failure, OSError) and failure.strerror else failure
+            raise self._error(f'cannot read "{self._path}": {reason}') from failure
+        found = sorted(found, key=lambda one: (one.modified if self._order == "time" else 0, one.name))
+        return [Listed(one.path, one.name, one.modified) for one in found]
+
+    def _refreshed(self) -> bool:
+        """Whether there are manifests; they are read."""
+        if self._log is None or files.kind(self._log.folder) is None:
+            return False
+        self._log.refresh()
+        return self._log.history.next > 0
+
+    def _named(self) -> list[Listed]:
+        assert self._log is not None
+        root = Path(self._path)
+        return [
+            Listed(root / part.name, part.name, 0, part.bytes, entry.number, part.rows)
+            for entry in self._log.history.entries
+            for part in entry.parts
+        ]
+
+    @property
+    def types(self) -> Mapping[str, Any]:
+        """The columns that the manifests say are directories, and their types."""
+        return self._log.history.partitions if self._log is not None else {}
+
+    def check_after(self, number: int) -> None:
+        """Look whether epochs that come after a manifest were removed, before anybody could read them.
+
+        Raises:
+            SourceError: If they were.
+        """
+        if self._log is None or number < 0:
+            return
+        history = self._log.history
+        if history.replaced > number:
+            raise SourceError(f'"{self._path}" was replaced by another run while it was read')
+        if history.dropped > number:
+            raise SourceError(
+                f'"{self._path}": files were removed before they were read',
+                hint="the sink that writes them keeps less than its readers need: raise its keep",
+            )
+
+
+def _walked(path: str, format: str | None, error: type[PenstockError]) -> Iterable[Found]:
     place = Path(path)
-    try:
-        kind = files.kind(place)
-        if kind == "file":
-            found = [Found(place, place.name, files.modified(place))]
-        elif kind == "directory":
-            found = [one for one in files.walk(place) if format or format_of_name(one.name)]
-        elif not is_pattern(path):
-            raise error(f'no file or directory "{path}"{_guess(place)}')
-        else:
-            found = _matching(path, error)
-    except OSError as failure:
-        raise error(f'cannot read "{path}": {failure.strerror or failure}') from failure
-    return sorted(found, key=lambda one: (one.modified if order == "time" else 0, one.name))
+    kind = files.kind(place)
+    if kind == "file":
+        size, modified = files.stamp(place)
+        return [Found(place, place.name, modified, size)]
+    if kind == "directory":
+        return [one for one in files.walk(place) if format or format_of_name(one.name)]
+    if not is_pattern(path):
+        raise error(f'no file or directory "{path}"{_guess(place)}')
+    return _matching(path, error)
 
 
 def is_pattern(path: str) -> bool:
@@ -82,7 +164,7 @@ def _guess(place: Path) -> str:
     return nearest(place.name, names)
 
 
-def format_name(path: str, found: list[Found]) -> str:
+def format_name(path: str, found: list[Listed]) -> str:
     """The format that the names of files say.
 
     Raises:

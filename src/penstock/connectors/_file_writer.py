@@ -1,17 +1,22 @@
-"""Writes one file per epoch, which nobody sees before it is whole."""
+"""Writes epochs as files that get their names when they are whole, and a manifest per epoch."""
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from penstock.connectors.base import Content, Sealed, Writer, WriteRequest
-from penstock.connectors.formats.base import Format, FrameWriter
+from penstock.connectors._file_hive import check_columns
+from penstock.connectors._file_log import MANIFEST, STAGING, Entry, FileLog, LogError, Part
+from penstock.connectors._file_stage import Layout, Stage, StagedPart, seal_all
+from penstock.connectors.base import Content, Sealed, Token, Writer, WriteRequest
+from penstock.connectors.formats import format_of_name
 from penstock.core import files
-from penstock.core.errors import SinkError, StartError
+from penstock.core.clock import Clock, SystemClock
+from penstock.core.errors import SinkError, StartError, StateError, SupersededError
 from penstock.core.failpoint import hit
 from penstock.core.lazy import pa
 
@@ -19,178 +24,343 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-STAGING = ".penstock"
-"""The hidden directory of files that are not whole."""
-
+_TRIES = 20
 _PART = re.compile(r"part-(\d{8,})-[0-9a-f]{12}\.[a-z.]+")
+_STAGED = re.compile(rf"(?:(\d{{8,}})-|{MANIFEST})[0-9a-f]{{24}}\.staged")
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How much output is kept; the newest epoch with rows always is.
+
+    Attributes:
+        bytes: How many bytes; None = all.
+        span: For how many microseconds; None = for ever.
+    """
+
+    bytes: int | None = None
+    span: int | None = None
 
 
 class FileWriter(Writer):
-    """Writes the open epoch to a staged file, and publishes it by giving it its name.
+    """Writes the open epoch to staged files, and publishes it: its files get their names, then comes the manifest.
 
-    The name of a file is `part-<epoch>-<digest of its content>`: to publish an epoch again changes nothing.
+    The name of a file is `part-<number>-<digest of its content>`, and numbers are used once: to publish an epoch again
+    changes nothing. Which writer may publish is decided by the manifests: see `_file_log`.
 
     Args:
         path: The directory.
-        format: How to write.
+        layout: How rows become files.
         mode: See `FileSink`.
+        retention: How much is kept.
         request: What is going to be written.
+        clock: Says how old files are.
 
     Raises:
         StartError: If the directory cannot be used, or holds what it must not.
+        PlanError: If a column cannot be a directory.
     """
 
-    def __init__(self, path: Path, format: Format, mode: str, request: WriteRequest) -> None:
+    def __init__(
+        self,
+        path: Path,
+        layout: Layout,
+        mode: str,
+        retention: Retention,
+        request: WriteRequest,
+        clock: Clock | None = None,
+    ) -> None:
+        check_columns(layout.partition_by, request.schema)
         self._path = path
-        self._format = format
-        self._schema = request.schema
-        self._prefix = f"{hashlib.blake2b(request.pipeline.encode(), digest_size=4).hexdigest()}-"
-        self._file: files.StagedFile | None = None
-        self._frames: FrameWriter | None = None
-        self._rows = 0
+        self._layout = layout
+        self._retention = retention
+        self._request = request
+        self._clock = clock or SystemClock()
+        self._log = FileLog(path)
+        self._staging = self._log.folder / STAGING
+        self._name: str | None = None
+        self._first_own: int | None = None
+        self._pending: dict[int, list[StagedPart]] = {}
         self._published = 0
         try:
-            there = self._prepare_directory(request.fresh)
-        except OSError as failure:
-            raise StartError(f'cannot write to "{path}": {failure.strerror or failure}') from failure
-        parts = {name: int(found[1]) for name in there if (found := _PART.fullmatch(name))}
-        self._replaces: list[list[Any]] = []
-        self._first = 0
-        if request.fresh and mode == "error" and there:
-            raise StartError(
-                f'"{path}" holds {_some(there)}: output of two runs must not be mixed',
-                hint='mode="overwrite" replaces the output of former runs, mode="append" adds to it',
-            )
-        if request.fresh and mode == "overwrite":
-            self._replaces = [[name, *files.identity(path / name)] for name in sorted(parts)]
-        if mode == "append":
-            self._first = max(parts.values(), default=-1) + 1
+            self._former, number = self._look(mode)
+            if request.fresh:
+                self._begin(mode)
+                self._collect()
+        except (OSError, LogError, SupersededError) as failure:
+            raise StartError(f'cannot write to "{path}": {_reason(failure)}') from failure
+        self._stage = Stage(self._staging, layout, request.schema, number)
 
-    def _prepare_directory(self, fresh: bool) -> list[str]:
-        """Make the directory and try it out; the visible names in it."""
+    # -- opening ---------------------------------------------------------------
+
+    def _look(self, mode: str) -> tuple[list[Path], int]:
+        """Staged files of former writers, and the first number that is free."""
         if files.kind(self._path) == "file":
             raise StartError(f'"{self._path}" is a file; a sink of files is a directory')
-        files.make_directory(self._path)
-        staging = self._path / STAGING
-        if fresh and files.kind(staging):
-            for entry in list(files.entries(staging)):
-                if entry.name.startswith(self._prefix):
-                    files.remove(Path(entry.path))
-        probe = files.StagedFile(staging, self._prefix)
-        try:
-            # A file system that is full, or without links or durable writes, is found out now.
-            probe.write(b"probe")
-            probe.seal()
-            linked = probe.path.with_suffix(".probe")
-            files.publish(probe.path, linked)
-            files.remove(linked)
-        finally:
-            probe.discard()
-            files.remove_directory(staging)
-        return [entry.name for entry in files.entries(self._path) if not entry.name.startswith(".")]
+        if files.kind(self._path) is None:
+            files.make_directory(self._path)
+            files.sync_directory(self._path.parent)
+        shown = [entry.name for entry in files.entries(self._path) if not entry.name.startswith((".", "_"))]
+        if self._request.fresh and mode == "error" and shown:
+            raise StartError(
+                f'"{self._path}" holds {_some(shown)}: output of two runs must not be mixed',
+                hint='mode="overwrite" replaces the output of former runs, mode="append" adds to it',
+            )
+        self._log.refresh()
+        staged = list(files.entries(self._staging)) if files.kind(self._staging) else []
+        former = [Path(entry.path) for entry in staged if _STAGED.fullmatch(entry.name)]
+        matches = [_STAGED.fullmatch(one.name) for one in former]
+        matches += [_part(one.name) for one in files.walk(self._path)]
+        matches += [_part(part.name) for entry in self._log.history.entries for part in entry.parts]
+        return former, max((int(match[1]) for match in matches if match and match[1]), default=-1) + 1
+
+    def _begin(self, mode: str) -> None:
+        """Make this the run that writes: no other can publish from here on."""
+        adopted: list[Part] = []
+        if mode == "append" and not self._log.history.next:
+            # What is there before the first manifest counts, or readers would lose it.
+            for one in sorted(files.walk(self._path), key=lambda one: one.name):
+                if format_of_name(one.name) == self._layout.format.name:
+                    adopted.append(Part(one.name, one.size, -1, ""))
+        partitions = {name: self._request.schema[name].dtype.to_json() for name in self._layout.partition_by}
+        self._fence(
+            parts=tuple(adopted), owner=self._request.pipeline, replaces=mode == "overwrite", partitions=partitions
+        )
+
+    def _fence(self, **told: Any) -> None:
+        name = files.unique_name()
+        for _ in range(_TRIES):
+            hit("sink.before_fence")
+            history = self._log.history
+            entry = Entry(number=history.next, at=self._clock.now(), writer=name, first=history.first, **told)
+            if self._log.append(entry):
+                files.sync_directory(self._path)
+                self._name = name
+                return
+            self._log.refresh()
+        raise SupersededError(f'another writer keeps taking over "{self._path}"')
+
+    def last_token(self) -> Token | None:
+        """Keep all older writers of the directory from publishing; the token of the newest epoch of this run.
+
+        Raises:
+            SupersededError: If a newer writer has taken over.
+            StateError: If the directory is that of another pipeline's run.
+            SinkError: If the manifests cannot be read, or the fence not be made.
+        """
+        with self._failing():
+            self._log.refresh()
+            history = self._log.history
+            if self._name is None:
+                if history.owner not in (None, self._request.pipeline):
+                    raise StateError(
+                        f'"{self._path}" holds a newer run of the pipeline "{history.owner}"',
+                        hint="give each pipeline a directory of its own, or start anew",
+                    )
+                self._fence()
+                self._collect(MANIFEST)
+            self._require_own()
+            self._remove_gone()
+            self._log.gather()
+            return self._log.history.token
+
+    # -- the loop's thread -----------------------------------------------------
 
     def write(self, frame: pl.DataFrame, diff: np.ndarray | None) -> None:
-        """Append rows to the staged file of the open epoch.
+        """Append rows to the staged files of the open epoch.
 
         Raises:
             SinkError: If they cannot be written; nothing of the epoch is visible.
         """
-        if not frame.height:
-            return
-        try:
-            if self._frames is None:
-                self._file = files.StagedFile(self._path / STAGING, self._prefix)
-                self._frames = self._format.writer(self._file, self._schema)  # type: ignore[arg-type]
-            self._frames.write(frame)
-        except (OSError, pa.ArrowException) as failure:
-            self._discard()
-            raise self._failed(failure) from failure
-        self._rows += frame.height
+        if frame.height:
+            try:
+                with self._failing():
+                    self._stage.write(frame)
+            except SinkError:
+                _discard(self._stage.end())
+                raise
 
     def prepare(self, epoch: int) -> Callable[[], Content]:
-        """Make the staged file whole and durable; an epoch without rows has none.
+        """End the epoch; what is given finishes its files and makes them durable.
 
         Raises:
-            SinkError: If it cannot be made durable; it is given up then, never tried again.
+            SinkError: If that fails; the epoch is given up then, never tried again.
         """
-        prepared = self._seal(epoch)
-        return lambda: Content(prepared, rows=prepared["rows"])
+        parts = self._stage.end()
+        if self._first_own is None:
+            self._first_own = epoch
+        self._pending[epoch] = parts
+        return lambda: self._seal(epoch)
 
-    def _seal(self, epoch: int) -> dict[str, Any]:
-        prepared: dict[str, Any] = {"rows": self._rows}
-        if self._replaces:
-            prepared["replaces"], self._replaces = self._replaces, []
-        if self._file is None or self._frames is None:
-            return prepared
+    def _seal(self, epoch: int) -> Content:
+        parts = self._pending[epoch]
         try:
-            hit("sink.before_seal")
-            self._frames.finish()
-            digest = self._file.seal()
-        except (OSError, pa.ArrowException) as failure:
-            self._discard()
-            raise self._failed(failure) from failure
-        name = f"part-{self._first + epoch:08d}-{digest[:12]}{self._format.extensions[0]}"
-        prepared |= {"file": name, "staged": self._file.path.name, "bytes": self._file.size, "digest": digest}
-        self._file, self._frames, self._rows = None, None, 0
-        return prepared
+            with self._failing():
+                described = seal_all(self._staging, parts)
+        except SinkError:
+            _discard(parts)
+            raise
+        finally:
+            del self._pending[epoch]
+        rows = sum(part.rows for part in parts)
+        return Content({"rows": rows, "files": described}, rows=rows)
+
+    # -- the publisher's thread ------------------------------------------------
 
     def commit(self, epochs: Sequence[Sealed]) -> None:
-        """Give the files their names; then the output of former runs goes, if this run replaces it.
+        """Give the files their names, then make the manifest; last, remove what does not count any more.
 
         Raises:
+            SupersededError: If another writer has taken over, or an epoch was published with other content.
             SinkError: If they cannot be published.
         """
+        if self._name is None:
+            self.last_token()
         for sealed in epochs:
-            self._commit(sealed.value)
+            with self._failing():
+                if self._is_new(sealed.token):
+                    self._publish(sealed)
+                self._tidy(sealed.token.epoch)
 
-    def _commit(self, prepared: dict[str, Any]) -> None:
-        try:
-            if "file" in prepared:
-                self._publish(self._path / STAGING / prepared["staged"], self._path / prepared["file"])
-            if "replaces" in prepared:
-                self._remove(prepared["replaces"], prepared.get("file"))
-        except OSError as failure:
-            raise self._failed(failure) from failure
+    def _is_new(self, token: Token) -> bool:
+        """Look whether this is still the writer, and whether an epoch is still to be published."""
+        self._log.refresh()
+        self._require_own()
+        last = self._log.history.token
+        if last is None or (token.pipeline == last.pipeline and token.epoch > last.epoch):
+            return True
+        if token.pipeline != last.pipeline or (token.epoch == last.epoch and token.digest != last.digest):
+            raise SupersededError(
+                f'epoch {token.epoch} of "{token.pipeline}" is not what "{self._path}" holds: that is epoch '
+                f'{last.epoch} of "{last.pipeline}", with other content'
+            )
+        return False
 
-    def _publish(self, staged: Path, final: Path) -> None:
+    def _require_own(self) -> None:
+        if self._log.history.writer != self._name:
+            raise SupersededError(f'another process has taken over "{self._path}"')
+
+    def _publish(self, sealed: Sealed) -> None:
+        found = sealed.value["files"]
+        parts = tuple(Part(one["name"], one["bytes"], one["rows"], one["digest"]) for one in found)
         hit("sink.before_publish")
+        for one in found:
+            self._name_part(self._staging / one["staged"], self._path / one["name"])
+        self._sync([PurePosixPath(part.name) for part in parts])
+        hit("sink.published")
+        if not self._log.append(self._entry(sealed.token, parts)):
+            self._log.refresh()
+            self._require_own()
+            raise SinkError(f'the manifests of "{self._path}" contradict themselves')
+        self._published += len(parts)
+
+    def _name_part(self, staged: Path, final: Path) -> None:
+        if files.kind(final.parent) is None:
+            files.make_directory(final.parent)
         if files.kind(final):
-            # The same content under the same name: it was published before.
+            # The same content under the same name: it has got it before.
             files.remove(staged)
             return
-        files.publish(staged, final)
-        files.sync_directory(self._path)
-        hit("sink.published")
-        self._published += 1
+        try:
+            files.publish(staged, final)
+        except FileExistsError:
+            files.remove(staged)
+        except FileNotFoundError:
+            self._log.refresh()
+            self._require_own()
+            raise
 
-    def _remove(self, former: list[list[Any]], new: str | None) -> None:
-        hit("sink.before_replace")
-        for name, *identity in former:
-            path = self._path / name
-            # A later epoch may have published the same content under the same name again.
-            if name != new and files.kind(path) and files.identity(path) == identity:
-                files.remove(path)
-        files.sync_directory(self._path)
+    def _sync(self, names: list[PurePosixPath]) -> None:
+        folders = {folder for name in names for folder in name.parents}
+        for folder in sorted(folders, key=lambda one: -len(one.parts)):
+            files.sync_directory(self._path / folder)
+
+    def _entry(self, token: Token, parts: tuple[Part, ...]) -> Entry:
+        history, now = self._log.history, self._clock.now()
+        number, first = history.next, history.first
+        removes: tuple[str, ...] = ()
+        if history.replacing:
+            known = {part.name for part in parts} | {part.name for one in history.entries for part in one.parts}
+            found = [one.name for one in files.walk(self._path) if _part(one.name) and one.name not in known]
+            removes, first = tuple(found), number
+        else:
+            first = self._kept(sum(part.bytes for part in parts), first, number, now)
+        return Entry(
+            number=number, at=now, parts=parts, token=token, first=first, replaces=history.replacing, removes=removes
+        )
+
+    def _kept(self, size: int, first: int, number: int, now: int) -> int:
+        """The oldest manifest whose files are kept once a number of bytes is added."""
+        live = [(one.number, one.at, sum(part.bytes for part in one.parts)) for one in self._log.history.entries]
+        if size:
+            live.append((number, now, size))
+        total, place = self._log.history.bytes + size, 0
+        limit, span = self._retention.bytes, self._retention.span
+        while place < len(live) - 1:
+            old = span is not None and live[place][1] < now - span
+            if not old and (limit is None or total <= limit):
+                break
+            total -= live[place][2]
+            place += 1
+        return live[place][0] if place else first
+
+    def _tidy(self, epoch: int) -> None:
+        """Remove what does not count any more, and gather manifests."""
+        self._remove_gone()
+        if self._first_own is not None and epoch >= self._first_own:
+            # An epoch of this writer is out, so all those of former ones are.
+            self._collect()
+        self._log.gather()
+
+    def _remove_gone(self) -> None:
+        gone, self._log.history.gone = self._log.history.gone, []
+        mine = [name for name in gone if _part(name)]
+        if mine:
+            hit("sink.before_remove")
+        for name in mine:
+            files.remove(self._path / name)
+            for folder in list(PurePosixPath(name).parents)[:-1]:
+                files.remove_directory(self._path / folder)
+
+    def _collect(self, kind: str = "") -> None:
+        """Remove staged files of former writers; those of epochs may be needed until an epoch of this one is out."""
+        for path in [path for path in self._former if path.name.startswith(kind)]:
+            hit("sink.before_collect")
+            files.remove(path)
+            self._former.remove(path)
 
     def close(self) -> None:
         """Remove what is not sealed."""
-        self._discard()
-        files.remove_directory(self._path / STAGING)
+        for parts in (self._stage.end(), *self._pending.values()):
+            _discard(parts)
+        self._pending = {}
 
-    def _discard(self) -> None:
-        if self._frames is not None:
-            self._frames.abandon()
-        if self._file is not None:
-            self._file.discard()
-        self._file, self._frames, self._rows = None, None, 0
-
-    def _failed(self, failure: BaseException) -> SinkError:
-        reason = failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)
-        return SinkError(f'cannot write to "{self._path}": {reason}', hint="nothing of the open epoch is visible")
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, LogError, pa.ArrowException) as failure:
+            raise SinkError(
+                f'cannot write to "{self._path}": {_reason(failure)}',
+                hint="nothing is visible of epochs that are not whole",
+            ) from failure
 
     def report(self) -> str:
         """How many files there are, and where."""
         return f"{self._published} {'file' if self._published == 1 else 'files'} in {self._path}"
+
+
+def _part(name: str) -> re.Match[str] | None:
+    return _PART.fullmatch(name.rsplit("/", 1)[-1])
+
+
+def _discard(parts: list[StagedPart]) -> None:
+    for part in parts:
+        part.discard()
+
+
+def _reason(failure: BaseException) -> str:
+    return failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)
 
 
 def _some(names: list[str]) -> str:

@@ -119,15 +119,16 @@ def kind(path: Path) -> str | None:
     return "directory" if path.is_dir() else "file" if path.exists() else None
 
 
-def modified(path: Path) -> int:
-    """When a file was last written, in nanoseconds since 1970."""
-    return path.stat().st_mtime_ns
-
-
-def identity(path: Path) -> list[int]:
-    """What tells a file from a later one of the same name."""
+def stamp(path: Path) -> list[int]:
+    """Size and time of the last change (nanoseconds since 1970): what tells whether a file was changed meanwhile."""
+    hit("files.stamp")
     status = path.stat()
-    return [status.st_ino, status.st_mtime_ns]
+    return [status.st_size, status.st_mtime_ns]
+
+
+def unique_name() -> str:
+    """A name that nobody has used or will use."""
+    return os.urandom(12).hex()
 
 
 def readable(path: Path) -> bool:
@@ -165,11 +166,13 @@ class Found(NamedTuple):
         path: Where it is.
         name: Its path below the directory that was searched, with slashes.
         modified: When it was last written, in nanoseconds since 1970.
+        size: How many bytes it has.
     """
 
     path: Path
     name: str
     modified: int
+    size: int = 0
 
 
 def walk(root: Path, depth: int | None = None) -> Iterator[Found]:
@@ -193,7 +196,8 @@ def walk(root: Path, depth: int | None = None) -> Iterator[Found]:
                 if depth is None or prefix.count("/") < depth:
                     inner.append((Path(entry.path), f"{prefix}{entry.name}/"))
             elif entry.is_file():
-                yield Found(Path(entry.path), f"{prefix}{entry.name}", entry.stat().st_mtime_ns)
+                status = entry.stat()
+                yield Found(Path(entry.path), f"{prefix}{entry.name}", status.st_mtime_ns, status.st_size)
         pending += reversed(inner)
 
 
@@ -243,11 +247,16 @@ class StagedFile(io.RawIOBase):
         self._file.close()
         super().close()
 
-    def seal(self) -> str:
-        """Make file and name durable and close the file; the digest of its bytes."""
+    def seal(self, *, named: bool = True) -> str:
+        """Make the file durable and close it; the digest of its bytes.
+
+        Args:
+            named: Whether its name is made durable too; else the caller does so, once for several files.
+        """
         sync(self._file)
         self.close()
-        sync_directory(self.path.parent)
+        if named:
+            sync_directory(self.path.parent)
         return self._digest.hexdigest()
 
     def discard(self) -> None:

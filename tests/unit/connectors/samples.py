@@ -103,4 +103,19 @@ def rows_of(source: Source, request: ReadRequest, position: Any = None, rows: in
 def write_request(
     schema: Schema, key: tuple[str, ...] = (), updating: bool = False, fresh: bool = True
 ) -> WriteRequest:
-    return WriteRequest(schema, key, updating, "pipeline")
+    return WriteRequest(schema, key, updating, "pipeline", fresh)
+
+
+def files_below(folder: str | Path) -> list[str]:
+    """All files of a directory, hidden ones too."""
+    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
+
+
+def shown(folder: str | Path) -> list[str]:
+    """The files that anybody sees who looks into a directory."""
+    return [name for name in files_below(folder) if not name.startswith((".", "_"))]
+
+
+def staged(folder: str | Path) -> list[str]:
+    """The staged files of a file sink."""
+    return [name for name in files_below(folder) if name.endswith(".staged")]

@@ -13,10 +13,10 @@ import pytest
 from penstock.connectors.files import FileSink, FileSource
 from penstock.connectors.formats import FORMATS
 from penstock.core import failpoint
-from penstock.core.errors import SinkError, StartError, UnknownNameError, UnsupportedError
+from penstock.core.errors import PlanError, SinkError, StartError, UnknownNameError
 from penstock.core.schema import Schema
 from penstock.testing.conform import check_sink, sealed
-from tests.unit.connectors.samples import rows_of, wanted, write_request
+from tests.unit.connectors.samples import files_below, rows_of, shown, staged, wanted, write_request
 
 FRAME = pl.DataFrame({"k": list("abcde"), "n": range(5)})
 SCHEMA = Schema.of(dict(FRAME.schema))
@@ -29,10 +29,6 @@ def values(source, request=None):
     return [row for _, row in rows]
 
 
-def visible(folder):
-    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
-
-
 def out(folder, *epochs, format="json", mode="error", first=0):
     writer = FileSink(folder, format=format, mode=mode).writer(write_request(SCHEMA))
     for epoch, frame in enumerate(epochs, first):
@@ -43,10 +39,7 @@ def out(folder, *epochs, format="json", mode="error", first=0):
 
 
 def read_back(sink):
-    if not visible(sink.path):
-        return []
-    parts = [path for path in visible(sink.path) if not path.startswith(".")]
-    return [row for name in parts for row in pl.DataFrame(values_of(Path(sink.path) / name)).to_dicts()]
+    return [row for name in shown(sink.path) for row in values_of(Path(sink.path) / name)]
 
 
 def values_of(path):
@@ -66,24 +59,24 @@ def test_it_keeps_the_contract_of_sinks(tmp_path, format):
 @formats
 def test_there_is_one_file_per_epoch_with_rows(tmp_path, format):
     writer = out(tmp_path / "x", FRAME, FRAME.clear(), FRAME[:1], format=format)
-    names = visible(tmp_path / "x")
-    assert [name.split("-")[1] for name in names] == ["00000000", "00000002"]
+    names = shown(tmp_path / "x")
+    assert [name.split("-")[1] for name in names] == ["00000000", "00000001"]
     assert writer.report() == f"2 files in {tmp_path / 'x'}"
 
 
 def test_the_same_content_has_the_same_name(tmp_path):
     out(tmp_path / "x", FRAME)
     out(tmp_path / "y", FRAME)
-    assert visible(tmp_path / "x") == visible(tmp_path / "y")
+    assert shown(tmp_path / "x") == shown(tmp_path / "y")
 
 
 def test_nothing_is_visible_before_the_commit_and_nothing_is_left_after_close(tmp_path):
     writer = FileSink(tmp_path).writer(write_request(SCHEMA))
     writer.write(FRAME, None)
-    assert [name.split("/")[0] for name in visible(tmp_path)] == [".penstock"]
-    assert all(name.endswith(".staged") for name in visible(tmp_path))
+    assert shown(tmp_path) == []
+    assert len(staged(tmp_path)) == 1
     writer.close()
-    assert list(tmp_path.iterdir()) == []
+    assert files_below(tmp_path) == ["_penstock/epoch-00000000.json"]
 
 
 def test_an_epoch_may_be_published_by_another_process(tmp_path):
@@ -96,7 +89,7 @@ def test_an_epoch_may_be_published_by_another_process(tmp_path):
     resumed.commit([prepared])
     resumed.close()
     assert values(FileSource(tmp_path)) == FRAME.rows()
-    assert len(visible(tmp_path)) == 1
+    assert len(shown(tmp_path)) == 1
 
 
 def test_a_former_run_is_not_mixed_with_this_one(tmp_path):
@@ -116,23 +109,23 @@ def test_a_former_run_is_not_mixed_with_this_one(tmp_path):
 def test_append_numbers_on(tmp_path):
     for _ in range(3):
         out(tmp_path, FRAME[:1], FRAME[1:2], mode="append")
-    assert [name.split("-")[1] for name in visible(tmp_path)] == [f"{number:08d}" for number in range(6)]
+    assert [name.split("-")[1] for name in shown(tmp_path)] == [f"{number:08d}" for number in range(6)]
 
 
 def test_overwrite_leaves_the_former_output_until_the_new_one_is_there(tmp_path):
     out(tmp_path, FRAME[:1], FRAME[1:2])
     (tmp_path / "notes.txt").write_text("not ours")
-    before = visible(tmp_path)
+    before = shown(tmp_path)
     writer = FileSink(tmp_path, mode="overwrite").writer(write_request(SCHEMA))
     writer.write(FRAME, None)
     prepared = sealed(writer, 0)
-    assert [name for name in visible(tmp_path) if not name.startswith(".")] == before
+    assert shown(tmp_path) == before
     writer.commit([prepared])
     writer.write(FRAME[:1], None)
     writer.commit([sealed(writer, 1)])
     writer.commit([prepared])
     writer.close()
-    assert [name.split("-")[0] for name in visible(tmp_path)] == ["notes.txt", "part", "part"]
+    assert [name.split("-")[0] for name in shown(tmp_path)] == ["notes.txt", "part", "part"]
     (tmp_path / "notes.txt").unlink()
     assert values(FileSource(tmp_path)) == [*FRAME.rows(), *FRAME[:1].rows()]
 
@@ -146,14 +139,14 @@ def test_overwrite_with_the_same_content_keeps_it(tmp_path):
 def test_overwrite_by_nothing_leaves_nothing(tmp_path):
     out(tmp_path, FRAME)
     out(tmp_path, FRAME.clear(), mode="overwrite")
-    assert visible(tmp_path) == []
+    assert shown(tmp_path) == []
 
 
 def test_what_a_killed_run_left_goes_with_the_next(tmp_path):
     killed = FileSink(tmp_path).writer(write_request(SCHEMA))
     killed.write(FRAME, None)
     out(tmp_path, FRAME)
-    assert [name.split("-")[0] for name in visible(tmp_path)] == ["part"]
+    assert [name.split("-")[0] for name in shown(tmp_path)] == ["part"]
 
 
 def publish(writer):
@@ -174,10 +167,10 @@ def test_a_step_that_fails_leaves_nothing_visible(tmp_path, monkeypatch, format,
     with pytest.raises(SinkError, match=f'cannot write to "{tmp_path}": {reason}'):
         publish(writer)
     failpoint.ACTIONS.clear()
-    assert [name for name in visible(tmp_path) if not name.startswith(".")] == []
+    assert shown(tmp_path) == []
     writer.close()
     if "publish" not in step and step != "files.sync_directory":
-        assert list(tmp_path.iterdir()) == []
+        assert staged(tmp_path) == []
 
 
 def test_an_epoch_that_could_not_be_published_is_published_by_another_try(tmp_path, monkeypatch):
@@ -190,7 +183,7 @@ def test_an_epoch_that_could_not_be_published_is_published_by_another_try(tmp_pa
             writer.commit([prepared])
     writer.commit([prepared])
     writer.close()
-    assert len(visible(tmp_path)) == 1
+    assert len(shown(tmp_path)) == 1
     assert values(FileSource(tmp_path)) == FRAME.rows()
 
 
@@ -212,7 +205,13 @@ def test_a_sink_is_a_directory(tmp_path):
     [
         ({"format": "jsn"}, UnknownNameError, 'no format "jsn"; did you mean "json"'),
         ({"mode": "replace"}, UnknownNameError, 'no mode "replace"'),
-        ({"partition_by": ["k"]}, UnsupportedError, "not offered yet"),
+        ({"partition_by": ["_k"]}, PlanError, "hidden directory"),
+        ({"partition_by": "k, k"}, PlanError, "a column twice"),
+        ({"roll_rows": 0}, PlanError, "roll_rows is a number from 1 on"),
+        ({"open_files": 0}, PlanError, "open_files is a number from 1 on"),
+        ({"roll_size": "big"}, PlanError, '"big" is not a size'),
+        ({"keep": "0 MiB"}, PlanError, "keep is a size"),
+        ({"keep_for": "0 s"}, PlanError, "keep_for is how long"),
         ({"format": "csv", "compression": "zstd"}, UnknownNameError, 'no csv option "compression"'),
     ],
 )
@@ -220,63 +219,3 @@ def test_sink_options_that_make_no_sense_are_refused_at_once(options, error, mes
     with pytest.raises(error, match=message):
         FileSink("out", **options)
     assert FileSink("out/delays").default_name() == "delays"
-
-
-class Killed(BaseException):
-    """The process ends here: nothing is tidied up."""
-
-
-class KilledAt(dict):
-    """Failpoints that end the process when a number of durable steps was done."""
-
-    def __init__(self, steps):
-        super().__init__(any=None)
-        self.left = steps
-
-    def get(self, name, default=None):
-        self.left -= 1
-        if self.left < 0:
-            raise Killed
-        return None
-
-
-EPOCHS = [FRAME[:2], FRAME[2:3], FRAME.clear(), FRAME[3:]]
-
-
-def run_until_killed(folder, mode, steps, manifest, patch):
-    patch.setattr(failpoint, "ACTIONS", KilledAt(steps))
-    try:
-        writer = FileSink(folder, mode=mode).writer(write_request(SCHEMA))
-        for epoch, frame in enumerate(EPOCHS):
-            writer.write(frame, None)
-            manifest.append(sealed(writer, epoch))
-            writer.commit(manifest[-1:])
-    except Killed:
-        return True
-    return False
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("mode", ["error", "append", "overwrite"])
-def test_killed_at_any_step_it_shows_whole_epochs_only_and_can_go_on(tmp_path, monkeypatch, mode):
-    former = [] if mode == "error" else [("former", 1)]
-    steps, killed = 0, True
-    while killed:
-        folder, manifest = tmp_path / str(steps), []
-        if former:
-            out(folder, pl.DataFrame(former, schema=FRAME.schema, orient="row"))
-        with monkeypatch.context() as patch:
-            killed = run_until_killed(folder, mode, steps, manifest, patch)
-        shown = [values_of(folder / name) for name in visible(folder) if not name.startswith(".")]
-        whole = [frame.to_dicts() for frame in EPOCHS] + [[dict(zip(SCHEMA.names, row, strict=True)) for row in former]]
-        assert all(one in whole for one in shown)
-        writer = FileSink(folder, mode=mode).writer(replace(write_request(SCHEMA), fresh=not manifest))
-        writer.commit(manifest)
-        for epoch, frame in list(enumerate(EPOCHS))[len(manifest) :]:
-            writer.write(frame, None)
-            writer.commit([sealed(writer, epoch)])
-        writer.close()
-        kept = former if mode == "append" else []
-        assert values(FileSource(folder)) == [*kept, *FRAME.rows()]
-        steps += 1
-    assert steps > 25

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 
 import pytest
 
@@ -69,7 +70,7 @@ def test_a_walk_finds_visible_files_as_deep_as_asked(tmp_path):
     assert [one.name for one in files.walk(tmp_path)] == ["b.txt", "a/x.txt", "a/deep/y.txt"]
     assert [one.name for one in files.walk(tmp_path, 1)] == ["b.txt", "a/x.txt"]
     assert [one.name for one in files.walk(tmp_path, 0)] == ["b.txt"]
-    assert all(one.modified == files.modified(one.path) for one in files.walk(tmp_path))
+    assert all(one.modified == files.stamp(one.path)[1] for one in files.walk(tmp_path))
 
 
 def test_a_circle_of_links_ends(tmp_path):
@@ -86,13 +87,13 @@ def test_what_a_name_is(tmp_path):
     assert not files.readable(tmp_path / "y")
 
 
-def test_a_file_that_is_written_anew_has_another_identity(tmp_path):
-    one = files.StagedFile(tmp_path, "")
-    other = files.StagedFile(tmp_path, "")
-    assert files.identity(one.path) != files.identity(other.path)
-    assert files.identity(one.path) == files.identity(one.path)
-    one.discard()
-    other.discard()
+def test_the_stamp_of_a_file_tells_that_it_was_written_to(tmp_path):
+    (tmp_path / "x").write_text("x")
+    before = files.stamp(tmp_path / "x")
+    assert files.stamp(tmp_path / "x") == before
+    os.utime(tmp_path / "x", (7, 7))
+    assert files.stamp(tmp_path / "x") == [1, 7_000_000_000] != before
+    assert files.unique_name() != files.unique_name()
 
 
 def test_only_empty_directories_are_removed(tmp_path):

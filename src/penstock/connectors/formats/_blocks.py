@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from penstock.connectors.formats.base import Mark, Marks
 from penstock.core import files
 from penstock.core.errors import SourceError
 from penstock.core.lazy import np
-from penstock.kernels.text_spans import LINES_NEXT, LINES_NUMBER
+from penstock.kernels.text_spans import LINES_NEXT, LINES_NUMBER, LINES_SKIPPING
 
 if TYPE_CHECKING:
     from penstock.kernels.arrays import Bytes, Words
@@ -33,6 +34,7 @@ class Blocks:
         data: The bytes at hand.
         last: Whether nothing follows them.
         state: Where the scan stands, for kernels: see `text_spans`.
+        base: How many bytes come before those at hand.
     """
 
     def __init__(self, file: BinaryIO, path: Path) -> None:
@@ -47,6 +49,7 @@ class Blocks:
         """
         self._file = file
         self._bytes = b""
+        self.base = 0
         self.data: Bytes = np.frombuffer(b"", dtype=np.uint8)
         self.last = False
         self.state: Words = np.zeros(3, dtype=np.int64)
@@ -66,9 +69,26 @@ class Blocks:
         """Drop what was used and read on."""
         block = files.read(self._file, BLOCK_BYTES)
         self.last = not block
-        self._bytes = self._bytes[int(self.state[LINES_NEXT]) :] + block
+        used = int(self.state[LINES_NEXT])
+        self._bytes = self._bytes[used:] + block
+        self.base += used
         self.state[LINES_NEXT] = 0
         self.data = np.frombuffer(self._bytes, dtype=np.uint8)
+
+    def seek(self, mark: Mark) -> None:
+        """Go on at a mark."""
+        self._file.seek(mark.byte)
+        self._bytes, self.base = b"", mark.byte
+        self.state[:] = 0
+        self.state[LINES_NUMBER] = mark.line
+        self.more()
+
+    def marks(self, starts: Words, lines: Words) -> Marks:
+        """Marks of rows that begin at places of the block, with the place where the scan stands as their end."""
+        end = None
+        if not self.state[LINES_SKIPPING]:
+            end = Mark(self.base + int(self.state[LINES_NEXT]), int(self.state[LINES_NUMBER]))
+        return Marks(starts + self.base, lines, end)
 
     def text(self, start: int, end: int) -> str:
         """Bytes at hand as text; what is no UTF-8 is escaped."""

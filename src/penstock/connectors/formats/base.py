@@ -11,7 +11,40 @@ from penstock.connectors.base import BadRow, ReadRequest
 from penstock.core.schema import Schema
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
+
+
+class Mark(NamedTuple):
+    """A place in a file of text where a row begins.
+
+    Attributes:
+        byte: How many bytes come before it (unpacked, if the file is packed).
+        line: The number of its line, from 1.
+    """
+
+    byte: int
+    line: int
+
+
+class Marks(NamedTuple):
+    """Where each row of a chunk begins, so that reading can go on there without reading what is before it.
+
+    Attributes:
+        bytes: How many bytes come before each.
+        lines: The numbers of their lines.
+        end: Where the row after the chunk begins, or None if that is not known.
+    """
+
+    bytes: np.ndarray
+    lines: np.ndarray
+    end: Mark | None
+
+    def at(self, row: int) -> Mark | None:
+        """Where a row begins, counted from the first of the chunk; the row after the last too."""
+        if row >= len(self.bytes):
+            return self.end
+        return Mark(int(self.bytes[row]), int(self.lines[row]))
 
 
 class Chunk(NamedTuple):
@@ -22,12 +55,14 @@ class Chunk(NamedTuple):
         rows: The numbers of the frame's rows within the file, from 0, as runs `(first, count)`.
         bad: Rows that could not be decoded, with their numbers as offsets.
         next_row: The number of the first row after the chunk.
+        marks: Where the rows begin, good and bad ones, if the format can go on there.
     """
 
     frame: pl.DataFrame
     rows: tuple[tuple[int, int], ...]
     bad: tuple[BadRow, ...]
     next_row: int
+    marks: Marks | None = None
 
 
 class FrameWriter(ABC):
@@ -67,6 +102,16 @@ class Format(ABC):
         Raises:
             SourceError: If the file is broken as a whole (a bad row is in `Chunk.bad`).
         """
+
+    def resume(
+        self, path: Path, request: ReadRequest, first_row: int, mark: Mark | None, max_rows: int
+    ) -> Iterator[Chunk]:
+        """As `read`, but goes on at a mark of this file, where row `first_row` begins, if there is one.
+
+        Raises:
+            SourceError: If the file is broken as a whole.
+        """
+        return self.read(path, request, first_row, max_rows)
 
     @abstractmethod
     def writer(self, file: BinaryIO, schema: Schema) -> FrameWriter:

@@ -19,7 +19,7 @@ from penstock.connectors.formats._chunk import Decoded, assemble, refusal
 from penstock.connectors.formats._from_text import Spans, from_texts, guess
 from penstock.connectors.formats._json_columns import from_json_texts
 from penstock.connectors.formats._to_text import CsvWriter
-from penstock.connectors.formats.base import Chunk, Format, FrameWriter
+from penstock.connectors.formats.base import Chunk, Format, FrameWriter, Mark
 from penstock.core.dtypes import Json, List, Map, String, Struct
 from penstock.core.errors import PlanError, SourceError, nearest
 from penstock.core.lazy import np
@@ -38,7 +38,7 @@ from penstock.kernels.csv_records import (
     note_nulls,
     scan_records,
 )
-from penstock.kernels.text_spans import FINE, MISSING, NOT_UTF8, TOO_LONG, check_utf8
+from penstock.kernels.text_spans import FINE, LINES_NEXT, MISSING, NOT_UTF8, TOO_LONG, check_utf8
 
 if TYPE_CHECKING:
     from penstock.kernels.arrays import Array, Words
@@ -107,11 +107,19 @@ class CsvFormat(Format):
 
     def read(self, path: Path, request: ReadRequest, first_row: int, max_rows: int) -> Iterator[Chunk]:
         """The rows of a file; see `Format.read`."""
+        yield from self.resume(path, request, first_row, None, max_rows)
+
+    def resume(
+        self, path: Path, request: ReadRequest, first_row: int, mark: Mark | None, max_rows: int
+    ) -> Iterator[Chunk]:
+        """The rows of a file from a mark on; see `Format.resume`."""
         with open_blocks(path) as blocks:
             names = self._header(blocks, path, request)
             if not names:
                 return
-            yield from _CsvRows(self, blocks, path, request, names).chunks(first_row, max_rows)
+            if mark is not None:
+                blocks.seek(mark)
+            yield from _CsvRows(self, blocks, path, request, names).chunks(first_row, max_rows, skip=mark is None)
 
     def writer(self, file: BinaryIO, schema: Schema) -> FrameWriter:
         """A writer of records; the header comes first."""
@@ -125,8 +133,10 @@ class CsvFormat(Format):
         """The names of the columns; the scan stands at the first row. None if the file is empty."""
         if not self.header and request is not None:
             return list(request.schema.names)
-        state = blocks.state.copy()
+        state, base = blocks.state.copy(), blocks.base
         count = self._first_record(blocks, np.zeros(0, dtype=np.int64))[1]
+        # Reading on may have dropped what was before the record.
+        state[LINES_NEXT] -= blocks.base - base
         blocks.state[:] = state
         if not count:
             return []
@@ -188,14 +198,16 @@ class _CsvRows:
         self.marks = format.marks(single=len(names) == 1)
         self.null = frozen(np.frombuffer(format.null.encode(), dtype=np.uint8))
 
-    def chunks(self, first_row: int, max_rows: int) -> Iterator[Chunk]:
-        """The rows from a number on."""
-        row = self._skip(first_row, max_rows)
+    def chunks(self, first_row: int, max_rows: int, *, skip: bool) -> Iterator[Chunk]:
+        """The rows from a number on; those before it are skipped, unless the scan stands there already."""
+        row = self._skip(first_row, max_rows) if skip else first_row
         room = _Room.of(len(self.fields), max_rows)
         while True:
             count = self._scan(room, self.wanted, max_rows)
             if count:
-                yield self._decode(room, count, row)
+                places = room.records[:count]
+                marks = self.blocks.marks(places[:, RECORD_START].copy(), places[:, RECORD_LINE].copy())
+                yield self._decode(room, count, row)._replace(marks=marks)
                 row += count
             elif self.blocks.last:
                 return

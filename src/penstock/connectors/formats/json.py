@@ -19,7 +19,7 @@ from penstock.connectors.formats._from_text import Spans, guess
 from penstock.connectors.formats._infer import common_type
 from penstock.connectors.formats._json_columns import FAULTS, Scanned, fault, from_json, scan
 from penstock.connectors.formats._to_text import JsonWriter
-from penstock.connectors.formats.base import Chunk, Format, FrameWriter
+from penstock.connectors.formats.base import Chunk, Format, FrameWriter, Mark
 from penstock.core.dtypes import Date, Datetime, DType, Json, List, Null, String, Struct
 from penstock.core.errors import PlanError
 from penstock.core.lazy import np, pl
@@ -81,8 +81,17 @@ class JsonFormat(Format):
 
     def read(self, path: Path, request: ReadRequest, first_row: int, max_rows: int) -> Iterator[Chunk]:
         """The rows of a file; see `Format.read`."""
+        yield from self.resume(path, request, first_row, None, max_rows)
+
+    def resume(
+        self, path: Path, request: ReadRequest, first_row: int, mark: Mark | None, max_rows: int
+    ) -> Iterator[Chunk]:
+        """The rows of a file from a mark on; see `Format.resume`."""
         with open_blocks(path) as blocks:
             row = 0
+            if mark is not None:
+                blocks.seek(mark)
+                row = first_row
             while row < first_row:
                 room = min(max_rows, first_row - row)
                 found = next(_lines(blocks, room), None)
@@ -90,7 +99,8 @@ class JsonFormat(Format):
                     return
                 row += len(found[0])
             for starts, ends, lines in _lines(blocks, max_rows):
-                yield decode_texts(blocks, path, request, row, starts, ends, lines)
+                marks = blocks.marks(starts, lines)
+                yield decode_texts(blocks, path, request, row, starts, ends, lines)._replace(marks=marks)
                 row += len(starts)
 
     def writer(self, file: BinaryIO, schema: Schema) -> FrameWriter:

@@ -265,3 +265,9 @@ def test_any_bytes_are_rows_or_bad_rows_and_cuts_do_not_show(folder, data, block
     assert cut.bad == whole.bad
     assert numbers(cut.rows) == numbers(whole.rows)
     assert sorted([*numbers(whole.rows), *(row.offset for row in whole.bad)]) == list(range(whole.next_row))
+
+
+def test_a_header_alone_may_begin_with_a_mark(tmp_path):
+    path = lines(tmp_path, b"\xef\xbb\xbfa,b")
+    assert CSV.infer(path).names == ("a", "b")
+    assert read(CSV, path, wanted(TWO)).frame.height == 0
