@@ -1,7 +1,12 @@
-"""Guards are on in all tests: every delta on every edge is what the plan says of it."""
+"""Guards are on in all tests: every delta on every edge is what the plan says of it. No test depends on speed."""
 
 from __future__ import annotations
 
 import os
 
+from hypothesis import settings
+
 os.environ.setdefault("PENSTOCK_GUARDS", "1")
+
+settings.register_profile("penstock", deadline=None)
+settings.load_profile("penstock")
