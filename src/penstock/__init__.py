@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any as _Any
 
+from penstock.api.planned import unknown_member as _unknown_member
 from penstock.api.read import read
 from penstock.api.stream import Stream, Table
 from penstock.core.dtypes import (
@@ -115,4 +116,4 @@ def __getattr__(name: str) -> _Any:
         return getattr(importlib.import_module(_LAZY[name]), name)
     if name in _FUNCTIONS and _FUNCTIONS[name].top:
         return _function(name)
-    raise AttributeError(f"module 'penstock' has no attribute {name!r}")
+    raise _unknown_member(name, [*__all__, *(top for top, function in _FUNCTIONS.items() if function.top)])

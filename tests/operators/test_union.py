@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 import penstock as ps
 from penstock import col
 from penstock.testing import T, check
@@ -82,3 +84,19 @@ def test_tables_keep_equal_rows_apart():
 
 def test_a_side_without_rows():
     check(lambda a, b: a.union(b), input=[T("k:String"), T("k:String")], output=[])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ({"a": 1, "b": 2}, {"a": 1}, r'the second stream \("right"\) has no column "b", which the first stream \("left"\)'),
+        ({"a": 1}, {"a": 1, "b": 2}, r'the second stream \("right"\) has a column "b", which the first stream \("left"\)'),
+        ({"amount": 1}, {"amuont": 1}, r'the second stream \("right"\) has no column "amount".*did you mean "amuont"'),
+    ],
+)
+def test_columns_that_differ_are_told_with_the_stream_that_has_them(first, second, told):
+    left, right = ps.read([first], name="left"), ps.read([second], name="right")
+    with pytest.raises(ps.PlanError, match=told):
+        left.union(right)
+    with pytest.raises(ps.PlanError, match="the third stream"):
+        left.union(left, right)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import re
 import sysconfig
 import traceback
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 import penstock
+from penstock.api.planned import PLANNED
 from penstock.core.errors import PenstockError, PlanError
 from penstock.core.where import Where
 
@@ -26,15 +28,14 @@ class UserCodeError(PlanError):
         lines: The user's lines that led there, the failing one last, each with its place.
     """
 
-    def __init__(self, message: str, where: Where | None, lines: list[str]) -> None:
-        super().__init__(message, where=where)
+    def __init__(self, message: str, where: Where | None, lines: list[str], hint: str | None = None) -> None:
+        super().__init__(message, where=where, hint=hint)
         self.lines = lines
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
-        return f"{place}{self.message}" + "".join(
-            f"\n\n{line}" if i == 0 else f"\n{line}" for i, line in enumerate(self.lines)
-        )
+        lines = "".join(f"\n\n{line}" if i == 0 else f"\n{line}" for i, line in enumerate(self.lines))
+        return f"{place}{self.message}{lines}" + (f"\n\nhint: {self.hint}" if self.hint else "")
 
 
 @contextmanager
@@ -65,7 +66,18 @@ def user_error(failure: BaseException) -> UserCodeError:
     frames = user_frames(failure.__traceback__)
     text = str(failure)
     message = f"{type(failure).__name__}: {text}" if text else type(failure).__name__
-    return UserCodeError(message, _place(frames), _shown(frames))
+    planned = _planned(failure, text)
+    if planned is not None:
+        message = f"{message}: it is planned and not offered yet"
+    return UserCodeError(message, _place(frames), _shown(frames), planned)
+
+
+def _planned(failure: BaseException, text: str) -> str | None:
+    """What there is in the place of a name of ours that an import did not find, if it is planned."""
+    if not isinstance(failure, ImportError):
+        return None
+    found = re.match(r"cannot import name '(\w+)' from 'penstock'|No module named 'penstock\.(\w+)'", text)
+    return PLANNED.get(found[1] or found[2]) if found else None
 
 
 def is_ours(failure: BaseException) -> bool:

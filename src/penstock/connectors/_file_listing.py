@@ -15,6 +15,14 @@ from penstock.core.files import Found
 
 ORDERS = ("name", "time")
 
+_DELIMITED = {
+    ".tsv": r'format="csv", delimiter="\t"',
+    ".tab": r'format="csv", delimiter="\t"',
+    ".psv": 'format="csv", delimiter="|"',
+    ".ssv": 'format="csv", delimiter=";"',
+}
+"""What reads files whose endings say how they are delimited."""
+
 
 class Listed(NamedTuple):
     """A file to read.
@@ -164,6 +172,10 @@ def _guess(place: Path) -> str:
     return nearest(place.name, names)
 
 
+def _ending(one: Listed) -> str:
+    return one.path.with_suffix("").suffix.lower() if one.path.suffix == ".gz" else one.path.suffix.lower()
+
+
 def format_name(path: str, found: list[Listed]) -> str:
     """The format that the names of files say.
 
@@ -179,6 +191,6 @@ def format_name(path: str, found: list[Listed]) -> str:
         raise PlanError(f'"{path}" holds files of several formats: {examples}', hint=hint)
     if found:
         other = next(one for one in found if format_of_name(one.name) is None)
-        raise PlanError(f'the name of "{other.path}" does not say its format', hint=hint)
+        raise PlanError(f'the name of "{other.path}" does not say its format', hint=_DELIMITED.get(_ending(other), hint))
     endings = ", ".join(ending for name in FORMATS for ending in format_class(name).extensions)
     raise PlanError(f'there are no files in "{path}" whose names end in one of {endings}', hint=hint)

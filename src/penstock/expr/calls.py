@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from penstock.core.dtypes import as_dtype
-from penstock.core.errors import PlanError, UnknownNameError
+from penstock.core.errors import PlanError
 from penstock.core.where import caller
 from penstock.expr.aggregates import AGGREGATES
 from penstock.expr.ast import Aggregation, Call, Column, Literal, Term, literal, plain
 from penstock.expr.function import Aggregate, Function, with_options
 from penstock.expr.functions import FUNCTIONS
+from penstock.expr.guesses import GUESSES, PLANNED, SAME, PlannedFunctionError, UnknownFunctionError
 
 METHODS: dict[str, Aggregate] = {
     aggregate.name if aggregate.method is None else aggregate.method: aggregate
@@ -25,17 +26,23 @@ def as_term(value: Any) -> Term:
     return value if isinstance(value, Term) else literal(value)
 
 
-def unknown(name: str) -> UnknownNameError:
-    """The error for a name that no function and no aggregate has; it names the nearest."""
+def unknown(name: str) -> PlanError:
+    """The error for a name that no function and no aggregate has; it names the nearest, or says that it is planned."""
     known = [*FUNCTIONS, *METHODS]
     declared: dict[str, Function | Aggregate] = {**METHODS, **FUNCTIONS}
     family, _, last = name.rpartition(".")
+    planned = SAME.get(name, name)
+    if planned in PLANNED:
+        found = f'"{name}"' if planned == name else f'"{name}", here "{planned}",'
+        return PlannedFunctionError(f"{found} is planned and not offered yet", where=caller(), hint=PLANNED[planned])
+    if name in GUESSES:
+        return UnknownFunctionError("function", name, known, where=caller(), guess=GUESSES[name])
     guesses = [n for n, d in declared.items() if name in d.guesses or last in d.guesses or n.endswith(f".{last}")]
     if guesses:
         # Of several the one of the family that was meant.
         guess = next((found for found in guesses if found.rpartition(".")[0] == family), guesses[0])
-        return UnknownNameError("function", name, known, where=caller(), guess=guess)
-    return UnknownNameError("function", name, known, where=caller(), hint="docs/reference/functions.md lists them")
+        return UnknownFunctionError("function", name, known, where=caller(), guess=guess)
+    return UnknownFunctionError("function", name, known, where=caller(), hint="docs/reference/functions.md lists them")
 
 
 def call(name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Call:

@@ -116,8 +116,16 @@ def _call(typed: Typed) -> Lowered:
     if function.typed:
         options |= {"types": tuple(arg.dtype for arg in typed.args), "returns": typed.dtype}
     faults = [fault for one in lowered for fault in one.faults]
+    if function.null == "propagate" and any(map(_is_null, values)):
+        # Known here: lowerings need not think of a null constant, whose length is no column's.
+        return Lowered(_literal(None, typed.dtype), tuple(faults))
     if function.fault is not None:
         condition = function.fault(*values, **options)
         if condition is not None:
             faults.append(Fault(condition, f"no value for {typed.term}"))
     return Lowered(function.polars(*values, **options), tuple(faults))
+
+
+def _is_null(value: Any) -> bool:
+    """Whether a Polars expression is the constant null."""
+    return bool(value.meta.is_literal()) and pl.select(value.is_null()).item() is True

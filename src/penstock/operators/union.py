@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from penstock.core.delta import Delta, in_journal_order
-from penstock.core.errors import PlanError
+from penstock.core.errors import PlanError, nearest
 from penstock.core.lazy import pl
 from penstock.core.schema import Field, Schema
 from penstock.expr.function import NotOnFlink
 from penstock.operators.base import Emission, Environment, Executable, Executor, Meaning, Output, Row, StepContext
-from penstock.plan.node import APPEND, UPDATING, Facts, Node
+from penstock.plan.node import APPEND, UPDATING, Facts, Named, Node, walk
+
+_PLACES = ("first", "second", "third", "fourth", "fifth")
 
 # -- Plan ----------------------------------------------------------------------
 
@@ -34,14 +36,13 @@ class Union(Executable):
     def derive(self) -> Facts:
         """The common schema; event time only if all inputs have the same."""
         first, *rest = (stream.facts for stream in self.streams)
+        for place, other in enumerate(rest, start=1):
+            self._same_columns(place, first.schema, other.schema)
         fields = []
         for field in first.schema:
             others = [self._matching(field, other.schema) for other in rest]
             mask = next((f.mask for f in (field, *others) if f.mask), None)
             fields.append(Field(field.name, field.dtype, any(f.nullable for f in (field, *others)), mask))
-        for other in rest:
-            for name in other.schema.names:
-                _ = first.schema[name]
         facts = [first, *rest]
         times = {f.time for f in facts}
         time = first.time if len(times) == 1 and all(f.watermarked for f in facts) else None
@@ -53,6 +54,26 @@ class Union(Executable):
             bounded=all(f.bounded for f in facts),
             deterministic=all(f.deterministic for f in facts),
         )
+
+    def _same_columns(self, place: int, first: Schema, other: Schema) -> None:
+        missing = [name for name in first.names if name not in other]
+        more = [name for name in other.names if name not in first]
+        if not missing and not more:
+            return
+        one, another = self._called(0), self._called(place)
+        if missing:
+            told = f'{another} has no column "{missing[0]}", which {one} has{nearest(missing[0], more)}'
+        else:
+            told = f'{another} has a column "{more[0]}", which {one} has not'
+        raise PlanError(
+            f"a union needs equal columns: {told}", hint="make them equal: .select(...), .rename(...) or .drop(...)"
+        )
+
+    def _called(self, place: int) -> str:
+        """What the user may know an input by: its place, and its source if there is one only."""
+        sources = {str(node.name) for node in walk(self.streams[place]) if isinstance(node, Named)}
+        source = f' ("{sources.pop()}")' if len(sources) == 1 else ""
+        return f"the {_PLACES[place] if place < len(_PLACES) else f'{place + 1}th'} stream{source}"
 
     def _matching(self, field: Field, schema: Schema) -> Field:
         other = schema[field.name]

@@ -215,6 +215,14 @@ def test_the_format_must_be_clear(tmp_path):
         FileSource(tmp_path / "empty").schema()
 
 
+def test_files_whose_endings_say_their_delimiter_are_told_how_they_are_read(tmp_path):
+    (tmp_path / "data.tsv").write_text("n\tm\n7\t8\n")
+    with pytest.raises(PlanError, match="does not say its format") as refused:
+        FileSource(tmp_path / "data.tsv").schema()
+    assert refused.value.hint == r'format="csv", delimiter="\t"'
+    assert values(FileSource(tmp_path / "data.tsv", format="csv", delimiter="\t")) == [(7, 8)]
+
+
 def test_options_reach_the_format(tmp_path):
     texts(tmp_path, a_csv="1;NA\n2;'x;y'\n")
     source = FileSource(tmp_path / "a.csv", delimiter=";", header=False, null="NA", quote="'")

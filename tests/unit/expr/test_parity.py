@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from penstock.core.dtypes import DType, Float64, Int8, Int64, List, Struct, UInt8, UInt64
+from penstock.core.dtypes import DType, Float32, Float64, Int8, Int64, List, Struct, UInt8, UInt64
 from penstock.core.schema import Schema
 from penstock.expr.ast import Call, Column, Literal, Term
 from penstock.expr.build import col, lit
@@ -130,6 +130,28 @@ def test_powers_near_the_limit_of_64_bits() -> None:
     rows += [{"x": x, "y": 2} for x in (3_037_000_499, 3_037_000_500, -3_037_000_499, -3_037_000_500)]
     results = both(col("x") ** col("y"), rows, x=Int64, y=Int64)
     assert [r is FAULT for r in results] == [not -(2**63) <= row["x"] ** row["y"] < 2**63 for row in rows]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+@pytest.mark.parametrize("name", NAMED)
+def test_a_null_constant_beside_any_number_of_rows(name: str, count: int) -> None:
+    few = types_of(name)[:: 1 + len(types_of(name)) // 4]
+    for types, null in ((types, null) for types in few for null in range(len(types))):
+        schema = {f"x{i}": dtype for i, dtype in enumerate(types) if i != null}
+        args = tuple(Literal(None, dtype) if i == null else Column(f"x{i}") for i, dtype in enumerate(types))
+        if schema:
+            rows = (crossed(types) * 3)[:count]
+            compare(NAMED[name], args, options_of(NAMED[name])[0], schema, rows)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+@pytest.mark.parametrize("constant", [None, 1.0, 2.0, 3.0])
+@pytest.mark.parametrize("dtype", [Float32, Float64, Int8])
+def test_powers_of_any_number_of_rows(dtype: DType, constant: float | None, count: int) -> None:
+    rows = [{"x": -128 if dtype == Int8 else 1.5}] * count
+    literal = Literal(constant, Float32 if dtype == Float32 else Float64)
+    for pair in ((Column("x"), literal), (literal, Column("x")), (Column("x"), Column("x"))):
+        compare(NAMED["pow"], pair, (), {"x": dtype}, rows)
 
 
 def test_a_comparison_with_a_constant_costs_one_operation() -> None:

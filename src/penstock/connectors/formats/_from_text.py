@@ -210,16 +210,21 @@ def _expanded(text: str | None) -> str | None:
 _GUESSES: tuple[DType, ...] = (Boolean, Int64, Float64, Date, Datetime("us"), Datetime("us", "UTC"), Time)
 
 
+_WHOLE: tuple[DType, ...] = (Int64, UInt64, Decimal(38, 0))
+
+
 def guess(column: pl.Series, types: tuple[DType, ...] = _GUESSES) -> DType:
     """The type that all texts of a column fit; String if there is none, or no text at all.
 
-    Numbers with leading zeros are texts: they are names of something.
+    Numbers with leading zeros are texts: they are names of something. No digit of a whole number is lost: what is
+    beyond Int64 is UInt64, else Decimal(38, 0), else a text.
     """
     if column.null_count() == len(column):
         return String
     numbered = bool(column.str.contains(r"^[+-]?0\d").any())
+    whole = not numbered and bool(column.str.contains(r"^[+-]?\d+$").all())
     spans = spans_of(column)
-    for dtype in types:
+    for dtype in _WHOLE if whole and Int64 in types else types:
         if numbered and dtype in (Int64, Float64):
             continue
         if from_texts(spans, dtype).null_count() == column.null_count():

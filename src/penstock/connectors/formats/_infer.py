@@ -24,6 +24,8 @@ from penstock.core.dtypes import (
     String,
     Struct,
     Time,
+    UInt8,
+    UInt16,
     UInt64,
 )
 from penstock.core.errors import PlanError
@@ -39,6 +41,10 @@ _SIMPLE: tuple[tuple[type, DType], ...] = (
     (dt.time, Time),
     (dt.timedelta, Duration("us")),
 )
+
+
+_NATURAL, _BEYOND = UInt8, UInt16
+"""Stand for whole numbers that Int64 and UInt64 both hold, and for sets of them that neither does."""
 
 
 def unify(one: DType, other: DType, conflict: Conflict) -> DType:
@@ -67,13 +73,24 @@ def unify(one: DType, other: DType, conflict: Conflict) -> DType:
             return Decimal(38, max(first_scale, second_scale))
         case (Decimal(), number) | (number, Decimal()) if number in INTEGERS:
             return one if isinstance(one, Decimal) else other
+    if one in INTEGERS and other in INTEGERS:
+        return _whole(one, other)
     if one in INTEGERS + FLOATS and other in INTEGERS + FLOATS:
         return Float64
     return conflict(one, other)
 
 
-def type_of(value: Any, conflict: Conflict) -> DType:
+def _whole(one: DType, other: DType) -> DType:
+    """The narrowest of Int64, UInt64 and what is beyond that holds the whole numbers of both."""
+    if _NATURAL in (one, other):
+        return other if one == _NATURAL else one
+    return _BEYOND
+
+
+def _type_of(value: Any, conflict: Conflict) -> DType:
     """The type of a value; Null for None.
+
+    Whole numbers have a type for where they are, which `_settled` makes one of columns.
 
     Raises:
         PlanError: If values of its class cannot be in a row.
@@ -84,7 +101,7 @@ def type_of(value: Any, conflict: Conflict) -> DType:
         if isinstance(value, kind):
             return dtype
     if isinstance(value, int):
-        return Int64 if -(2**63) <= value < 2**63 else UInt64 if 0 <= value < 2**64 else conflict(Int64, Decimal(38, 0))
+        return _integer(value, conflict)
     if isinstance(value, dt.datetime):
         if value.tzinfo is None:
             return Datetime("us")
@@ -95,15 +112,42 @@ def type_of(value: Any, conflict: Conflict) -> DType:
         exponent = value.as_tuple().exponent
         return Decimal(38, max(0, -exponent) if isinstance(exponent, int) else 0)
     if isinstance(value, Mapping):
-        return Struct({str(name): type_of(item, conflict) for name, item in value.items()})
+        return Struct({str(name): _type_of(item, conflict) for name, item in value.items()})
     if isinstance(value, (list, tuple)):
-        return List(common_type(value, conflict))
+        return List(_common(value, conflict))
     raise PlanError(f"a value of {type(value).__name__} cannot be in a row: {value!r}")
 
 
-def common_type(values: Iterable[Any], conflict: Conflict) -> DType:
-    """The type that holds all values; Null if there are none but None."""
+def _integer(value: int, conflict: Conflict) -> DType:
+    if 0 <= value < 2**63:
+        return _NATURAL
+    if -(2**63) <= value < 0:
+        return Int64
+    if abs(value) < 10**38:
+        return UInt64 if 0 <= value < 2**64 else _BEYOND
+    return conflict(Int64, Decimal(38, 0))
+
+
+def _settled(dtype: DType) -> DType:
+    match dtype:
+        case List(inner):
+            return List(_settled(inner))
+        case Struct(fields):
+            return Struct(tuple((name, _settled(inner)) for name, inner in fields))
+    return {_NATURAL: Int64, _BEYOND: Decimal(38, 0)}.get(dtype, dtype)
+
+
+def _common(values: Iterable[Any], conflict: Conflict) -> DType:
     found: DType = Null
     for value in values:
-        found = unify(found, type_of(value, conflict), conflict)
+        found = unify(found, _type_of(value, conflict), conflict)
     return found
+
+
+def common_type(values: Iterable[Any], conflict: Conflict) -> DType:
+    """The type that holds all values; Null if there are none but None.
+
+    Whole numbers keep all their digits: they are Int64; UInt64 if one is above and none is negative; Decimal(38, 0) if
+    neither holds them. With floats among them they are Float64, as the floats are.
+    """
+    return _settled(_common(values, lambda one, other: conflict(_settled(one), _settled(other))))

@@ -7,6 +7,7 @@ fit its column makes the row bad, it is never rounded, cut or converted. See `_j
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from penstock.connectors.formats._json_columns import FAULTS, Scanned, fault, fr
 from penstock.connectors.formats._to_text import JsonWriter
 from penstock.connectors.formats.base import Chunk, Format, FrameWriter, Mark
 from penstock.core.dtypes import Date, Datetime, DType, Json, List, Null, String, Struct
-from penstock.core.errors import PlanError
+from penstock.core.errors import PlanError, SourceError
 from penstock.core.lazy import np, pl
 from penstock.core.schema import Field, Schema
 from penstock.kernels.arrays import frozen
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 INFER_ROWS = 10_000
 """How many rows are looked at to find the columns and their types."""
 
+_ARRAY = re.compile(r"\s*\[(\s*)\{")
+_LOOK = 4096
 _SPECIAL_FLOATS = ("NaN", "Infinity", "-Infinity")
 _MOMENTS = (Date, Datetime("us"), Datetime("us", "UTC"))
 
@@ -71,6 +74,8 @@ class JsonFormat(Format):
         with open_blocks(path) as blocks:
             for starts, ends, _ in _lines(blocks, INFER_ROWS):
                 texts = [blocks.text(int(a), int(b)) for a, b in zip(starts, ends, strict=True)]
+                if not rows:
+                    _refuse_array(path, blocks, int(starts[0]), int(ends[0]))
                 rows += [row for row in map(_parsed, texts) if isinstance(row, dict)]
                 if len(rows) >= INFER_ROWS:
                     break
@@ -99,6 +104,8 @@ class JsonFormat(Format):
                     return
                 row += len(found[0])
             for starts, ends, lines in _lines(blocks, max_rows):
+                if row == 0:
+                    _refuse_array(path, blocks, int(starts[0]), int(ends[0]))
                 marks = blocks.marks(starts, lines)
                 yield decode_texts(blocks, path, request, row, starts, ends, lines)._replace(marks=marks)
                 row += len(starts)
@@ -200,6 +207,22 @@ def _fault(blocks: Texts, found: Scanned, row: int, start: int) -> str:
         end = place + int(np.flatnonzero(blocks.data[place:] == ord('"'))[0])
         return f'the field "{blocks.text(place, end)}" {FAULTS[code]}'
     return f"malformed JSON at character {place - start + 1}: {FAULTS[code]}"
+
+
+def _refuse_array(path: Path, blocks: Blocks, start: int, end: int) -> None:
+    """The error for a file that is one array of objects: it is broken as a whole, not row by row.
+
+    A first line that is only damaged is a bad row: an array goes on with its objects, or is whole.
+    """
+    found = _ARRAY.match(blocks.text(start, min(start + _LOOK, blocks.end)))
+    if found is None:
+        return
+    line = blocks.text(start, end).rstrip()
+    if "\n" in found[1] or line.endswith((",", "{")) or isinstance(_parsed(line), list):
+        raise SourceError(
+            f'"{path}" is one JSON array, not JSON lines',
+            hint="one object per line is read; jq -c '.[]' makes lines of an array",
+        )
 
 
 def _parsed(line: str) -> Any:

@@ -144,11 +144,13 @@ def _lower_power(a: Any, b: Any, types: Types, returns: DType) -> Any:
         return a * a
     # Polars multiplies where the exponent is one small number, or the column has one row. With columns of at least
     # two rows it takes the power of each row by itself, so the last digit does not depend on how rows are cut.
-    longer = b.extend_constant(1.0, 1)
+    # The row to add has the columns' type: Polars makes no Float32 of a plain 1.0 if there is no row before it.
+    unit = pl.lit(1.0, dtype=to_polars(returns))
+    longer = b.extend_constant(unit, 1)
     if known[0] is not None:
         return pl.when(b == 2).then(a * a).otherwise(a.pow(longer).head(pl.len()))
     one = a.clip(1.0, 1.0).fill_nan(1.0)
-    raised = a.extend_constant(1.0, 1).pow((b * one).extend_constant(1.0, 1)).head(pl.len())
+    raised = a.extend_constant(unit, 1).pow((b * one).extend_constant(unit, 1)).head(pl.len())
     return raised if known[1] is not None else pl.when(b == 2).then(a * a).otherwise(raised)
 
 

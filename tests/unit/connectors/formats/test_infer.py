@@ -25,6 +25,14 @@ def conflict(one, other):
         ([1, 2.5], d.Float64),
         ([True, None], d.Boolean),
         ([2**63], d.UInt64),
+        ([1, 2**63, None], d.UInt64),
+        ([2**63, -1], d.Decimal(38, 0)),
+        ([1, 2**64], d.Decimal(38, 0)),
+        ([-(2**63) - 1, 1], d.Decimal(38, 0)),
+        ([2**63, 1.5], d.Float64),
+        ([2**63, Decimal("1.5")], d.Decimal(38, 1)),
+        ([[2**63], [1]], d.List(d.UInt64)),
+        ([{"a": [1]}, {"a": [2**70]}], d.Struct({"a": d.List(d.Decimal(38, 0))})),
         ([b"x"], d.Binary),
         ([dt.date(2020, 1, 1)], d.Date),
         ([dt.datetime(2020, 1, 1)], d.Datetime("us")),
@@ -41,7 +49,7 @@ def test_the_common_type_of_values(values, dtype):
     assert common_type(values, conflict) == dtype
 
 
-@pytest.mark.parametrize("values", [[1, "x"], [True, 1], [[1], ["x"]], [{"a": 1}, {"a": "x"}], [2**64], [-(2**63) - 1]])
+@pytest.mark.parametrize("values", [[1, "x"], [True, 1], [[1], ["x"]], [{"a": 1}, {"a": "x"}], [10**38], [-(10**38)]])
 def test_values_of_different_types_are_a_conflict(values):
     with pytest.raises(PlanError, match=" and "):
         common_type(values, conflict)

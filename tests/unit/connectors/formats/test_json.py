@@ -15,7 +15,7 @@ from penstock.connectors.base import ReadRequest
 from penstock.connectors.formats import _blocks
 from penstock.connectors.formats.json import JsonFormat
 from penstock.core import dtypes as d
-from penstock.core.errors import PlanError, SinkError
+from penstock.core.errors import PlanError, SinkError, SourceError
 from penstock.core.schema import Field, Schema
 from penstock.testing.conform import check_format
 from tests.unit.connectors.samples import EVERY_TYPE, numbers, read, refused, schema_of, wanted, written
@@ -283,3 +283,31 @@ def test_any_bytes_are_rows_or_bad_rows_and_cuts_do_not_show(folder, data, block
     assert cut.frame.rows() == whole.frame.rows()
     assert cut.bad == whole.bad
     assert sorted([*numbers(whole.rows), *(row.offset for row in whole.bad)]) == list(range(whole.next_row))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['[{"a": 1}, {"a": 2}]', '[\n  {"a": 1},\n  {"a": 2}\n]\n', '[{"a": 1},\n{"a": 2}]\n', ' [{\n "a": 1\n}]'],
+)
+def test_an_array_of_objects_is_an_error_with_a_way_out(tmp_path, text):
+    path = lines(tmp_path, text)
+    with pytest.raises(SourceError, match="is one JSON array, not JSON lines") as refused_:
+        JSON.infer(path)
+    assert "jq -c" in refused_.value.hint
+    with pytest.raises(SourceError, match="is one JSON array"):
+        read(JSON, path, wanted({"a": d.Int64}))
+
+
+@pytest.mark.parametrize("first", ["[", '[{"a": 1}', "[1, 2]", "[]"])
+def test_a_first_line_that_is_damaged_is_a_bad_row(tmp_path, first):
+    chunk = read(JSON, lines(tmp_path, f'{first}\n"x"\n{{"a": 2}}\n'), wanted({"a": d.Int64}))
+    assert chunk.frame["a"].to_list() == [2]
+    assert len(refused(chunk)) == 2
+
+
+def test_large_whole_numbers_keep_their_digits(tmp_path):
+    rows = [{"a": 2**64 - 1, "b": 10**37 + 1}, {"a": 1, "b": -1}]
+    path = lines(tmp_path, "".join(f"{json.dumps(row)}\n" for row in rows))
+    schema = JSON.infer(path)
+    assert [field.dtype for field in schema] == [d.UInt64, d.Decimal(38, 0)]
+    assert read(JSON, path, wanted({f.name: f.dtype for f in schema})).frame.to_dicts() == rows

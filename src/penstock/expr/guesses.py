@@ -1,0 +1,83 @@
+"""Methods of expressions that do not exist, and what people mean by them.
+
+Words that mean a declared function are in its `guesses`; here are those that mean something else.
+"""
+
+from __future__ import annotations
+
+from penstock.core.errors import UnknownNameError, UnsupportedError
+
+_OVER = "aggregates are taken per key, .group_by(...).agg(...), or per window, .group_by(...).window(...).agg(...)"
+_EARLIER = "expressions see one row; first(by=...) and last(by=...) of .agg(...) see a group"
+_BATCHES = "expressions of col(...), or a computation on the result of .collect()"
+
+PLANNED: dict[str, str] = {
+    "over": _OVER,
+    "cum_sum": _OVER,
+    "cum_count": _OVER,
+    "cum_max": _OVER,
+    "cum_min": _OVER,
+    "cum_prod": _OVER,
+    "rolling_max": _OVER,
+    "rolling_mean": _OVER,
+    "rolling_median": _OVER,
+    "rolling_min": _OVER,
+    "rolling_std": _OVER,
+    "rolling_sum": _OVER,
+    "rolling_var": _OVER,
+    "rank": _OVER,
+    "shift": _EARLIER,
+    "diff": _EARLIER,
+    "pct_change": _EARLIER,
+    "map_batches": _BATCHES,
+    "map_elements": _BATCHES,
+    "approx_quantile": "quantile is exact",
+    "approx_n_unique": "n_unique is exact",
+}
+"""What the design has and this version does not, and what there is instead."""
+
+SAME = {
+    "cumsum": "cum_sum",
+    "cumcount": "cum_count",
+    "cummax": "cum_max",
+    "cummin": "cum_min",
+    "cumprod": "cum_prod",
+    "lag": "shift",
+    "lead": "shift",
+    "apply": "map_elements",
+    "map_rows": "map_elements",
+    "rolling": "over",
+    "row_number": "rank",
+    "approx_count_distinct": "approx_n_unique",
+}
+"""Other words for what is planned."""
+
+GUESSES: dict[str, str] = {
+    "astype": "cast",
+    "as_": "alias",
+    "as_type": "cast",
+    "rename": "alias",
+    "label": "alias",
+    "safe_cast": "try_cast",
+    "filter_": "filter",
+    "where": "filter",
+    "replace_strict": "when(...).then(...).otherwise(...)",
+    "ifelse": "when(...).then(...).otherwise(...)",
+    "if_else": "when(...).then(...).otherwise(...)",
+    "isnotnull": "is_not_null",
+    "notnull": "is_not_null",
+    "isnan": "is_nan",
+    "isfinite": "is_finite",
+    "isinf": "is_infinite",
+    "like": "str.contains",
+    "ilike": "str.contains",
+}
+"""Words of other libraries, and ours for the same."""
+
+
+class UnknownFunctionError(UnknownNameError, AttributeError):
+    """A function that does not exist; the message names the nearest. `hasattr` is false for it, as it should be."""
+
+
+class PlannedFunctionError(UnsupportedError, AttributeError):
+    """A method of expressions that is planned and not offered yet."""
