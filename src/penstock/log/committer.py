@@ -137,7 +137,6 @@ class Committer:
                 segment.close()
         self._ids.check_room(0, now)
 
-
     def _remember(self, frame: Frame, entry: Entry, rows: pl.DataFrame, places: npt.NDArray[np.int64]) -> None:
         for value, offset in zip(rows.get_column("id").to_list(), places.tolist(), strict=True):
             if value is not None:

@@ -255,4 +255,3 @@ def check_schema(state: LogState, schema: Schema, folder: str, error: type[SinkE
         there = Schema.from_json(known["fields"])
         if there.to_json() != schema.to_json():
             raise error(f'the log "{folder}" holds rows of ({there}), not of ({schema})', hint="write to another log")
-

@@ -16,7 +16,7 @@ from penstock.log import settings as stored
 from penstock.log.batches import Batch, Record
 from penstock.log.committer import Committer
 from penstock.log.cursor import Cursor
-from penstock.log.draft import AppendRecords, AppendRows, Appended, Fence, Transaction, Truncate
+from penstock.log.draft import Appended, AppendRecords, AppendRows, Fence, Transaction, Truncate
 from penstock.log.groups import Groups
 from penstock.log.partitioning import partition_of_key
 from penstock.log.retention import KEEP, remove_old

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -59,7 +60,7 @@ def remove_old(
     with opened(store) as segments:
         parts = [
             Part(one.number, one.size(), following.first.time, following.state["next"])
-            for one, following in zip(segments, segments[1:], strict=False)
+            for one, following in itertools.pairwise(segments)
         ]
         total = sum(one.size() for one in segments)
     positions = [groups.read(name) for name in groups.names()] if unread == KEEP else []

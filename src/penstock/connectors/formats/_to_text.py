@@ -113,14 +113,16 @@ class TextWriter(FrameWriter):
     def write(self, frame: pl.DataFrame) -> None:
         """Append rows."""
         for start in range(0, frame.height, SLICE_ROWS):
-            rows = frame.slice(start, SLICE_ROWS)
-            self.check(rows)
-            # Two stages without rewriting: as one expression it takes twice as long.
-            plan = rows.lazy().select(self.texts).select(self.line.alias("line"))
-            lines = plan.collect(optimizations=pl.QueryOptFlags.none(), engine="in-memory").get_column("line")
-            if len(lines) != rows.height:
-                lines = lines.new_from_index(0, rows.height)
+            lines = self.lines(frame.slice(start, SLICE_ROWS))
             self._file.write((lines.str.join("\n").item() + "\n").encode())
+
+    def lines(self, rows: pl.DataFrame) -> pl.Series:
+        """Rows as lines, without their ends."""
+        self.check(rows)
+        # Two stages without rewriting: as one expression it takes twice as long.
+        plan = rows.lazy().select(self.texts).select(self.line.alias("line"))
+        lines = plan.collect(optimizations=pl.QueryOptFlags.none(), engine="in-memory").get_column("line")
+        return lines if len(lines) == rows.height else lines.new_from_index(0, rows.height)
 
     def check(self, frame: pl.DataFrame) -> None:
         """Refuse what cannot be written."""
