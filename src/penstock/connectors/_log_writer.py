@@ -212,7 +212,7 @@ class _JsonValues:
         else:
             key = pl.Series("key", [None], dtype=pl.String).new_from_index(0, frame.height)
         value = self._lines.lines(frame).alias("value")
-        largest = int(value.str.len_bytes().max() or 0)  # type: ignore[arg-type]  (whole numbers have one)
+        largest = int(value.str.len_bytes().to_numpy().max(initial=0))
         if largest > self._most_bytes:
             raise SinkError(f"a row has {largest:,} bytes as JSON, and a record at most {self._most_bytes:,}")
         rows = [one.cast(dtype) for one, dtype in zip((now, key, value), record_types().values(), strict=True)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.core import files
 from penstock.core.clock import Clock, SystemClock
-from penstock.core.errors import SinkError, SinkLost, StartError
+from penstock.core.errors import SinkError, SinkLost, StartError, one_of
 from penstock.core.schema import Schema
 from penstock.core.timespan import duration
 from penstock.log import settings as stored
@@ -19,7 +19,7 @@ from penstock.log.cursor import Cursor
 from penstock.log.draft import Appended, AppendRecords, AppendRows, Fence, Transaction, Truncate
 from penstock.log.groups import Groups
 from penstock.log.partitioning import partition_of_key
-from penstock.log.retention import KEEP, remove_old
+from penstock.log.retention import DROP, KEEP, remove_old
 from penstock.log.rows import RowEncoder
 from penstock.log.segment import numbers_of
 from penstock.log.settings import Settings, resolve
@@ -216,7 +216,7 @@ class Log:
             self._tended = self._store.head.segment
             limits = self.settings
             if limits.retain_bytes is not None or limits.retain_us is not None:
-                self.retain(retain_bytes=limits.retain_bytes, retain_us=limits.retain_us)
+                self._retain(limits.retain_bytes, limits.retain_us, KEEP)
         return answer
 
     # -- reading ---------------------------------------------------------------
@@ -283,17 +283,22 @@ class Log:
 
     # -- what goes -------------------------------------------------------------
 
-    def retain(self, *, retain_bytes: int | None = None, retain_us: int | None = None, unread: str = KEEP) -> int:
+    def retain(self, *, retain_bytes: int | None = None, retain: str | None = None, unread: str = KEEP) -> int:
         """Remove old segments; how many were removed.
 
         Args:
             retain_bytes: Keep about so many bytes.
-            retain_us: Keep what is younger, in microseconds.
+            retain: Keep what is younger, `"7 d"`.
             unread: What a group has not read yet is kept (`"keep"`) or goes (`"drop"`).
 
         Raises:
             SinkLost: If the log cannot be locked or files cannot be removed.
         """
+        return self._retain(retain_bytes, duration(retain) if retain else None, unread)
+
+    def _retain(self, retain_bytes: int | None, retain_us: int | None, unread: str) -> int:
+        if unread not in (KEEP, DROP):
+            raise one_of("value of unread", unread, (KEEP, DROP))
         with self._store.exclusive(), self._store.as_lost():
             now = max(self._clock.now(), self._store.state.time)
             return remove_old(
