@@ -177,30 +177,30 @@ class Cursor:
 
     def _seek(self, head: Head) -> bool:
         """Enter the segment that has the offset; whether there is any."""
-        low = high = None
+        low: Segment | None = None
         while low is None:
             numbers = [number for number in numbers_of(self._folder) if number <= head.segment]
             if not numbers:
                 return False
             # Segments may go while they are looked at: then they are listed again.
-            low, high = self._open(numbers[0]), None
+            low = self._open(numbers[0])
         if self._from_start:
             self.offset, self._from_start = max(self.offset, low.state["next"][self._partition]), False
         if low.state["next"][self._partition] > self.offset:
             low.close()
             self._lost(low.state["next"][self._partition])
         first, last = 0, len(numbers) - 1
+        self._enter(low)
         while first < last:
             middle = (first + last + 1) // 2
             high = self._open(numbers[middle])
             if high is not None and high.state["next"][self._partition] <= self.offset:
-                low.close()
-                first, low = middle, high
+                first = middle
+                self._enter(high)
             else:
                 last = middle - 1
                 if high is not None:
                     high.close()
-        self._enter(low)
         return True
 
     def _following(self, number: int) -> Segment:

@@ -25,6 +25,7 @@ SPARSE = 1
 WITH_IDS = 2
 """A flag of a batch: its records have ids."""
 
+DIGEST_BYTES = 16
 BLOCK_BYTES = 1 << 14
 META_BYTES = 64 << 20
 MOST_ENTRIES = 1 << 20
@@ -118,8 +119,8 @@ def encode(
     rest = b"".join(_ENTRY.pack(*entry) for entry in entries) + text
     bodies = sum(entry.length for entry in entries)
     fields = (MAGIC, kind, len(entries), len(text), bodies, sequence, time)
-    head = _HEAD.pack(*fields, b"")
-    return _HEAD.pack(*fields, _seal(log, segment, position, head, rest)) + rest
+    head = _HEAD.pack(*fields, b"")[:-DIGEST_BYTES]
+    return head + _seal(log, segment, position, head, rest) + rest
 
 
 class Frames:
@@ -160,8 +161,7 @@ class Frames:
         if magic != MAGIC or count > MOST_ENTRIES or text > META_BYTES or start + bodies > limit:
             raise DamagedError(self.path, position, "no frame begins here, or it is not whole")
         rest = self._bytes(position + _HEAD.size, size, limit)
-        unsealed = _HEAD.pack(magic, kind, count, text, bodies, sequence, time, b"")
-        if _seal(self._log, self._segment, position, unsealed, rest) != digest:
+        if _seal(self._log, self._segment, position, head[:-DIGEST_BYTES], rest) != digest:
             raise DamagedError(self.path, position, "a frame does not match its digest")
         entries = tuple(Entry._make(found) for found in _ENTRY.iter_unpack(rest[: count * _ENTRY.size]))
         meta = json.loads(rest[count * _ENTRY.size :]) if text else {}

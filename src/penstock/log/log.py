@@ -95,8 +95,12 @@ class Log:
         self._turn = 0
         self._tended = 0
         # What a power failure has left behind the head is taken in; whoever may only read sees it later.
-        with contextlib.suppress(SinkLost), self._store.exclusive():
-            self._tended = self._store.head.segment
+        try:
+            with contextlib.suppress(SinkLost), self._store.exclusive():
+                self._tended = self._store.head.segment
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def partitions(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from penstock.log import Log
 
 
@@ -9,13 +11,12 @@ def everything(log: Log, at_once: int = 1000, partition: int | None = None, offs
     """Offsets and values of all records, or of one partition from an offset on."""
     found = []
     for number in range(log.partitions) if partition is None else [partition]:
-        cursor = log.cursor(number, offset)
         part: list[tuple[int, bytes | None]] = []
-        while (batch := cursor.poll(at_once)) is not None:
-            assert batch.frame.height <= at_once
-            offsets = [first + place for first, count in batch.offsets for place in range(count)]
-            part += zip(offsets, batch.frame["value"].to_list(), strict=True)
-        cursor.close()
+        with contextlib.closing(log.cursor(number, offset)) as cursor:
+            while (batch := cursor.poll(at_once)) is not None:
+                assert batch.frame.height <= at_once
+                offsets = [first + place for first, count in batch.offsets for place in range(count)]
+                part += zip(offsets, batch.frame["value"].to_list(), strict=True)
         found.append(part)
     return found
 
