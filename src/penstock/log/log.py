@@ -15,6 +15,7 @@ from penstock.core.timespan import duration
 from penstock.log import settings as stored
 from penstock.log.batches import Batch, Record
 from penstock.log.committer import Committer
+from penstock.log.compaction import Compacted, Compaction
 from penstock.log.cursor import Cursor
 from penstock.log.draft import Appended, AppendRecords, AppendRows, Fence, Transaction, Truncate
 from penstock.log.groups import Groups
@@ -308,6 +309,21 @@ class Log:
             return remove_old(
                 self._store, self._groups, now, retain_bytes=retain_bytes, retain_us=retain_us, unread=unread
             )
+
+    def compact(self, *, tombstones: str = "1 d") -> Compacted:
+        """Keep the last row of each key, in all segments but the one that is written; what was removed.
+
+        Offsets stay as they are: readers find gaps. Rows without a key stay. A record without a value goes too, once
+        it is old enough; until then it tells readers that its key is gone. All keys are held in memory meanwhile.
+
+        Args:
+            tombstones: How long records without a value stay.
+
+        Raises:
+            SinkError: If the log has rows without a key.
+            SinkLost: If files cannot be written.
+        """
+        return Compaction(self._store, self._clock, duration(tombstones)).run()
 
     def truncate(self, offsets: Mapping[int, int]) -> None:
         """Forget all before an offset, by partition: it is not read any more, and its files go when all in them may.

@@ -364,9 +364,13 @@ def test_a_reader_that_is_overtaken_is_told(tmp_path):
         cursor.poll(1)
         log.retain(retain_bytes=0)
         with pytest.raises(SourceError, match="are not there any more"):
-            while cursor.poll(10) is not None:
-                assert cursor.offset < 100
+            drain(cursor)
         cursor.close()
+
+
+def drain(cursor):
+    while cursor.poll(10) is not None:
+        assert cursor.offset < 100
 
 
 def test_truncation_hides_at_once_and_removes_files(tmp_path):

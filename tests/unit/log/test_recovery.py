@@ -1,4 +1,4 @@
-"""What is left after crashes, torn writes, failing disks and flipped bits: all that was acknowledged, once, or an error."""
+"""What is left after crashes, torn writes, failing disks and flipped bits: all that was acknowledged, or an error."""
 
 from __future__ import annotations
 
@@ -189,7 +189,13 @@ FILES = [
 
 def test_every_step_is_tested(tmp_path):
     log_of(tmp_path / "x").close()
-    positions = {"log.before_position", "log.position_stored", "files.replace", "files.replaced", "files.make_directory"}
+    positions = {
+        "log.before_position",
+        "log.position_stored",
+        "files.replace",
+        "files.replaced",
+        "files.make_directory",
+    }
     assert set(steps_of(tmp_path / "x")) - positions <= {*STEPS, *FILES}
 
 
