@@ -9,7 +9,9 @@ import pytest
 
 from penstock.connectors import BUILTIN, module
 from penstock.connectors.files import FileSink
+from penstock.connectors.log import LogSink
 from penstock.connectors.memory import MemorySink
+from penstock.log import Log
 from penstock.testing.conform import check_sink
 
 FRAMES = [
@@ -25,7 +27,7 @@ READ = {
 def test_every_sink_is_here():
     # The terminal and nowhere have no readers; what needs a server is in tests/services.
     assert {name for name in BUILTIN if module(name).SINK is not None} == {
-        "memory", "files", "stdout", "blackhole", "kafka", "postgres",
+        "memory", "files", "stdout", "blackhole", "kafka", "postgres", "log",
     }  # fmt: skip
 
 
@@ -45,3 +47,21 @@ def test_files(tmp_path, format):
         return [row for frame in found for row in frame.to_dicts()]
 
     check_sink(lambda: FileSink(str(tmp_path / f"out{next(numbers)}"), format=format), read, frames=FRAMES)
+
+
+@pytest.mark.parametrize("options", [{}, {"partitions": 3, "key": "id"}])
+def test_log(tmp_path, options):
+    numbers = itertools.count()
+
+    def read(sink):
+        with Log(sink.name) as log:
+            found = [log.read(number, max_rows=1000) for number in range(log.partitions)]
+            return [row for batch in found if batch is not None for row in whole(log, batch.partition)]
+
+    def whole(log, partition):
+        offset, rows = 0, []
+        while (batch := log.read(partition, offset)) is not None:
+            offset, rows = batch.next, rows + batch.frame.to_dicts()
+        return rows
+
+    check_sink(lambda: LogSink(str(tmp_path / f"out{next(numbers)}"), **options), read, frames=FRAMES)

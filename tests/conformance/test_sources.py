@@ -8,10 +8,12 @@ import pytest
 from penstock.connectors import BUILTIN, module
 from penstock.connectors.files import FileSource
 from penstock.connectors.generate import GenerateSource
+from penstock.connectors.log import LogSource
 from penstock.connectors.memory import MemorySource
 from penstock.connectors.nexmark import NexmarkSource
 from penstock.core.dtypes import Int64, String
 from penstock.core.schema import Schema
+from penstock.log import Log
 from penstock.testing import ManualClock
 from penstock.testing.conform import check_source
 
@@ -32,7 +34,7 @@ def files(folder, format="parquet", count=3):
 
 
 def test_every_source_is_here():
-    tested = {"memory", "files", "generate", "nexmark"}
+    tested = {"memory", "files", "log", "generate", "nexmark"}
     assert {name for name in BUILTIN if module(name).SOURCE is not None} == tested
 
 
@@ -56,6 +58,14 @@ def test_bad_rows_of_files_keep_their_places(tmp_path):
         schema=Schema.of({"id": Int64, "word": String}),
         expected=[{"id": 1, "word": "a"}, {"id": 3, "word": "c"}, {"id": 6, "word": "f"}],
     )
+
+
+@pytest.mark.parametrize(("bounded", "partitions"), [(True, 2), (False, 1)])
+def test_log(tmp_path, bounded, partitions):
+    with Log(tmp_path / "log", partitions=partitions) as log:
+        for part in FRAME.iter_slices(9):
+            log.append_frame(part, key=["id"])
+    check_source(LogSource(str(tmp_path / "log"), bounded=bounded), expected=FRAME.to_dicts(), most_rows=FRAME.height)
 
 
 def test_generate():

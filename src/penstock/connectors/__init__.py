@@ -11,6 +11,7 @@ from penstock.core.errors import PlanError, one_of
 BUILTIN: dict[str, str] = {
     "memory": "penstock.connectors.memory",
     "files": "penstock.connectors.files",
+    "log": "penstock.connectors.log",
     "generate": "penstock.connectors.generate",
     "nexmark": "penstock.connectors.nexmark",
     "postgres": "penstock.connectors.postgres",

@@ -126,11 +126,6 @@ def stamp(path: Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def unique_name() -> str:
-    """A name that nobody has used or will use."""
-    return os.urandom(12).hex()
-
-
 def readable(path: Path) -> bool:
     """Whether this process may read a file."""
     return os.access(path, os.R_OK)

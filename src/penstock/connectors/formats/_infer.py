@@ -134,7 +134,8 @@ def _settled(dtype: DType) -> DType:
             return List(_settled(inner))
         case Struct(fields):
             return Struct(tuple((name, _settled(inner)) for name, inner in fields))
-    return {_NATURAL: Int64, _BEYOND: Decimal(38, 0)}.get(dtype, dtype)
+    known: dict[DType, DType] = {_NATURAL: Int64, _BEYOND: Decimal(38, 0)}
+    return known.get(dtype, dtype)
 
 
 def _common(values: Iterable[Any], conflict: Conflict) -> DType:

@@ -103,12 +103,18 @@ class JsonFormat(Format):
                 if found is None:
                     return
                 row += len(found[0])
-            for starts, ends, lines in _lines(blocks, max_rows):
-                if row == 0:
-                    _refuse_array(path, blocks, int(starts[0]), int(ends[0]))
-                marks = blocks.marks(starts, lines)
-                yield decode_texts(blocks, path, request, row, starts, ends, lines)._replace(marks=marks)
-                row += len(starts)
+            yield from self.read_blocks(blocks, path, request, row, max_rows)
+
+    def read_blocks(
+        self, blocks: Blocks, path: Path, request: ReadRequest, first_row: int, max_rows: int
+    ) -> Iterator[Chunk]:
+        """The rows of blocks of text, numbered from `first_row` on; `path` is what reasons call them."""
+        for starts, ends, lines in _lines(blocks, max_rows):
+            if first_row == 0:
+                _refuse_array(path, blocks, int(starts[0]), int(ends[0]))
+            marks = blocks.marks(starts, lines)
+            yield decode_texts(blocks, path, request, first_row, starts, ends, lines)._replace(marks=marks)
+            first_row += len(starts)
 
     def writer(self, file: BinaryIO, schema: Schema) -> FrameWriter:
         """A writer of lines."""

@@ -1,0 +1,96 @@
+"""Files that are written in place, by position, and locked: what the embedded log is made of."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from penstock.core.failpoint import hit
+
+
+def make_private_directory(path: Path) -> None:
+    """Create a directory that only its owner may enter, and its parents, if they are missing."""
+    hit("files.make_directory")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, exist_ok=True)
+
+
+def open_update(path: Path) -> BinaryIO:
+    """Open an existing file for `read_at` and `write_at`."""
+    hit("files.open_update")
+    return cast("BinaryIO", path.open("r+b", buffering=0))
+
+
+def open_positioned(path: Path) -> BinaryIO:
+    """Open an existing file for `read_at`."""
+    hit("files.open_read")
+    return cast("BinaryIO", path.open("rb", buffering=0))
+
+
+def read_at(file: BinaryIO, position: int, size: int) -> bytes:
+    """The bytes of a file from a position on: `size` of them, or fewer where the file ends."""
+    hit("files.read")
+    parts: list[bytes] = []
+    while size > 0:
+        part = os.pread(file.fileno(), size, position)
+        if not part:
+            break
+        parts.append(part)
+        position += len(part)
+        size -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def write_at(file: BinaryIO, position: int, data: bytes | memoryview) -> int:
+    """Write all of `data` from a position on; the position behind it."""
+    hit("files.write")
+    view = memoryview(data).cast("B")
+    while len(view):
+        count = os.pwrite(file.fileno(), view, position)
+        position += count
+        view = view[count:]
+    return position
+
+
+def size(file: BinaryIO) -> int:
+    """How many bytes an open file has now."""
+    return os.fstat(file.fileno()).st_size
+
+
+def replace(staged: Path, final: Path) -> None:
+    """Give a staged file a final name, in the place of what has it now, atomically."""
+    hit("files.replace")
+    os.replace(staged, final)
+    hit("files.replaced")
+
+
+def lock_exclusively(file: BinaryIO) -> bool:
+    """Lock an open file against other processes and other openings, if nobody holds it; does not wait.
+
+    The lock ends with `unlock`, with the file, or with the process.
+    """
+    import fcntl  # not on Windows
+
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def unlock(file: BinaryIO) -> None:
+    """Give up the lock of `lock_exclusively`."""
+    import fcntl  # not on Windows
+
+    fcntl.flock(file.fileno(), fcntl.LOCK_UN)
+
+
+def process_id() -> int:
+    """The number of this process, for messages."""
+    return os.getpid()
+
+
+def random_bytes(count: int) -> bytes:
+    """Bytes that no other file has, for names and fences; no result depends on them."""
+    return os.urandom(count)
