@@ -241,7 +241,7 @@ class FileWriter(Writer):
             raise SupersededError(f'another process has taken over "{self._path}"')
 
     def _publish(self, sealed: Sealed) -> None:
-        found = sealed.value["files"]
+        found = sealed.value.get("files", [])  # takeovers have none
         parts = tuple(Part(one["name"], one["bytes"], one["rows"], one["digest"]) for one in found)
         hit("sink.before_publish")
         for one in found:
