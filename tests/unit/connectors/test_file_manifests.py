@@ -468,3 +468,37 @@ def test_every_step_may_fail_once_and_is_done_by_another_try(tmp_path, monkeypat
         assert numbers(FileSource(folder)) == numbers(FileSource(folder, manifests=False)) == [0, 1, 2, 3]
         steps += 1
     assert steps > 25
+
+
+@pytest.mark.parametrize("kind", ["enospc", "eio"])
+def test_every_step_of_writing_may_fail_and_leaves_nothing(tmp_path, monkeypatch, kind):
+    class Failing(dict):
+        def __init__(self, left):
+            super().__init__(any=None)
+            self.left = left
+
+        def get(self, name, default=None):
+            self.left -= 1
+            return failpoint.KINDS[kind] if self.left == -1 else None
+
+    steps, failed = 0, True
+    while failed:
+        folder, failed = tmp_path / str(steps), False
+        writer = opened(folder, partition_by="k", roll_rows=1)
+        with monkeypatch.context() as patch:
+            patch.setattr(failpoint, "ACTIONS", Failing(steps))
+            try:
+                writer.write(FRAME, None)
+                writer.write(FRAME, None)
+                sealed(writer, 0)
+            except SinkError:
+                failed = True
+        if failed:
+            assert staged(folder) == []
+            assert shown(folder) == []
+            # What was refused is given up; the writer itself is as it was.
+            publish(writer, 1, FRAME[:2])
+            assert numbers(FileSource(folder), wanted(SCHEMA)) == [0, 1]
+        writer.close()
+        steps += 1
+    assert steps > 40
