@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import penstock.log
 from penstock.core.clock import Signal, SystemClock
 from penstock.core.errors import PlanError, SinkError, SourceError, StartError, StateError
-from penstock.log import Appended, Log, Record
+from penstock.log import Appended, Log, Record, delete
 from penstock.log.partitioning import partition_of_key
 from penstock.log.settings import resolve
 from penstock.testing import ManualClock
@@ -388,6 +388,26 @@ def test_truncation_hides_at_once_and_removes_files(tmp_path):
             log.truncate({1: 0})
     with Log(tmp_path / "x") as log:
         assert log.starts() == [57]
+
+
+def test_a_deleted_log_is_gone_and_can_be_made_again(tmp_path):
+    with filled(tmp_path / "x") as log:
+        log.store_positions("g", {0: 1})
+        cursor = log.cursor(0)
+        cursor.poll(1)
+        delete(tmp_path / "x")
+        assert list(tmp_path.iterdir()) == []
+        with pytest.raises(StateError, match="was removed or replaced while it was open"):
+            log.append(b"x")
+        Log(tmp_path / "x", partitions=1).close()
+        with pytest.raises(StateError, match="was removed or replaced while it was open"):
+            log.append(b"x")
+        delete(tmp_path / "x")
+        cursor.close()
+    with pytest.raises(StartError, match="there is no log"):
+        delete(tmp_path / "x")
+    with Log(tmp_path / "x", partitions=3) as log:
+        assert log.ends() == [0, 0, 0]
 
 
 # -- anything ------------------------------------------------------------------
