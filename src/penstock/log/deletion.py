@@ -37,8 +37,8 @@ def delete(name: str | Path) -> None:
 def _remove(folder: Path) -> None:
     for entry in list(files.entries(folder)):
         path = Path(entry.path)
-        if files.kind(path) == "directory":
-            _remove(path)
-        else:
+        try:
             files.remove(path)
+        except (IsADirectoryError, PermissionError):  # which of them depends on the system; links are no directories
+            _remove(path)
     files.remove_directory(folder)

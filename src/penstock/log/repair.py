@@ -151,10 +151,17 @@ def _end(folder: Path, settings: Settings, segment: Segment, head: Head) -> int:
 
 def _inspect(folder: Path, settings: Settings, number: int, head: Head) -> _Found:
     segment = _segment(folder, settings, number)
+    try:
+        return _read(segment, _end(folder, settings, segment, head))
+    except BaseException:
+        segment.close()
+        raise
+
+
+def _read(segment: Segment, end: int) -> _Found:
     frames: list[tuple[Frame, list[bytes | None]]] = []
     damage: list[Damage] = []
-    end, position = _end(folder, settings, segment, head), segment.first.end
-    limit = min(end, segment.size())
+    position, limit = segment.first.end, min(end, segment.size())
     while position < limit:
         try:
             frame = segment.frames.at(position, limit)

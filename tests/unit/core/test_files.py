@@ -102,3 +102,37 @@ def test_only_empty_directories_are_removed(tmp_path):
     for name in ("full", "empty", "none"):
         files.remove_directory(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
+
+
+def test_files_are_read_and_written_in_place(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b"abcdef")
+    with files.open_update(path) as file:
+        assert files.write_at(file, 4, b"EFGH") == 8
+        assert files.read_at(file, 3, 100) == b"dEFGH"
+        assert files.read_at(file, 8, 1) == b""
+        assert files.size(file) == 8
+        assert files.is_named(file, path)
+        (tmp_path / "y").write_bytes(b"new")
+        files.replace(tmp_path / "y", path)
+        assert not files.is_named(file, path)
+        path.unlink()
+        assert not files.is_named(file, path)
+
+
+def test_a_lock_is_held_once_and_ends_with_the_file(tmp_path):
+    (tmp_path / "lock").touch()
+    one, other = files.open_update(tmp_path / "lock"), files.open_update(tmp_path / "lock")
+    assert files.lock_exclusively(one)
+    assert not files.lock_exclusively(other)
+    files.unlock(one)
+    assert files.lock_exclusively(other)
+    other.close()
+    assert files.lock_exclusively(one)
+    one.close()
+
+
+def test_a_private_directory_is_only_for_its_owner(tmp_path):
+    files.make_private_directory(tmp_path / "a" / "b")
+    files.make_private_directory(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
+import os
 import subprocess
 import sys
 import threading
@@ -13,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import penstock.log
+from penstock.core import failpoint
 from penstock.core.clock import Signal, SystemClock
 from penstock.core.errors import PlanError, SinkError, SourceError, StartError, StateError
 from penstock.log import Appended, Log, Record, delete
@@ -240,8 +243,6 @@ with Log(sys.argv[1]) as log:
 
 
 def child(code, *arguments, **environment):
-    import os
-
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         env={**os.environ, **environment},
@@ -337,6 +338,20 @@ def test_retention_that_is_set_needs_nobody(tmp_path):
     with filled(tmp_path / "x", retain_bytes=20_000) as log:
         assert log.starts()[0] > 0
         assert sum(path.stat().st_size for path in (tmp_path / "x").glob("*.segment")) < 30_000
+
+
+def test_retention_that_fails_does_not_fail_an_append(tmp_path, monkeypatch):
+    def fail():
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setitem(failpoint.ACTIONS, "log.before_remove", fail)
+    with filled(tmp_path / "x", retain_bytes=20_000) as log:
+        assert log.starts() == [0]
+        assert len(set(values(log))) == 100
+        monkeypatch.delitem(failpoint.ACTIONS, "log.before_remove")
+        log.append_many([Record(os.urandom(900)) for _ in range(9)])
+        log.append(b"x")
+        assert log.starts()[0] > 0
 
 
 def test_retention_waits_for_groups(tmp_path):
