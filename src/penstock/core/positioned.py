@@ -94,3 +94,13 @@ def process_id() -> int:
 def random_bytes(count: int) -> bytes:
     """Bytes that no other file has, for names and fences; no result depends on them."""
     return os.urandom(count)
+
+
+def is_named(file: BinaryIO, path: Path) -> bool:
+    """Whether an open file is the one that has a name now: not if it was removed or replaced."""
+    try:
+        named = path.stat()
+    except FileNotFoundError:
+        return False
+    here = os.fstat(file.fileno())
+    return (here.st_dev, here.st_ino) == (named.st_dev, named.st_ino)

@@ -9,14 +9,29 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from penstock.log.batches import Batch, Record
+from penstock.log.deletion import delete
 from penstock.log.draft import Appended
 from penstock.log.frame import DamagedError
 from penstock.log.log import Log
+from penstock.log.repair import Damage, Repaired, check, repair
 
 if TYPE_CHECKING:
     from penstock.connectors.log import LogSink, LogSource
 
-__all__ = ["Appended", "Batch", "DamagedError", "Log", "LogSink", "LogSource", "Record"]
+__all__ = [
+    "Appended",
+    "Batch",
+    "Damage",
+    "DamagedError",
+    "Log",
+    "LogSink",
+    "LogSource",
+    "Record",
+    "Repaired",
+    "check",
+    "delete",
+    "repair",
+]
 
 
 def __getattr__(name: str) -> Any:

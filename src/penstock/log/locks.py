@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from penstock.core import files, positioned
 from penstock.core.clock import Clock, Signal
-from penstock.core.errors import SinkLost
+from penstock.core.errors import SinkLost, StateError
 from penstock.core.threads import lock
 
 WAIT_US = 30_000_000
@@ -36,12 +36,18 @@ class ProcessLock:
 
         Raises:
             SinkLost: If another process does not let it go.
+            StateError: If the directory was removed or replaced meanwhile.
             OSError: If the file cannot be used.
         """
         with self._mutex:
             file = self._open()
             self._wait(file)
             try:
+                if not positioned.is_named(file, self._path):
+                    # Others lock another file: this lock protects nothing.
+                    raise StateError(
+                        f'"{self._path.parent}" was removed or replaced while it was open', hint="open the log again"
+                    )
                 positioned.write_at(file, 0, b"%-20d" % positioned.process_id())
                 yield
             finally:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.core import positioned
 from penstock.core.clock import Clock, SystemClock
-from penstock.core.errors import SinkError, SinkLost, StartError, one_of
+from penstock.core.errors import PenstockError, SinkError, SinkLost, StartError, one_of
 from penstock.core.schema import Schema
 from penstock.core.timespan import duration
 from penstock.log import settings as stored
@@ -221,7 +221,9 @@ class Log:
             self._tended = self._store.head.segment
             limits = self.settings
             if limits.retain_bytes is not None or limits.retain_us is not None:
-                self._retain(limits.retain_bytes, limits.retain_us, KEEP)
+                # What was appended is there, whatever becomes of old segments: the next one tries again.
+                with contextlib.suppress(PenstockError):
+                    self._retain(limits.retain_bytes, limits.retain_us, KEEP)
         return answer
 
     # -- reading ---------------------------------------------------------------

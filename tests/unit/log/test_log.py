@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
+import os
 import subprocess
 import sys
 import threading
@@ -13,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import penstock.log
+from penstock.core import failpoint
 from penstock.core.clock import Signal, SystemClock
 from penstock.core.errors import PlanError, SinkError, SourceError, StartError, StateError
-from penstock.log import Appended, Log, Record
+from penstock.log import Appended, Log, Record, delete
 from penstock.log.partitioning import partition_of_key
 from penstock.log.settings import resolve
 from penstock.testing import ManualClock
@@ -240,8 +243,6 @@ with Log(sys.argv[1]) as log:
 
 
 def child(code, *arguments, **environment):
-    import os
-
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         env={**os.environ, **environment},
@@ -339,6 +340,20 @@ def test_retention_that_is_set_needs_nobody(tmp_path):
         assert sum(path.stat().st_size for path in (tmp_path / "x").glob("*.segment")) < 30_000
 
 
+def test_retention_that_fails_does_not_fail_an_append(tmp_path, monkeypatch):
+    def fail():
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setitem(failpoint.ACTIONS, "log.before_remove", fail)
+    with filled(tmp_path / "x", retain_bytes=20_000) as log:
+        assert log.starts() == [0]
+        assert len(set(values(log))) == 100
+        monkeypatch.delitem(failpoint.ACTIONS, "log.before_remove")
+        log.append_many([Record(os.urandom(900)) for _ in range(9)])
+        log.append(b"x")
+        assert log.starts()[0] > 0
+
+
 def test_retention_waits_for_groups(tmp_path):
     with filled(tmp_path / "x") as log:
         log.store_positions("slow", {0: 0})
@@ -388,6 +403,26 @@ def test_truncation_hides_at_once_and_removes_files(tmp_path):
             log.truncate({1: 0})
     with Log(tmp_path / "x") as log:
         assert log.starts() == [57]
+
+
+def test_a_deleted_log_is_gone_and_can_be_made_again(tmp_path):
+    with filled(tmp_path / "x") as log:
+        log.store_positions("g", {0: 1})
+        cursor = log.cursor(0)
+        cursor.poll(1)
+        delete(tmp_path / "x")
+        assert list(tmp_path.iterdir()) == []
+        with pytest.raises(StateError, match="was removed or replaced while it was open"):
+            log.append(b"x")
+        Log(tmp_path / "x", partitions=1).close()
+        with pytest.raises(StateError, match="was removed or replaced while it was open"):
+            log.append(b"x")
+        delete(tmp_path / "x")
+        cursor.close()
+    with pytest.raises(StartError, match="there is no log"):
+        delete(tmp_path / "x")
+    with Log(tmp_path / "x", partitions=3) as log:
+        assert log.ends() == [0, 0, 0]
 
 
 # -- anything ------------------------------------------------------------------
