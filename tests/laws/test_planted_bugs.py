@@ -206,8 +206,17 @@ def test_the_wrong_operation(monkeypatch):
     fails(lambda rows: counts(rows).changelog())
 
 
-def test_a_watermark_that_is_not_restored(monkeypatch):
-    monkeypatch.setattr(WatermarkExecutor, "restore", lambda self, state, loader: None)
+def test_a_watermark_that_is_restored_a_millisecond_short(monkeypatch):
+    restore = WatermarkExecutor.restore
+
+    def short(self, state, loader):
+        restore(
+            self,
+            {**state, "seen": [[*names, max(NEVER, seen - MILLISECOND)] for *names, seen in state["seen"]]},
+            loader,
+        )
+
+    monkeypatch.setattr(WatermarkExecutor, "restore", short)
     assert "restarted after step" in fails(windows)
 
 
