@@ -13,7 +13,7 @@ def lowest(requirements: list[str]) -> list[str]:
     """The requirements with the lowest version that each allows."""
     found = []
     for requirement in requirements:
-        bound = re.match(r"([A-Za-z0-9_.-]+)>=([0-9.]+)", requirement)
+        bound = re.match(r"([A-Za-z0-9_.-]+)(?:\[.*?\])?>=([0-9.]+)", requirement)
         if bound:
             found.append(f"{bound[1]}=={bound[2]}")
     return found
