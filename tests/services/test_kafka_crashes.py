@@ -108,8 +108,8 @@ class Publishing:
 
     def run(self) -> None:
         outbox: dict[int, Sealed] = {}
-        token, number = self.writer.last_token(), 0
-        self.published = token.epoch if token else 0
+        self.published = self._asked()
+        self.losses = 0
         while not self.stop:
             number = self.published + 1
             for one in (number, number + 1):
