@@ -32,7 +32,7 @@ def files(folder, format="parquet", count=3):
 
 
 def test_every_source_is_here():
-    tested = {"memory", "files", "generate", "nexmark"}
+    tested = {"memory", "files", "generate", "nexmark", "kafka"}  # the last in tests/services
     assert {name for name in BUILTIN if module(name).SOURCE is not None} == tested
 
 
