@@ -43,6 +43,17 @@ def delete_before(servers: str, topic: str, partition: int, offset: int) -> None
     answer.result(20)
 
 
+def make_again(servers: str, topic: str) -> None:
+    """Delete a topic and make another one of its name."""
+    client = admin(servers)
+    (answer,) = client.delete_topics([topic]).values()
+    answer.result(20)
+    wait_for(lambda: topic not in client.list_topics(timeout=5).topics)
+    (answer,) = client.create_topics([NewTopic(topic, 1, 1)]).values()
+    answer.result(20)
+    wait_for(lambda: topic in client.list_topics(timeout=5).topics)
+
+
 def wait_for(holds: Any, seconds: float = 20) -> None:
     end = time.monotonic() + seconds
     while not holds():
@@ -55,7 +66,7 @@ def message(value: Any) -> bytes | None:
 
 
 def fill(servers: str, topic: str, values: Iterable[Any], partition: int = 0) -> None:
-    producer = Producer({"bootstrap.servers": servers, **QUIET})
+    producer = Producer({"bootstrap.servers": servers, "queue.buffering.max.messages": 1_000_000, **QUIET})
     for value in values:
         producer.produce(topic, message(value), partition=partition)
     assert producer.flush(20) == 0

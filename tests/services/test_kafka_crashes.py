@@ -99,6 +99,7 @@ class Publishing:
     """Publishes as an engine does: in order; after a loss it asks for the last token and goes on behind it."""
 
     def __init__(self, kafka, topic: str) -> None:
+        self.kafka, self.topic = kafka, topic
         sink = KafkaSink(topic, servers=kafka.servers, token_topic=f"{topic}-tokens")
         self.writer = sink.writer(kafka_child.REQUEST)
         self.losses = 0
@@ -107,14 +108,14 @@ class Publishing:
 
     def run(self) -> None:
         outbox: dict[int, Sealed] = {}
-        token, number = self.writer.last_token(), 0
-        self.published = token.epoch if token else 0
+        self.published = self._asked()
+        self.losses = 0
         while not self.stop:
             number = self.published + 1
-            epochs = [
-                outbox.setdefault(n, sealed(self.writer, n)) if n not in outbox else outbox[n]
-                for n in (number, number + 1)
-            ]
+            for one in (number, number + 1):
+                if one not in outbox:
+                    outbox[one] = sealed(self.writer, one)
+            epochs = [outbox[one] for one in (number, number + 1)]
             try:
                 self.writer.commit(epochs)
                 self.published = number + 1
@@ -138,25 +139,68 @@ def wait_until(holds, seconds: float) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("patience_us", [30_000_000, 300_000])
-def test_the_broker_is_killed_in_the_middle_of_commits(kafka, patience_us, monkeypatch):
-    monkeypatch.setattr("penstock.connectors._kafka_publisher.PATIENCE_US", patience_us)
-    monkeypatch.setattr("penstock.connectors._kafka_publisher.CALL_S", min(5.0, patience_us / 2e6))
-    topic = make_topic(kafka.servers, 2)
-    publishing = Publishing(kafka, topic)
+@pytest.fixture
+def publishing(kafka):
+    found = Publishing(kafka, make_topic(kafka.servers, 2))
+    yield found
+    found.stop = True
+    found.writer.close()
+
+
+def disturb(publishing: Publishing, disturbance, times: int = 3) -> None:
+    """Publish, disturb, publish on, several times; then look at everything."""
     worker = Worker("publish", publishing.run).start()
-    chance = random.Random(3)
-    for _ in range(3):
+    for turn in range(times + 1):
         before = publishing.published
         wait_until(lambda before=before: publishing.published > before + 20 or worker.failure, 60)
+        if turn < times:
+            disturbance()
+    publishing.stop = True
+    assert worker.join(60_000_000)
+    assert worker.failure is None
+    audit(publishing.kafka, publishing.topic, publishing.published)
+
+
+def hurry(monkeypatch, patience_us: int) -> None:
+    """Give up early, so that outcomes are unknown."""
+    monkeypatch.setattr("penstock.connectors._kafka_publisher.PATIENCE_US", patience_us)
+    monkeypatch.setattr("penstock.connectors._kafka_publisher.CALL_S", patience_us / 2e6)
+
+
+def test_the_broker_is_killed_in_the_middle_of_commits(kafka, publishing):
+    chance = random.Random(3)
+
+    def crash() -> None:
         time.sleep(chance.uniform(0, 0.05))
         kafka.kill()
         time.sleep(chance.uniform(0.1, 1.5))
         kafka.start()
-    before = publishing.published
-    wait_until(lambda: publishing.published > before + 20 or worker.failure, 60)
-    publishing.stop = True
-    assert worker.join(60_000_000)
-    assert worker.failure is None
-    publishing.writer.close()
-    audit(kafka, topic, publishing.published)
+
+    disturb(publishing, crash)
+    assert publishing.losses == 0  # the same calls were made until the broker was back
+
+
+def test_the_broker_is_killed_and_commits_are_given_up(kafka, publishing, monkeypatch):
+    hurry(monkeypatch, 300_000)
+
+    def crash() -> None:
+        kafka.kill()
+        time.sleep(0.5)
+        kafka.start()
+
+    disturb(publishing, crash, 2)
+    assert publishing.losses > 0
+
+
+def test_a_commit_that_was_given_up_and_takes_effect_later_is_found(kafka, publishing, monkeypatch):
+    hurry(monkeypatch, 300_000)
+    chance = random.Random(5)
+
+    def stall() -> None:
+        time.sleep(chance.uniform(0, 0.05))
+        kafka.pause()
+        time.sleep(1.5)
+        kafka.resume()
+
+    disturb(publishing, stall, 5)
+    assert publishing.losses > 0

@@ -15,7 +15,16 @@ from penstock.connectors.kafka import KafkaSource
 from penstock.core.errors import SourceError, StartError
 from penstock.core.schema import Schema
 from penstock.testing.conform import check_source
-from tests.services.kafka_topics import add_partitions, delete_before, fill, make_topic, send, transactional, wait_for
+from tests.services.kafka_topics import (
+    add_partitions,
+    delete_before,
+    fill,
+    make_again,
+    make_topic,
+    send,
+    transactional,
+    wait_for,
+)
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
 
@@ -91,8 +100,7 @@ def test_reading_goes_on_at_a_position_and_waits_for_more(kafka):
     source = KafkaSource(topic, servers=kafka.servers)
     fill(kafka.servers, topic, rows(0, 5))
     first = Got(source, f"{topic}-0").until(5)
-    assert first.positions[0] == {"offset": 0}
-    assert first.positions[-1] == {"offset": 5}
+    assert [position["offset"] for position in first.positions][:: len(first.positions) - 1] == [0, 5]
     first.reader.close()
     fill(kafka.servers, topic, rows(5, 2))
     second = Got(source, f"{topic}-0", first.positions[-1]).until(2)
@@ -116,7 +124,7 @@ def test_the_end_stays_what_it_was_at_the_beginning(kafka):
     first = Got(source, f"{topic}-0")
     fill(kafka.servers, topic, rows(5, 5))
     first.poll()
-    assert first.positions == [{"offset": 0, "end": 5}]
+    assert (first.positions[0]["offset"], first.positions[0]["end"]) == (0, 5)
     assert first.end().ids == [0, 1, 2, 3, 4]
     assert Got(source, f"{topic}-0", first.positions[0]).end().ids == [0, 1, 2, 3, 4]
     assert Got(source, f"{topic}-0").end().ids == list(range(10))
@@ -172,6 +180,18 @@ def test_a_position_that_is_not_there_is_an_error_not_a_reset(kafka, position, s
     got.reader.close()
 
 
+def test_a_topic_that_was_made_anew_is_not_taken_for_the_former(kafka):
+    topic = make_topic(kafka.servers)
+    fill(kafka.servers, topic, rows(0, 5))
+    source = KafkaSource(topic, servers=kafka.servers)
+    got = Got(source, f"{topic}-0").until(5)
+    got.reader.close()
+    make_again(kafka.servers, topic)
+    fill(kafka.servers, topic, rows(100, 9))
+    with pytest.raises(SourceError, match=rf'"{topic}" was deleted and made anew: offset 5'):
+        Got(source, f"{topic}-0", got.positions[-1])
+
+
 def test_the_beginning_is_what_retention_has_left(kafka):
     topic = make_topic(kafka.servers)
     fill(kafka.servers, topic, rows(0, 8))
@@ -188,7 +208,7 @@ def test_partitions_that_are_added_are_read_from_their_first_row(kafka):
     assert [split.name for split in source.splits()] == [f"{topic}-{number}" for number in range(3)]
     got = Got(source, f"{topic}-2", source.first_position()).until(2)
     assert got.ids == [0, 1]
-    assert got.positions[0] == {"offset": 0}
+    assert got.positions[0]["offset"] == 0
     got.reader.close()
 
 

@@ -221,6 +221,17 @@ class Connection:
         except (library.KafkaException, TimeoutError):
             return {}
 
+    def topic_id(self, name: str) -> str | None:
+        """What tells a topic from a later one of its name; None if this user may not know."""
+        told = Told()
+        library, admin = client(), self.admin(told)
+        try:
+            asked = library.TopicCollection([name])
+            (answer,) = admin.describe_topics(asked, request_timeout=ANSWER_S).values()
+            return str(answer.result(ANSWER_S).topic_id)
+        except (library.KafkaException, TimeoutError):
+            return None
+
     def offset(self, topic: str, partition: int, *, latest: bool, committed: bool) -> int:
         """Where a partition begins or ends.
 

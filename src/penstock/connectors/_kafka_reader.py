@@ -27,9 +27,9 @@ QUEUED_KILOBYTES = 16_384
 class KafkaReader(Reader):
     """Reads a partition with a consumer of its own.
 
-    A position is `{"offset": n}`, the offset of the next message; of a bounded reading also `"end"`, which stays
-    what it was when the reading began. The first poll gives no rows, only the position: where a reading without
-    one begins is settled once, not again after a crash.
+    A position has `"offset"`, that of the next message, and `"topic"`, the identity of the topic if it is known; of
+    a bounded reading also `"end"`, which stays what it was when the reading began. The first poll gives no
+    rows, only the position: where a reading without one begins is settled once, not again after a crash.
 
     Args:
         connection: The cluster.
@@ -50,7 +50,7 @@ class KafkaReader(Reader):
         connection: Connection,
         topic: str,
         partition: int,
-        position: dict[str, int],
+        position: dict[str, Any],
         group: str | None,
         request: ReadRequest,
     ) -> None:
@@ -59,6 +59,7 @@ class KafkaReader(Reader):
         self._request = request
         self._next = int(position["offset"])
         self._end = int(position["end"]) if "end" in position else None
+        self._rest = {name: value for name, value in position.items() if name != "offset"}
         self._library = client()
         self._began = False
         self._closed = False
@@ -78,8 +79,8 @@ class KafkaReader(Reader):
     def _split(self) -> str:
         return f"{self._topic}-{self._partition}"
 
-    def _position(self) -> dict[str, int]:
-        return {"offset": self._next} if self._end is None else {"offset": self._next, "end": self._end}
+    def _position(self) -> dict[str, Any]:
+        return {"offset": self._next, **self._rest}
 
     def poll(self, max_rows: int) -> Polled | None:
         """The messages at hand as rows.

@@ -27,7 +27,7 @@ from penstock.connectors.base import (
 )
 from penstock.core.clock import SystemClock
 from penstock.core.dtypes import Json, List, Map, Struct
-from penstock.core.errors import PlanError, StartError, one_of
+from penstock.core.errors import PlanError, SourceError, StartError, one_of
 from penstock.core.schema import Schema
 from penstock.core.spec import option
 from penstock.core.timespan import MILLISECOND, SECOND, duration
@@ -162,9 +162,18 @@ class KafkaSource(Source):
 
         Raises:
             StartError: If no server answers.
+            SourceError: If the position is one of a topic that was deleted, and another has its name now.
         """
         topic, _, number = split.name.rpartition("-")
         partition, connection = int(number), self._connection
+        identity = connection.topic_id(topic)
+        known = None if position is None else position.get("topic")
+        if identity is not None and known not in (None, identity):
+            raise SourceError(
+                f'the topic "{topic}" was deleted and made anew: offset {position["offset"]}, '
+                "where reading must go on, is one of the former topic",
+                hint="rows of the former topic are lost; start anew",
+            )
         if position is None:
             position = {"offset": self._beginning(split.name, connection, topic, partition)}
         elif position == self.first_position():
@@ -172,6 +181,8 @@ class KafkaSource(Source):
         if self.bounded and "end" not in position:
             # What is there, committed or not yet: what was committed early may lie behind what is still open.
             position = {**position, "end": connection.offset(topic, partition, latest=True, committed=False)}
+        if identity is not None:
+            position = {**position, "topic": identity}
         return KafkaReader(connection, topic, partition, position, self.group, request)
 
     def _beginning(self, name: str, connection: Connection, topic: str, partition: int) -> int:
