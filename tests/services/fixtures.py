@@ -1,4 +1,4 @@
-"""The fixtures of tests that need a real server: `kafka`, `postgres`, `database`.
+"""The fixtures of tests that need a real server: `kafka`, `postgres`, `database`, `s3`, `bucket`, `flink`.
 
 A server is started when the first test asks for it, once per process of the test run (per worker of pytest-xdist),
 and stopped at the end of the run. A test may kill or pause it: what is down or stalled after a test is mended
@@ -16,11 +16,13 @@ from typing import Any
 
 import pytest
 
+from tests.services.flink import Flink
 from tests.services.kafka import Kafka
 from tests.services.postgres import Postgres
 from tests.services.process import Service, Unavailable
+from tests.services.s3 import S3
 
-FIXTURES = frozenset({"kafka", "postgres", "database"})
+FIXTURES = frozenset({"kafka", "postgres", "database", "s3", "bucket", "flink"})
 """Whoever asks for one of these is marked `service`."""
 
 _running: list[Service] = []
@@ -89,3 +91,23 @@ def database(postgres: Postgres, fresh: Callable[[str], str]) -> Iterator[str]:
     postgres.resume()
     postgres.start()
     postgres.drop(name)
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    """A server that speaks S3: `s3.endpoint`, and `s3.options` for obstore."""
+    yield from provide(S3)
+
+
+@pytest.fixture
+def bucket(s3: S3, fresh: Callable[[str], str]) -> str:
+    """The name of a new, empty bucket of `s3`."""
+    name = fresh("bucket").replace("_", "-")
+    s3.create(name)
+    return name
+
+
+@pytest.fixture(scope="session")
+def flink() -> Iterator[Flink]:
+    """A session cluster with a SQL gateway: `flink.session().rows("SELECT ...")`."""
+    yield from provide(Flink)
