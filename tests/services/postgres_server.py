@@ -172,8 +172,9 @@ class Proxy:
                 if cut:
                     time.sleep(0.2)  # the server commits, and nobody hears of it
                     break
-        _end(source)
-        _end(sink)
+        if from_client or not self.silent.is_set():
+            _end(source)
+            _end(sink)
 
     def heal(self) -> None:
         self.silent.clear()

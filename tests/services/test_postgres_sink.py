@@ -17,6 +17,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from penstock.connectors._postgres_tokens import Tokens
 from penstock.connectors.base import WriteRequest, seal
 from penstock.connectors.postgres import PostgresSink
 from penstock.core import failpoint
@@ -249,6 +250,52 @@ def test_a_zombie_changes_nothing_when_it_wakes(server, tmp_path, kind, point):
     assert server.rows("SELECT * FROM totals ORDER BY 1, 2") == between
     publish_all(successor, server, None)
     check(server, kind, EPOCHS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_zombie_whose_session_lives_changes_nothing_either(server, tmp_path, kind, monkeypatch):
+    monkeypatch.setattr(Tokens, "end_former", lambda self, link: None)  # as for a user who may not
+    folder = tmp_path / "state"
+    zombie = worker(folder, server.url, kind, "postgres.before_publish", "stop", 2)
+    try:
+        stopped(zombie)
+        successor = Engine(folder, server.url, kind)
+        successor.recover()
+        successor.step()
+        os.kill(zombie.pid, signal.SIGCONT)
+        code, errors = ended(zombie)
+    finally:
+        zombie.kill()
+    assert code == 3
+    assert "SupersededError: another process has taken over" in errors
+    publish_all(successor, server, None)
+    check(server, kind, EPOCHS)
+
+
+def test_a_row_that_a_sleeping_owner_holds_is_had_when_its_transaction_ends(server, monkeypatch):
+    monkeypatch.setattr(Tokens, "end_former", lambda self, link: None)
+    sleeping = PostgresSink("totals", url=server.url, timeout="3 s").writer(request())
+    epochs = sealed_epochs(sleeping, 1, 1)
+    waiting = PostgresSink("totals", url=server.url, connect_timeout="1 s").writer(request())
+
+    def wait():
+        failpoint.ACTIONS.clear()
+        with pytest.raises(SinkLost, match="lock timeout"):
+            waiting.last_token()
+        for _ in range(20):
+            with contextlib.suppress(SinkLost):
+                assert waiting.last_token() is None
+                return
+        pytest.fail("the row was never had")
+
+    failpoint.ACTIONS["postgres.before_commit"] = wait
+    with pytest.raises(SinkLost):
+        sleeping.commit(epochs)
+    assert server.rows("SELECT * FROM totals") == []
+    waiting.commit(epochs)
+    assert server.rows("SELECT count(*) FROM totals") == [(2,)]
+    waiting.close()
+    sleeping.close()
 
 
 def test_a_former_owner_is_told(server, tmp_path):
