@@ -1,0 +1,38 @@
+"""The PostgreSQL server that tests get: committed rows outlive a crash, and slots work."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from tests.services.postgres import Postgres
+
+pytestmark = pytest.mark.slow
+
+
+def test_committed_rows_outlive_a_crash(postgres: Postgres, database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute("create table t (a int)")
+        connection.execute("insert into t select generate_series(1, 1000)")
+    postgres.kill()
+    postgres.restart()
+    with psycopg.connect(database) as connection:
+        assert connection.execute("select count(*), sum(a) from t").fetchone() == (1000, 500_500)
+
+
+def test_a_stalled_server_answers_when_it_goes_on(postgres: Postgres, database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        postgres.pause()
+        connection.pgconn.send_query(b"select 1")
+        assert connection.pgconn.is_busy()
+        postgres.resume()
+        assert connection.pgconn.get_result().get_value(0, 0) == b"1"
+        assert connection.pgconn.get_result() is None
+
+
+@pytest.mark.parametrize("round", [1, 2])
+def test_a_database_is_empty_and_goes_with_its_slots(database: str, round: int) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        assert connection.execute("select count(*) from pg_replication_slots").fetchone() == (0,)
+        connection.execute("select pg_create_logical_replication_slot('s', 'pgoutput')")
+        connection.execute("create table t (a int)")
