@@ -20,16 +20,15 @@ from penstock.connectors.postgres import PostgresSink
 from penstock.core import dtypes as d
 from penstock.core.errors import SinkError, StartError
 from penstock.core.schema import Field, Schema
-from tests.services.postgres_server import running
+from tests.services.postgres_tools import Database
 from tests.unit.connectors.samples import EVERY_TYPE, schema_of
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 
 
-@pytest.fixture(scope="module")
-def server():
-    with running() as one:
-        yield one
+@pytest.fixture
+def server(postgres, database):
+    return Database(postgres, database)
 
 
 @pytest.fixture
@@ -37,10 +36,7 @@ def sink(server):
     number = itertools.count()
 
     def make(table=None, **options):
-        if table is None:
-            table = f"t{next(number)}"
-            server.run(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(table)))
-        return PostgresSink(table, url=server.url, mode="append", **options)
+        return PostgresSink(table or f"t{next(number)}", url=server.url, mode="append", **options)
 
     return make
 
@@ -195,14 +191,14 @@ def writer_of(sink, key=(), schema=SCHEMA, **more):
     ],
 )
 def test_a_table_that_does_not_take_the_rows_is_refused_at_the_start(server, sink, statement, key, words):
-    server.run("DROP SCHEMA IF EXISTS old CASCADE; CREATE SCHEMA old; SET search_path TO old; " + statement)
+    server.run("CREATE SCHEMA old; SET search_path TO old; " + statement)
     with pytest.raises(StartError, match=words):
         writer_of(sink("x", schema="old"), key)
 
 
 def test_partial_and_expression_indexes_are_no_keys(server, sink):
     server.run(
-        "DROP SCHEMA IF EXISTS old CASCADE; CREATE SCHEMA old; SET search_path TO old;"
+        "CREATE SCHEMA old; SET search_path TO old;"
         "CREATE TABLE x (id bigint, word text, at timestamptz);"
         "CREATE UNIQUE INDEX ON x (id) WHERE id > 0; CREATE UNIQUE INDEX ON x (abs(id))"
     )
@@ -212,7 +208,7 @@ def test_partial_and_expression_indexes_are_no_keys(server, sink):
 
 def test_a_table_that_holds_more_is_taken(server, sink):
     server.run(
-        "DROP SCHEMA IF EXISTS old CASCADE; CREATE SCHEMA old; SET search_path TO old;"
+        "CREATE SCHEMA old; SET search_path TO old;"
         "CREATE DOMAIN short AS text CHECK (length(value) < 5);"
         "CREATE TABLE x (serial bigserial PRIMARY KEY, word short, id numeric(20) NOT NULL, at timestamptz,"
         " seen timestamptz DEFAULT now(), twice numeric GENERATED ALWAYS AS (id * 2) STORED);"
@@ -246,7 +242,7 @@ def test_rows_that_break_a_constraint_are_told_and_nothing_is_visible(server, si
 
 
 def test_values_of_masked_columns_are_not_quoted(server, sink):
-    server.run("DROP TABLE IF EXISTS masked; CREATE TABLE masked (id uuid)")
+    server.run("CREATE TABLE masked (id uuid)")
     schema = Schema((Field("id", d.String, mask="redact"),))
     with pytest.raises(SinkError) as refused:
         write(sink("masked"), pl.DataFrame({"id": ["canary"]}), (), schema)
@@ -255,7 +251,7 @@ def test_values_of_masked_columns_are_not_quoted(server, sink):
 
 def test_rights_that_are_missing_are_named(server, sink):
     server.run(
-        "DROP TABLE IF EXISTS guarded; CREATE TABLE guarded (id bigint PRIMARY KEY, word text, at timestamptz);"
+        "CREATE TABLE guarded (id bigint PRIMARY KEY, word text, at timestamptz);"
         "DO $$ BEGIN CREATE ROLE guest LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;"
         "GRANT SELECT ON guarded TO guest"
     )
@@ -270,7 +266,7 @@ def test_tables_are_made_only_if_they_may_be(server, sink):
     assert "if_missing" in refused.value.hint
     with pytest.raises(StartError, match="schema"):
         writer_of(sink("nowhere", schema="no such"))
-    server.run("DROP TABLE IF EXISTS mine; CREATE TABLE mine (id bigint NOT NULL, word text, at timestamptz)")
+    server.run("CREATE TABLE mine (id bigint NOT NULL, word text, at timestamptz)")
     with pytest.raises(StartError, match=r"no table public\.marks for the tokens") as refused:
         writer_of(sink("mine", create="never", token_table="marks"))
     server.run(refused.value.hint)
