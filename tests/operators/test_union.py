@@ -89,8 +89,16 @@ def test_a_side_without_rows():
 @pytest.mark.parametrize(
     ("first", "second", "told"),
     [
-        ({"a": 1, "b": 2}, {"a": 1}, r'the second stream \("right"\) has no column "b", which the first stream \("left"\)'),
-        ({"a": 1}, {"a": 1, "b": 2}, r'the second stream \("right"\) has a column "b", which the first stream \("left"\)'),
+        (
+            {"a": 1, "b": 2},
+            {"a": 1},
+            r'the second stream \("right"\) has no column "b", which the first stream \("left"\)',
+        ),
+        (
+            {"a": 1},
+            {"a": 1, "b": 2},
+            r'the second stream \("right"\) has a column "b", which the first stream \("left"\)',
+        ),
         ({"amount": 1}, {"amuont": 1}, r'the second stream \("right"\) has no column "amount".*did you mean "amuont"'),
     ],
 )

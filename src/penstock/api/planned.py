@@ -86,4 +86,6 @@ def unknown_member(name: str, known: Iterable[str]) -> AttributeError:
         return AttributeError(f"module 'penstock' has no attribute {name!r}")
     if name in PLANNED:
         return PlannedMemberError(f"ps.{name} is planned and not offered yet", where=caller(), hint=PLANNED[name])
-    return UnknownMemberError("name", name, [*known, *PLANNED], inside="penstock", where=caller(), guess=GUESSES.get(name))
+    return UnknownMemberError(
+        "name", name, [*known, *PLANNED], inside="penstock", where=caller(), guess=GUESSES.get(name)
+    )

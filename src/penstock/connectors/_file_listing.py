@@ -109,6 +109,8 @@ def format_name(path: str, found: list[Found]) -> str:
         raise PlanError(f'"{path}" holds files of several formats: {examples}', hint=hint)
     if found:
         other = next(one for one in found if format_of_name(one.name) is None)
-        raise PlanError(f'the name of "{other.path}" does not say its format', hint=_DELIMITED.get(_ending(other), hint))
+        raise PlanError(
+            f'the name of "{other.path}" does not say its format', hint=_DELIMITED.get(_ending(other), hint)
+        )
     endings = ", ".join(ending for name in FORMATS for ending in format_class(name).extensions)
     raise PlanError(f'there are no files in "{path}" whose names end in one of {endings}', hint=hint)

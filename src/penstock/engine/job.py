@@ -18,8 +18,8 @@ from penstock.engine.loop import Loop, LoopOptions
 from penstock.engine.metrics import Statistics
 from penstock.engine.outputs import Outputs
 from penstock.engine.step import Engine
-from penstock.operators.write import Write
 from penstock.optimize import optimize
+from penstock.plan.guarantee import guarantee
 from penstock.plan.pipeline import Pipeline, output_name
 
 STARTING, RUNNING, FINISHED, STOPPED, FAILED = "starting", "running", "finished", "stopped", "failed"
@@ -165,14 +165,7 @@ class Job:
 
     def guarantee(self) -> str:
         """What holds end to end, computed from the parts."""
-        parts = {output_name(node): node.sink.delivery for node in self.pipeline.outputs if isinstance(node, Write)}
-        lines = []
-        for name, delivery in parts.items():
-            if delivery == "transactional":
-                lines.append(f"{name}: epochs become visible whole or not at all")
-            else:
-                lines.append(f"{name}: written at once ({delivery})")
-        return "; ".join(lines) + "; an interrupted run starts anew: state is not restored in this version"
+        return guarantee(self.pipeline)
 
     def close(self) -> None:
         """Release sources and sinks and discard what is not sealed; a run does so at its end."""

@@ -104,8 +104,9 @@ def _cast(typed: Typed, strict: bool) -> Lowered:
     shown = pl.lit(HIDDEN) if arg.mask else _shown(inner.value, arg.dtype)
     if shown is None:
         return Lowered(value, (*inner.faults, Fault(condition, reason)))
-    place = str(arg.term) if str(arg.term).startswith("(") else f"({arg.term})"
-    told = pl.concat_str(pl.lit('cannot cast "'), shown, pl.lit(f'" to {typed.dtype} {place}'))
+    term = str(arg.term)
+    term = term[1:-1] if term.startswith("(") and term.endswith(")") else term
+    told = pl.concat_str(pl.lit('cannot cast "'), shown, pl.lit(f'" to {typed.dtype} ({term})'))
     return Lowered(value, (*inner.faults, Fault(condition, reason, told)))
 
 

@@ -110,7 +110,7 @@ def unquoted(reason: str, columns: Sequence[str]) -> str:
 
 def without_values(reasons: pl.Series) -> pl.Series:
     """Reasons without the values of rows, to be counted: there may be as many values as rows."""
-    return reasons.str.replace(r'(?s)^cannot cast ".*" to (.+?) (\(.*\))$', "cannot cast $2 to $1")
+    return reasons.str.replace(r'(?s)^cannot cast ".*" to (.+?) \((.*)\)$', "cannot cast $2 to $1")
 
 
 def undecoded(bad: Sequence[BadRow], schema: Schema, source: str, split: str) -> Delta:

@@ -133,7 +133,9 @@ def test_a_missing_import(penstock):
     assert refused.startswith("copy.py:1: ModuleNotFoundError: No module named 'no_such_package'")
 
 
-@pytest.mark.parametrize("line", ["from penstock import session", "from penstock import flow", "import penstock.events"])
+@pytest.mark.parametrize(
+    "line", ["from penstock import session", "from penstock import flow", "import penstock.events"]
+)
 def test_an_import_of_what_is_planned_says_so(penstock, line):
     refused = penstock("run", penstock.write("copy.py", f"{line}\n")).refused()
     assert refused.startswith("copy.py:1: ")
