@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from penstock.core.failpoint import ACTIONS
+from penstock.plan.guarantee import RESTART
 from tests.house.sources import ROOT
 from tests.unit.cli.command import DELAYS, MEMORY
 
@@ -38,7 +39,7 @@ def test_the_first_example_runs(penstock):
         ("JFK", "2013-01-01"): (1, 20.0),
         ("EWR", "2013-01-02"): (2, 45.0),
     }
-    assert "running delays: delays: epochs become visible whole or not at all" in ended.err
+    assert f"running delays: delays: epochs become visible whole or not at all; {RESTART}" in ended.err
     assert "delays: finished after" in ended.err
     assert "in      6 rows" in ended.err
     assert "out     delays: 3 rows" in ended.err
