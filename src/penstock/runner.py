@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from penstock.api.references import resolved
 from penstock.connectors.memory import MemorySink
 from penstock.core.errors import PlanError, UnsupportedError
 from penstock.core.lazy import pl
@@ -145,6 +146,7 @@ def _open(
     names = [pipeline.name for pipeline in pipelines]
     if len(set(names)) < len(names):
         raise PlanError(f"pipelines that run together need different names, found {', '.join(names)}", where=caller())
+    pipelines = tuple(resolved(pipeline) for pipeline in pipelines)
     check_places(tuple(output for pipeline in pipelines for output in pipeline.outputs))
     embedded = _engine(on)
     jobs: list[Job] = []
@@ -190,7 +192,7 @@ def preview(node: Node, rows: int, wait: Any, where: Where | None) -> pl.DataFra
     """The first rows, or what came within a time."""
     sink = MemorySink()
     pipeline = Pipeline("preview", Write(input=node, sink=sink, name="preview", where=where))
-    job = Job(pipeline, JobOptions(loop=LoopOptions(step_rows=4096)))
+    job = Job(resolved(pipeline), JobOptions(loop=LoopOptions(step_rows=4096)))
     job.start()
     limit, spent = duration(wait), 0
     while not job.wait(20_000) and spent < limit and job.status().rows_out["preview"] < rows:
@@ -208,7 +210,7 @@ def show(node: Node, rows: int, wait: Any, where: Where | None) -> None:
 
 def _run_quietly(node: Node, sink: MemorySink, shards: int) -> None:
     pipeline = Pipeline("collect", Write(input=node, sink=sink, name="collect"))
-    Job(pipeline, JobOptions(shards=shards)).run()
+    Job(resolved(pipeline), JobOptions(shards=shards)).run()
 
 
 def _result(node: Node, sink: MemorySink) -> pl.DataFrame:

@@ -8,14 +8,16 @@
     [profile.prod.run]
 
 A setting is looked for in `--set`, the environment, the profile's `set` and `set`, in this order; an option in the
-command line, `PENSTOCK_*`, the profile's `run` and `run`. In texts of all these, `${NAME}` and `${NAME:default}` stand
-for settings (`$${` for a plain `${`).
+command line, `PENSTOCK_*`, the profile's `run` and `run`. In texts of all these, and of the options of connectors,
+`${NAME}` and `${NAME:default}` stand for settings (`$${` for a plain `${`).
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -138,6 +140,18 @@ class Settings:
         """The names of the settings of `--set` and `penstock.toml`."""
         return [*self.given, *(name for table in self._tables_of("set") for name in self.layers[table])]
 
+    def fill(self, text: str, origin: str) -> str:
+        """A text with settings in place of `${NAME}` and `${NAME:default}`.
+
+        Args:
+            text: The text.
+            origin: What it is, for messages.
+
+        Raises:
+            PlanError: If a setting does not exist.
+        """
+        return str(self._filled(text, origin, None, ()).value)
+
     def unused(self) -> list[str]:
         """The settings of `--set` that nothing has asked for."""
         return [name for name in self.given if name not in self.used]
@@ -218,6 +232,12 @@ class Settings:
 
     def _line(self, table: str, key: str) -> Where | None:
         return line_of(self.text, f"{table}.{key}") if self.file is not None else None
+
+
+def ambient() -> Settings:
+    """The settings of a program that was not started by `penstock`: its environment, and `penstock.toml` beside it."""
+    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    return Settings.read(Path(main).parent if main else Path.cwd(), (), dict(os.environ))
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -92,14 +92,14 @@ def test_a_side_without_rows():
         (
             {"a": 1, "b": 2},
             {"a": 1},
-            r'the second stream \("right"\) has no column "b", which the first stream \("left"\)',
+            r'the second stream \("right"\) has no column "b", which the first ',
         ),
         (
             {"a": 1},
             {"a": 1, "b": 2},
-            r'the second stream \("right"\) has a column "b", which the first stream \("left"\)',
+            r'second stream \("right"\) has a column "b", which the first stream \("left"\)',
         ),
-        ({"amount": 1}, {"amuont": 1}, r'the second stream \("right"\) has no column "amount".*did you mean "amuont"'),
+        ({"amount": 1}, {"amuont": 1}, r'the second stream .* has no column "amount".*did you mean "amuont"'),
     ],
 )
 def test_columns_that_differ_are_told_with_the_stream_that_has_them(first, second, told):

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """The fixtures of tests that need a real server: `kafka`, `postgres`, `database`, `s3`, `bucket`, `flink`.
-=======
-"""The fixtures of tests that need a real server: `kafka`, `postgres`, `database`, `s3`, `bucket`.
->>>>>>> h-postgres
 
 A server is started when the first test asks for it, once per process of the test run (per worker of pytest-xdist),
 and stopped at the end of the run. A test may kill or pause it: what is down or stalled after a test is mended
@@ -20,20 +16,13 @@ from typing import Any
 
 import pytest
 
-<<<<<<< HEAD
 from tests.services.flink import Flink
-=======
->>>>>>> h-postgres
 from tests.services.kafka import Kafka
 from tests.services.postgres import Postgres
 from tests.services.process import Service, Unavailable
 from tests.services.s3 import S3
 
-<<<<<<< HEAD
 FIXTURES = frozenset({"kafka", "postgres", "database", "s3", "bucket", "flink"})
-=======
-FIXTURES = frozenset({"kafka", "postgres", "database", "s3", "bucket"})
->>>>>>> h-postgres
 """Whoever asks for one of these is marked `service`."""
 
 _running: list[Service] = []
@@ -116,12 +105,9 @@ def bucket(s3: S3, fresh: Callable[[str], str]) -> str:
     name = fresh("bucket").replace("_", "-")
     s3.create(name)
     return name
-<<<<<<< HEAD
 
 
 @pytest.fixture(scope="session")
 def flink() -> Iterator[Flink]:
     """A session cluster with a SQL gateway: `flink.session().rows("SELECT ...")`."""
     yield from provide(Flink)
-=======
->>>>>>> h-postgres

@@ -68,12 +68,8 @@ def run(arguments: Sequence[str | Path], *, environment: Mapping[str, str] | Non
         raise Unavailable(f"{' '.join(words[:6])}: {error}") from error
     text = done.stdout.decode(errors="replace")
     if done.returncode != 0:
-<<<<<<< HEAD
         errors = [line for line in text.splitlines() if "error" in line.lower()] or text.splitlines()[-3:]
         raise Unavailable(f"`{' '.join(words[:8])}` ended with {done.returncode}: {' '.join(errors)[:500]}")
-=======
-        raise Unavailable(f"`{' '.join(words[:8])}` ended with {done.returncode}: {' '.join(text.split())[-300:]}")
->>>>>>> h-postgres
     return text
 
 

@@ -7,6 +7,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
+from penstock.api.references import filled
 from penstock.api.stream import Stream, stream
 from penstock.api.timing import add_event_time
 from penstock.connectors.base import Source
@@ -59,7 +60,7 @@ def read(
             raise kind(f'extra is "ignore" or "forbid", found {extra!r}')
         declared = schema_of(schema, where) if schema is not None else None
         opened = source if isinstance(source, Source) else _memory(source, declared)
-        columns = declared if declared is not None else opened.schema()
+        columns = declared if declared is not None else filled(opened).schema()
     except PlanError as refused:
         raise refused.at(where) from None
     masks = tuple((mask or {}).items())

@@ -66,9 +66,9 @@ def run(
     json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
-    """Run a pipeline until its input ends, or Ctrl-C.
+    """Run a pipeline until its input ends, or Ctrl-C or SIGTERM.
 
-    Ctrl-C publishes what is done and stops; a second one stops at once. Exit codes: 0 done or stopped, 1 failed,
+        Either publishes what is done and stops; a second one stops at once. Exit codes: 0 done or stopped, 1 failed,
     2 the definition is wrong or a source or sink is not there, 3 a person must decide about stored state.
     """
     with Guard() as guard:

@@ -28,8 +28,10 @@ def arguments_of(function: Callable[..., Any], settings: Settings) -> dict[str, 
         function: Makes a pipeline: `def pipeline(days: int = 7) -> ps.Pipeline`.
         settings: Where the values come from.
 
+    Settings of `--set` that nothing has asked for yet may be what the pipeline's connectors refer to.
+
     Raises:
-        PlanError: If a setting is missing or does not fit the annotation, or `--set` has one that is not asked for.
+        PlanError: If a setting is missing or does not fit the annotation.
     """
     where = where_of(function)
     hints = _hints(function, where)
@@ -51,13 +53,19 @@ def arguments_of(function: Callable[..., Any], settings: Settings) -> dict[str, 
             missing.append(parameter)
     if takes_any:
         found.update({name: one.value for name in settings.unused() if (one := settings.find(name)) is not None})
-    refuse_unused(settings, known, _name(function))
     if missing:
+        refuse_unused(settings, known, name_of(function))  # more likely a name that is not spelled right
         raise PlanError(
-            f'the setting "{missing[0].name}" is missing: {_name(function)} asks for it', where=where,
+            f'the setting "{missing[0].name}" is missing: {name_of(function)} asks for it', where=where,
             hint=f"--set {missing[0].name}=...",
         )  # fmt: skip
     return found
+
+
+def parameters_of(function: Callable[..., Any]) -> list[str]:
+    """The names of the settings that a function asks for."""
+    kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY)
+    return [one.name for one in inspect.signature(function).parameters.values() if one.kind not in kinds]
 
 
 def refuse_unused(settings: Settings, known: Sequence[str], taker: str) -> None:
@@ -78,7 +86,8 @@ def where_of(function: Callable[..., Any]) -> Where | None:
     return Where(Path(code.co_filename).name, code.co_firstlineno) if code is not None else None
 
 
-def _name(function: Callable[..., Any]) -> str:
+def name_of(function: Callable[..., Any]) -> str:
+    """What a function is called in messages."""
     return f"{getattr(function, '__name__', 'it')}()"
 
 
@@ -86,7 +95,7 @@ def _hints(function: Callable[..., Any], where: Where | None) -> dict[str, Any]:
     try:
         return typing.get_type_hints(inspect.unwrap(function))
     except (NameError, AttributeError, TypeError) as failure:
-        raise PlanError(f"an annotation of {_name(function)} means nothing: {failure}", where=where) from None
+        raise PlanError(f"an annotation of {name_of(function)} means nothing: {failure}", where=where) from None
 
 
 def _hint(parameter: inspect.Parameter, hints: dict[str, Any]) -> Any:

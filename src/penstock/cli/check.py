@@ -9,14 +9,9 @@ from penstock.cli import terminal
 from penstock.cli.load import load
 from penstock.cli.opened import settings_of
 from penstock.operators.write import Write
+from penstock.plan.guarantee import RESTART, Guarantee, guarantees
 from penstock.plan.node import UPDATING, Node, walk
-from penstock.plan.pipeline import Pipeline, output_name
-
-GUARANTEES = {
-    "transactional": "epochs become visible whole or not at all",
-    "upsert": "rows are written by key: what is written twice is there once",
-    "at-least-once": "rows are written at once; after a failure they may be there twice",
-}
+from penstock.plan.pipeline import Pipeline
 
 
 def check_file(file: str, *, given: list[str], profile: str | None, as_json: bool) -> None:
@@ -41,7 +36,8 @@ def findings(pipeline: Pipeline) -> dict[str, Any]:
         "guarantee": pipeline.guarantee,
         "on_error": pipeline.on_error,
         "nodes": [_node(node, number) for node in order],
-        "outputs": [_output(node) for node in pipeline.outputs],
+        "outputs": [_output(*one) for one in zip(pipeline.outputs, guarantees(pipeline), strict=True)],
+        "restart": RESTART,
         "state": [_state(node) for node in order if node.stateful],
         "unbounded_state": list(pipeline.growing()),
         "deterministic": all(node.facts.deterministic for node in order),
@@ -70,13 +66,12 @@ def _node(node: Node, number: dict[int, int]) -> dict[str, Any]:
     }
 
 
-def _output(node: Node) -> dict[str, Any]:
-    delivery = node.sink.delivery if isinstance(node, Write) else ""
+def _output(node: Node, promised: Guarantee) -> dict[str, Any]:
     return {
-        "name": output_name(node),
+        "name": promised.output,
         "connector": node.sink.connector if isinstance(node, Write) else "",
-        "delivery": delivery,
-        "guarantee": GUARANTEES.get(delivery, delivery),
+        "delivery": promised.delivery,
+        "guarantee": promised.promise,
         "mode": node.facts.mode,
         "key": list(node.facts.key) if node.facts.key is not None else None,
     }
@@ -112,7 +107,7 @@ def as_text(found: dict[str, Any]) -> str:
     lines.append("outputs")
     for output in found["outputs"]:
         lines.append(f"  {output['name']} ({output['connector']}): {output['guarantee']}")
-    lines.append(f"  asked for: {found['guarantee'].replace('_', '-')}; an interrupted run starts anew in this version")
+    lines.append(f"  asked for: {found['guarantee'].replace('_', '-')}; {found['restart']}")
     lines += ["", "state"]
     lines += [f"  {one['at']}: by {one['keyed_by']}, {one['held']}" for one in found["state"]] or ["  none"]
     lines += [f"  WITHOUT BOUND: {one}" for one in found["unbounded_state"]]

@@ -17,7 +17,7 @@ from penstock.core import files
 from penstock.core.errors import InvariantError, JobError, PenstockError
 from penstock.core.where import Where, caller
 
-FAILED, WRONG, INTERRUPTED = 1, 2, 130
+FAILED, WRONG, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 CRASH = "crash.txt"
 _EXPECTED = (PenstockError, OSError, MemoryError)
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from penstock.cli.arguments import arguments_of, refuse_unused, where_of
+from penstock.api import references
+from penstock.cli.arguments import arguments_of, name_of, parameters_of, refuse_unused, where_of
 from penstock.cli.trace import user_code
 from penstock.core import files
 from penstock.core.errors import PlanError, UnsupportedError, nearest, one_of
@@ -87,11 +88,12 @@ def load(text: str, settings: Callable[[Path], Settings]) -> Loaded:
         raise UnsupportedError(LATER[path.suffix], hint="a Python file with a ps.Pipeline")
     folder = path.parent if path is not None else Path.cwd()
     found = settings(folder)
-    with _importing(folder):
+    with _importing(folder), references.using(found.fill):
         module = _file(path) if path is not None else _module(target.file)
         made = _chosen(module, target)
         pipeline = made if isinstance(made, Pipeline) else _call(made, found, target)
     if isinstance(made, Pipeline):
+        found.used.update(references.names(pipeline))
         refuse_unused(found, (), f"{target.file}, whose pipeline is no function")
     return Loaded(pipeline, found)
 
@@ -224,6 +226,8 @@ def _call(maker: Callable[..., Any], settings: Settings, target: Target) -> Pipe
     with user_code():
         made = maker(**arguments)
     if isinstance(made, Pipeline):
+        settings.used.update(references.names(made))
+        refuse_unused(settings, parameters_of(maker), name_of(maker))
         return made
     where: Where | None = where_of(maker)
     raise PlanError(

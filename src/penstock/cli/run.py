@@ -7,13 +7,15 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+from penstock.api.references import resolved
 from penstock.cli import terminal
-from penstock.cli.failure import INTERRUPTED, Guard, exit_now
+from penstock.cli.failure import INTERRUPTED, TERMINATED, Guard, exit_now
 from penstock.cli.load import load
 from penstock.cli.opened import settings_of
 from penstock.cli.progress import Progress, progress, summary, summary_json
 from penstock.core.clock import SystemClock
 from penstock.core.errors import PlanError, UnsupportedError
+from penstock.core.threads import Terminated, terminable
 from penstock.engine.job import Job
 from penstock.plan.pipeline import Pipeline
 from penstock.runner import Embedded, state_directory
@@ -47,7 +49,7 @@ def run_file(
     terminal.redaction.learn(loaded.pipeline)
     chosen = loaded.settings.options(**options)
     guard.state = state_directory(loaded.pipeline, chosen.state)
-    follow(open_job(loaded.pipeline, chosen), guard, telling)
+    follow(open_job(resolved(loaded.pipeline, loaded.settings.fill), chosen), guard, telling)
 
 
 def open_job(pipeline: Pipeline, options: RunOptions) -> Job:
@@ -88,29 +90,31 @@ def follow(job: Job, guard: Guard, telling: Telling) -> None:
 
 
 def watch(job: Job, shown: Progress) -> None:
-    """Run a job to its end; Ctrl-C publishes what is done and stops, a second one ends this process at once.
+    """Run a job to its end; Ctrl-C or SIGTERM publishes what is done and stops, a second one ends the process at once.
 
     Raises:
         PenstockError: Why it failed.
     """
-    try:
-        job.start()  # in here, so that no interrupt falls between start and wait
-        _wait(job, shown)
-    except KeyboardInterrupt:
-        _stop(job, shown)
-    finally:
-        shown.close()
+    with terminable():
+        try:
+            job.start()  # in here, so that no interrupt falls between start and wait
+            _wait(job, shown)
+        except KeyboardInterrupt as first:
+            _stop(job, shown, first)
+        finally:
+            shown.close()
 
 
-def _stop(job: Job, shown: Progress) -> None:
+def _stop(job: Job, shown: Progress, first: KeyboardInterrupt) -> None:
+    again = "a second SIGTERM" if isinstance(first, Terminated) else "Ctrl-C again"
     try:
         job.stop()
-        terminal.tell("stopping: what is done is published; Ctrl-C again stops at once")
+        terminal.tell(f"stopping: what is done is published; {again} stops at once")
         _wait(job, shown)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as second:
         shown.close()
         terminal.tell("stopped at once: the next run goes on from the last checkpoint")
-        exit_now(INTERRUPTED)
+        exit_now(TERMINATED if isinstance(second, Terminated) else INTERRUPTED)
 
 
 def _wait(job: Job, shown: Progress) -> None:

@@ -1,10 +1,13 @@
-"""The one way to start a thread: named, daemonic, with its failure kept for whoever joins it."""
+"""The one way to start a thread: named, daemonic, its failure kept for whoever joins it; and to be told to end."""
 
 from __future__ import annotations
 
+import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from types import FrameType
 
 
 class Worker:
@@ -43,3 +46,24 @@ def pool(name: str, size: int) -> ThreadPoolExecutor:
 def lock() -> threading.Lock:
     """A mutual exclusion lock."""
     return threading.Lock()
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end (SIGTERM): to be treated like Ctrl-C."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """In here SIGTERM raises `Terminated` in the main thread; elsewhere, and outside, it stays what it was."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def raised(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, raised)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)

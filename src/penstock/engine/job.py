@@ -17,7 +17,7 @@ from penstock.engine.commands import handlers
 from penstock.engine.metrics import Statistics
 from penstock.engine.options import JobOptions
 from penstock.engine.recovery import LATEST
-from penstock.operators.write import Write
+from penstock.plan.guarantee import guarantee
 from penstock.plan.pipeline import Pipeline, output_name
 
 ASK_EVERY = 20 * MILLISECOND
@@ -227,14 +227,7 @@ class Job:
 
     def guarantee(self) -> str:
         """What holds end to end, computed from the parts."""
-        parts = {output_name(node): node.sink.delivery for node in self.pipeline.outputs if isinstance(node, Write)}
-        lines = []
-        for name, delivery in parts.items():
-            if delivery == "transactional":
-                lines.append(f"{name}: epochs become visible whole or not at all")
-            else:
-                lines.append(f"{name}: written at once ({delivery})")
-        return "; ".join(lines)
+        return guarantee(self.pipeline)
 
     def close(self) -> None:
         """Release sources and sinks and discard what is not sealed; a run does so at its end."""

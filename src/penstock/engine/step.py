@@ -22,7 +22,7 @@ from penstock.engine.compile import PhysicalNode, PhysicalPlan
 from penstock.engine.metrics import NodeMetrics, NodeStatistics
 from penstock.operators.base import Loader, Saver, SplitState, StepContext, check_layout, check_nodes
 from penstock.operators.read import Read
-from penstock.operators.why import undecoded, unquoted
+from penstock.operators.why import undecoded, unquoted, without_values
 from penstock.plan.node import UPDATING
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ class Engine:
         guards.check_delta(delta, node.port_schema(port), updating=updating, edge=f"{made.identity}.{port}")
 
     def _count_reasons(self, delta: Delta) -> None:
-        reasons = delta.columns["_why"].struct.field("reason").value_counts()
+        reasons = without_values(delta.columns["_why"].struct.field("reason")).value_counts()
         for reason, count in reasons.iter_rows():
             if len(self.reasons) < 1_000 or reason in self.reasons:
                 self.reasons[reason] += count

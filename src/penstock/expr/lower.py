@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from penstock.core.dtypes import DType, Json, List, Map, Null, String, Struct, to_polars
+from penstock.core.dtypes import Binary, DType, Json, List, Map, Null, String, Struct, to_polars
 from penstock.core.errors import InvariantError
 from penstock.core.lazy import pl
 from penstock.expr.ast import Call, Case, Cast, Column, Literal, plain
@@ -18,10 +18,28 @@ from penstock.expr.infer import Typed
 
 
 class Fault(NamedTuple):
-    """A Polars condition that is true for rows without a value, and what happened to them."""
+    """A Polars condition that is true for rows without a value, and what happened to them.
+
+    Attributes:
+        condition: The condition.
+        reason: What happened, without values.
+        told: A Polars expression for the reason with the row's value in it; None if there is only `reason`.
+    """
 
     condition: Any
     reason: str
+    told: Any = None
+
+    def within(self, reached: Any) -> Fault:
+        """The same fault where `reached` is true; None = everywhere."""
+        return self if reached is None else self._replace(condition=reached & self.condition)
+
+
+HIDDEN = "***"
+"""Stands in reasons for values of masked columns."""
+
+LONGEST = 120
+"""How many characters of a value are shown in a reason."""
 
 
 class Lowered(NamedTuple):
@@ -43,9 +61,8 @@ def lower(typed: Typed) -> Lowered:
         return lowered
     # A column of one value would not broadcast to the height of a frame; a literal does.
     value = pl.select(lowered.value).to_series()
-    faults = ((pl.select(fault.condition).item(), fault.reason) for fault in lowered.faults)
-    known = tuple(Fault(pl.lit(True), reason) for condition, reason in faults if condition)
-    return Lowered(_of_series(value, typed.dtype), known)
+    found = [fault for fault in lowered.faults if pl.select(fault.condition).item()]
+    return Lowered(_of_series(value, typed.dtype), tuple(fault._replace(condition=pl.lit(True)) for fault in found))
 
 
 def _lower(typed: Typed) -> Lowered:
@@ -84,7 +101,21 @@ def _cast(typed: Typed, strict: bool) -> Lowered:
     if condition is None:
         return Lowered(value, inner.faults)
     reason = f"cannot cast {arg.term} to {typed.dtype}"
-    return Lowered(value, (*inner.faults, Fault(condition, reason)))
+    shown = pl.lit(HIDDEN) if arg.mask else _shown(inner.value, arg.dtype)
+    if shown is None:
+        return Lowered(value, (*inner.faults, Fault(condition, reason)))
+    term = str(arg.term)
+    term = term[1:-1] if term.startswith("(") and term.endswith(")") else term
+    told = pl.concat_str(pl.lit('cannot cast "'), shown, pl.lit(f'" to {typed.dtype} ({term})'))
+    return Lowered(value, (*inner.faults, Fault(condition, reason, told)))
+
+
+def _shown(value: Any, dtype: DType) -> Any | None:
+    """A value as a short text for people; None for types that have none."""
+    if isinstance(dtype, (List, Struct, Map)):
+        return None
+    text = value.bin.encode("hex") if dtype == Binary else value if dtype == Json else value.cast(pl.String)
+    return pl.when(text.str.len_chars() > LONGEST).then(text.str.head(LONGEST) + "…").otherwise(text)
 
 
 def _case(typed: Typed) -> Lowered:
@@ -95,16 +126,12 @@ def _case(typed: Typed) -> Lowered:
     for i in range(0, len(lowered) - 1, 2):
         condition, value = lowered[i], lowered[i + 1]
         taken = condition.value.fill_null(value=False)
-        faults += _under(condition.faults, reached)
-        faults += _under(value.faults, taken if reached is None else reached & taken)
+        faults += [fault.within(reached) for fault in condition.faults]
+        faults += [fault.within(taken if reached is None else reached & taken) for fault in value.faults]
         reached = ~taken if reached is None else reached & ~taken
         chain = chain.when(condition.value).then(value.value)
-    faults += _under(lowered[-1].faults, reached)
+    faults += [fault.within(reached) for fault in lowered[-1].faults]
     return Lowered(chain.otherwise(lowered[-1].value), tuple(faults))
-
-
-def _under(faults: tuple[Fault, ...], reached: Any) -> list[Fault]:
-    return [Fault(f.condition if reached is None else reached & f.condition, f.reason) for f in faults]
 
 
 def _call(typed: Typed) -> Lowered:

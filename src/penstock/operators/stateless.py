@@ -90,19 +90,19 @@ def program(stages: Sequence[Stage], schema: Schema) -> Program:
     for stage in stages:
         if stage.predicate is not None:
             lowered = lower(infer(substitute(stage.predicate, columns), schema))
-            faults += _reached(lowered.faults, reached)
+            faults += [fault.within(reached) for fault in lowered.faults]
             passes = lowered.value.fill_null(value=False)
             reached = passes if reached is None else reached & passes
         for name, expected in stage.expectations:
             lowered = lower(infer(substitute(expected, columns), schema))
-            faults += _reached(lowered.faults, reached)
+            faults += [fault.within(reached) for fault in lowered.faults]
             broken = ~lowered.value.fill_null(value=False)
-            faults += _reached((Fault(broken, f"expected {name}: {expected}"),), reached)
+            faults.append(Fault(broken, f"expected {name}: {expected}").within(reached))
         if stage.columns is not None:
             new = {}
             for name, term in stage.columns:
                 new[name] = substitute(term, columns)
-                faults += _reached(lower(infer(new[name], schema)).faults, reached)
+                faults += [fault.within(reached) for fault in lower(infer(new[name], schema)).faults]
             columns = new
     passed = {name: term.name for name, term in columns.items() if isinstance(term, Column)}
     terms = {name: term for name, term in columns.items() if name not in passed}
@@ -110,10 +110,6 @@ def program(stages: Sequence[Stage], schema: Schema) -> Program:
     needs = sorted({*passed.values(), *(c for term in terms.values() for c in term.columns())})
     reads = sorted({c for stage_reads in _reads(stages, schema) for c in stage_reads})
     return Program(reached, tuple(faults), computed, passed, tuple(columns), reads, needs)
-
-
-def _reached(faults: Sequence[Fault], reached: Any) -> list[Fault]:
-    return [Fault(f.condition if reached is None else reached & f.condition, f.reason) for f in faults]
 
 
 def _reads(stages: Sequence[Stage], schema: Schema) -> Iterator[set[str]]:
@@ -189,7 +185,14 @@ class StatelessExecutor(Executor):
         for i in reversed(range(len(self._checks))):
             first[found[f"f{i}"].filter(refused).to_numpy()] = i
         texts = pl.Series([fault.reason for fault in self.program.faults], dtype=pl.String)
-        return refuse(bad, texts.gather(pl.Series(first)), self.environment)
+        reasons = texts.gather(pl.Series(first))
+        told = {f"t{i}": fault.told for i, fault in enumerate(self.program.faults) if fault.told is not None}
+        met = {name: text for name, text in told.items() if (first == int(name[1:])).any()}
+        if met:
+            named = _evaluate(bad, self.program.reads, [text.alias(name) for name, text in met.items()])
+            for name in met:
+                reasons = named[name].zip_with(pl.Series(first == int(name[1:])), reasons)
+        return refuse(bad, reasons, self.environment)
 
 
 def _evaluate(delta: Delta, names: Sequence[str], expressions: Sequence[Any]) -> dict[str, pl.Series]:

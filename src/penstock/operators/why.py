@@ -108,6 +108,11 @@ def unquoted(reason: str, columns: Sequence[str]) -> str:
     return re.sub(r'"([^"]*)"', lambda found: found.group(0) if found.group(1) in columns else '"***"', reason)
 
 
+def without_values(reasons: pl.Series) -> pl.Series:
+    """Reasons without the values of rows, to be counted: there may be as many values as rows."""
+    return reasons.str.replace(r'(?s)^cannot cast ".*" to (.+?) \((.*)\)$', "cannot cast $2 to $1")
+
+
 def undecoded(bad: Sequence[BadRow], schema: Schema, source: str, split: str) -> Delta:
     """Rows that could not be decoded, as refused rows whose columns are all null."""
     count = len(bad)

@@ -72,6 +72,33 @@ def test_values_of_masked_sources_are_in_no_reason(tmp_path: Path) -> None:
     assert '"ssn"' in reasons(stream.errors())[0]
 
 
+@pytest.mark.parametrize(
+    ("value", "dtype", "shown"),
+    [
+        ("abc", ps.Int64, "abc"), (300, ps.Int8, "300"), (b"\xff", ps.String, "ff"), (1e300, ps.Int64, "1e+300"),
+        ("x" * 500, ps.Date, "x" * 120 + "…"), ('a"b', ps.Int64, 'a"b'), ("", ps.Int64, ""),
+    ],
+)  # fmt: skip
+def test_a_value_that_cannot_be_cast_is_named(value: object, dtype: object, shown: str) -> None:
+    stream = ps.read([{"v": value, "n": 1}, {"v": value, "n": 1}]).with_columns(c=col("v").cast(dtype))
+    assert reasons(stream.errors()) == [f'cannot cast "{shown}" to {dtype} (v)'] * 2
+
+
+def test_each_row_has_the_value_and_the_reason_of_its_own() -> None:
+    rows = [{"a": "1", "b": 1}, {"a": "x", "b": 1}, {"a": "y", "b": 2**63 - 1}, {"a": "3", "b": 2**63 - 1}]
+    stream = ps.read(rows).with_columns(c=col("a").cast(ps.Int64), d=col("b") + 1)
+    assert reasons(stream.errors()) == [
+        'cannot cast "x" to Int64 (a)', 'cannot cast "y" to Int64 (a)', "no value for (b + 1)",
+    ]  # fmt: skip
+    assert stream.collect().rows() == [("1", 1, 1, 2)]
+
+
+def test_values_of_masked_columns_are_in_no_reason_of_a_cast() -> None:
+    stream = ps.read([{"ssn": "SECRET", "v": "x"}], mask={"ssn": "hash"})
+    refused = stream.with_columns(n=(col("ssn") + col("v")).cast(ps.Int64)).errors()
+    assert reasons(refused) == ['cannot cast "***" to Int64 (ssn + v)']
+
+
 def test_outputs_do_not_share_a_directory(tmp_path: Path) -> None:
     stream, folder = ps.read([{"a": 1}]), str(tmp_path / "out")
     one, other = stream.write(FileSink(folder), name="one"), stream.write(FileSink(folder + "/"), name="other")

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from penstock.plan.guarantee import RESTART
 from tests.unit.cli.command import DELAYS, MEMORY
 
 
@@ -18,6 +19,7 @@ def test_a_check_shows_what_is_known(penstock):
         "event time window_end; ends; may refuse rows: late, errors",
         "avg_delay     Float64",
         "delays (files): epochs become visible whole or not at all",
+        RESTART,
         "goes with its windows",
         "the same for the same input",
     ):

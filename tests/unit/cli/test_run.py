@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from penstock.core.failpoint import ACTIONS
+from penstock.plan.guarantee import RESTART
 from tests.house.sources import ROOT
 from tests.unit.cli.command import DELAYS, MEMORY
 
@@ -38,12 +39,46 @@ def test_the_first_example_runs(penstock):
         ("JFK", "2013-01-01"): (1, 20.0),
         ("EWR", "2013-01-02"): (2, 45.0),
     }
-    assert "running delays: delays: epochs become visible whole or not at all" in ended.err
+    assert f"running delays: delays: epochs become visible whole or not at all; {RESTART}" in ended.err
     assert "delays: finished after" in ended.err
     assert "in      6 rows" in ended.err
     assert "out     delays: 3 rows" in ended.err
     assert "late    1 row: .penstock/delays/late" in ended.err
     assert rows_of(penstock.folder / ".penstock" / "delays" / "late")[0]["reason"] == "late"
+
+
+REFERENCES = """
+import penstock as ps
+from penstock.connectors.files import FileSink, FileSource
+
+rows = ps.read(FileSource("${folder:data}/${day}.csv"))
+pipeline = ps.Pipeline("copy", rows.write(FileSink("${target}", mode="overwrite")))
+""".lstrip()
+
+
+def test_settings_stand_in_the_options_of_connectors(penstock):
+    penstock.write("data/monday.csv", "n\n1\n2\n")
+    penstock.write("penstock.toml", '[set]\ntarget = "out"\n[profile.prod.set]\ntarget = "prod"\n')
+    file = penstock.write("copy.py", REFERENCES)
+    for profile, target in (([], "out"), (["--profile", "prod"], "prod")):
+        ended = penstock("run", file, "--set", "day=monday", *profile)
+        assert ended.code == 0, ended.err
+        assert [row["n"] for row in rows_of(penstock.folder / target)] == [1, 2]
+    assert 'no setting "dya"' in penstock("run", file, "--set", "dya=x", "--set", "day=monday").refused()
+    refused = penstock("run", file).refused()
+    assert 'copy.py:4: the option "path" of files asks for ${day}, which is set nowhere' in refused
+
+
+def test_settings_of_references_and_of_functions_go_together(penstock):
+    penstock.write("data/monday.csv", "n\n1\n")
+    text = REFERENCES.replace("rows =", "def pipeline(least: int):\n    rows =").replace("pipeline = ", "    return ")
+    text = text.replace("rows.write", "rows.filter(ps.col('n') > least).write")
+    file = penstock.write("copy.py", text)
+    ended = penstock("run", file, "--set", "day=monday", "--set", "target=out", "--set", "least=0")
+    assert ended.code == 0, ended.err
+    assert [row["n"] for row in rows_of(penstock.folder / "out")] == [1]
+    refused = penstock("run", file, "--set", "day=monday", "--set", "target=out", "--set", "least=0", "--set", "x=1")
+    assert 'no setting "x" of pipeline()' in refused.refused()
 
 
 def test_nothing_is_left_beside_the_file(penstock):
@@ -190,7 +225,7 @@ def test_a_refused_row_may_fail_the_pipeline(penstock):
     assert "small" in refused
 
 
-# -- Ctrl-C --------------------------------------------------------------------
+# -- Ctrl-C and SIGTERM -------------------------------------------------------
 
 ENDLESS = """
 import sys
@@ -255,8 +290,8 @@ pipeline = ps.Pipeline("endless", ps.read(Endless()).write(Telling()))
 """
 
 
-def interrupted(folder, hangs, *signals_after):
-    """Run the endless pipeline, with Ctrl-C after each of some lines; its exit code and what it told."""
+def interrupted(folder, hangs, *signals_after, by=signal.SIGINT):
+    """Run the endless pipeline, with a signal after each of some lines; its exit code and what it told."""
     (folder / "endless.py").write_text(f"HANGS = {hangs}\n{ENDLESS}", encoding="utf-8")
     ran = subprocess.Popen(
         [*PROGRAM, "run", "endless.py"], cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True
@@ -267,25 +302,27 @@ def interrupted(folder, hangs, *signals_after):
         told.append(line.rstrip())
         if awaited and awaited[0] in line:
             awaited.pop(0)
-            ran.send_signal(signal.SIGINT)
+            ran.send_signal(by)
     ran.stderr.close()
     return ran.wait(60), told
 
 
 @pytest.mark.slow
-def test_an_interrupt_publishes_and_stops(tmp_path):
-    code, told = interrupted(tmp_path, False, "written")
+@pytest.mark.parametrize(("by", "again"), [(signal.SIGINT, "Ctrl-C again"), (signal.SIGTERM, "a second SIGTERM")])
+def test_an_interrupt_publishes_and_stops(tmp_path, by, again):
+    code, told = interrupted(tmp_path, False, "written", by=by)
     assert code == 0, "\n".join(told)
-    assert "stopping: what is done is published; Ctrl-C again stops at once" in told
+    assert f"stopping: what is done is published; {again} stops at once" in told
     assert "committed" in told
     assert any(line.startswith("endless: stopped after") for line in told)
     assert not any("Traceback" in line for line in told)
 
 
 @pytest.mark.slow
-def test_a_second_interrupt_stops_at_once(tmp_path):
-    code, told = interrupted(tmp_path, True, "written", "preparing")
-    assert code == 130, "\n".join(told)
+@pytest.mark.parametrize(("by", "ended"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_interrupt_stops_at_once(tmp_path, by, ended):
+    code, told = interrupted(tmp_path, True, "written", "preparing", by=by)
+    assert code == ended, "\n".join(told)
     assert "committed" not in told
     assert not any("Traceback" in line for line in told)
 

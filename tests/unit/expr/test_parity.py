@@ -136,7 +136,7 @@ def test_powers_near_the_limit_of_64_bits() -> None:
 @pytest.mark.parametrize("name", NAMED)
 def test_a_null_constant_beside_any_number_of_rows(name: str, count: int) -> None:
     few = types_of(name)[:: 1 + len(types_of(name)) // 4]
-    for types, null in [(chosen, null) for chosen in few for null in range(len(chosen))]:
+    for types, null in ((chosen, place) for chosen in few for place in range(len(chosen))):
         schema = {f"x{i}": dtype for i, dtype in enumerate(types) if i != null}
         args = tuple(Literal(None, dtype) if i == null else Column(f"x{i}") for i, dtype in enumerate(types))
         if schema:

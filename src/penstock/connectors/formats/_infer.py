@@ -134,8 +134,7 @@ def _settled(dtype: DType) -> DType:
             return List(_settled(inner))
         case Struct(fields):
             return Struct(tuple((name, _settled(inner)) for name, inner in fields))
-    known: dict[DType, DType] = {_NATURAL: Int64, _BEYOND: Decimal(38, 0)}
-    return known.get(dtype, dtype)
+    return Int64 if dtype == _NATURAL else Decimal(38, 0) if dtype == _BEYOND else dtype
 
 
 def _common(values: Iterable[Any], conflict: Conflict) -> DType:
