@@ -17,7 +17,7 @@ from penstock.core.schema import Schema
 from penstock.testing.conform import check_sink
 from tests.services.kafka_topics import fill, make_topic, read_all, read_rows, read_table, read_tokens
 
-pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(180)]
 
 FRAMES = [
     pl.DataFrame({"id": [1, 2], "word": ["a", None]}),
@@ -49,7 +49,6 @@ def ids(kafka, one: KafkaSink) -> list[int]:
     return [row["id"] for row in read_rows(kafka.servers, one.topic)]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])
 def test_it_keeps_the_contract_of_a_sink(kafka, guarantee):
     check_sink(

@@ -26,7 +26,7 @@ from tests.services.kafka_topics import (
     wait_for,
 )
 
-pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.timeout(180)]
 
 SCHEMA = Schema.of({"id": ps.Int64, "word": ps.String})
 REQUEST = ReadRequest(SCHEMA, SCHEMA.names)
@@ -234,7 +234,6 @@ def test_a_reader_that_nobody_reads_closes(kafka):
     reader.close()
 
 
-@pytest.mark.slow
 def test_reading_goes_on_when_the_broker_was_killed(kafka):
     topic = make_topic(kafka.servers)
     fill(kafka.servers, topic, rows(0, 5))
