@@ -159,6 +159,10 @@ class Source(ABC):
     def reader(self, split: Split, position: Any, request: ReadRequest) -> Reader:
         """A reader of a split from a position that a reader gave before; None is the beginning."""
 
+    def first_position(self) -> Any:
+        """Where a split that was added while a pipeline runs is read from; None is its beginning."""
+        return None
+
     def default_name(self) -> str:
         """What the source is called where the user gave no name."""
         return self.connector

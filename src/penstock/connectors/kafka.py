@@ -76,6 +76,7 @@ class KafkaSource(Source):
     """
 
     connector: ClassVar[str] = "kafka"
+    rediscovers: ClassVar[bool] = True
 
     topic: str | Sequence[str] = option(doc="The topic, or several.", example="orders")
     _: KW_ONLY

@@ -13,6 +13,10 @@ from penstock.operators.read import Read
 EVERY = 30 * SECOND
 
 
+def _grows(read: Read) -> bool:
+    return read.source.rediscovers and not read.source.bounded
+
+
 class Discovery:
     """Asks sources for their splits, in a thread of its own.
 
@@ -32,7 +36,7 @@ class Discovery:
         clock: Clock,
         every: int = EVERY,
     ) -> None:
-        self._asked = [(r, set(names)) for r, names in zip(reads, known, strict=True) if r.source.rediscovers]
+        self._asked = [(r, set(names)) for r, names in zip(reads, known, strict=True) if _grows(r)]
         self._found = found
         self._clock = clock
         self._every = every

@@ -230,6 +230,13 @@ class Feed:
         self.reader.close()
 
 
+def _place_of(read: Read, split: str, known: Mapping[str, Any]) -> Place | None:
+    """Where a split goes on; one that was added since the source was first read is read whole."""
+    if split in known:
+        return Place(*known[split]["place"])
+    return Place(read.source.first_position()) if known else None
+
+
 def _require_splits(read: Read, there: set[str], known: Mapping[str, Any]) -> None:
     for name, split in known.items():
         if name not in there and not split["ended"]:
@@ -297,7 +304,7 @@ class Feeds:
             known = places.get(identities[i], {}) if identities else {}
             _require_splits(read, {split.name for split in splits}, known)
             for j, split in enumerate(splits):
-                place = Place(*known[split.name]["place"]) if split.name in known else None
+                place = _place_of(read, split.name, known)
                 reader = read.source.reader(split, place.position if place else None, read.request())
                 inline = read.source.inline
                 bytes_ = share // max(1, len(splits))

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 from penstock.plan.pipeline import Pipeline, output_name
 
-RESTART = "an interrupted run starts anew: state is not restored in this version"
+RESTART = "an interrupted run goes on from its last checkpoint"
 """What becomes of a run that did not come to its end."""
 
+_EXACTLY_ONCE = "exactly once: each epoch is there whole and once, whatever is killed when"
+_IN_PROCESS = "epochs become visible whole; they are gone with this process"
 _BY_DELIVERY = {
-    "transactional": "epochs become visible whole or not at all",
     "upsert": "rows are written by key: what is written twice is there once",
     "at-least-once": "rows are written at once; after a failure they may be there twice",
 }
@@ -35,7 +36,8 @@ def guarantees(pipeline: Pipeline) -> tuple[Guarantee, ...]:
     found = []
     for output in pipeline.outputs:
         delivery = str(output.sink.delivery)
-        found.append(Guarantee(output_name(output), delivery, _BY_DELIVERY.get(delivery, delivery)))
+        whole = _EXACTLY_ONCE if output.sink.remembers else _IN_PROCESS
+        found.append(Guarantee(output_name(output), delivery, _BY_DELIVERY.get(delivery, whole)))
     return tuple(found)
 
 

@@ -18,7 +18,7 @@ def test_a_check_shows_what_is_known(penstock):
         'time_hour  Datetime("us", "UTC") not null',
         "event time window_end; ends; may refuse rows: late, errors",
         "avg_delay     Float64",
-        "delays (files): epochs become visible whole or not at all",
+        "delays (files): exactly once: each epoch is there whole and once, whatever is killed when",
         RESTART,
         "goes with its windows",
         "the same for the same input",
