@@ -122,6 +122,10 @@ class Ledger:
         found = self._outputs[output]
         return found["lowest"], found["published"]
 
+    def begin(self, output: str) -> None:
+        """Note that an output begins with the newest epoch: it has none before."""
+        self._outputs[output] = {"lowest": self.newest, "published": self.newest - 1}
+
     def sealed(self, output: str, epoch: int) -> Sealed | None:
         """What is stored of an epoch for an output; None if it is kept no longer."""
         if self.is_lost(epoch):

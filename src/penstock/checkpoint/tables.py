@@ -187,13 +187,18 @@ class Given:
         """See `Loader.table`."""
         if name not in self._tables:
             raise StateError(f'the checkpoint has no table "{name}"')
-        into.fill(self._records(name, into.stride))
+        into.fill(self.records(name, into.stride))
         marks = into.marks
         # What was restored is stored already: the first epoch takes what is touched from now on.
         into.begin_epoch(int(np.maximum(marks, ~marks).max(initial=-1)) + 1)
         self.histories[name] = History(into.serial, [Piece.of(stored) for stored in self._tables[name]])
 
-    def _records(self, name: str, stride: int) -> Iterable[Record]:
+    def records(self, name: str, stride: int) -> Iterable[Record]:
+        """The images of a table, oldest first, of rows of a number of words.
+
+        Raises:
+            StateError: If one is damaged, or has rows of another length.
+        """
         for stored in self._tables[name]:
             record = record_of(self._read(stored))
             if record.rows.ndim != 2 or record.rows.shape[1] != stride:

@@ -105,6 +105,31 @@ def explain(
 
 
 @app.command()
+def migrate(
+    file: File,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="WHAT", help="An epoch or savepoint; by default the newest.")
+    ] = None,
+    approve: Annotated[bool, typer.Option("--approve", help="Let it be so, and store it.")] = False,
+    state: Annotated[
+        str | None, typer.Option(metavar="DIR", help="The state directory. [default: .penstock/NAME]")
+    ] = None,
+    sets: Sets = None,
+    profile: Profile = None,
+    json: Json = False,
+) -> None:
+    """Show what stored state becomes under a changed program: kept, migrated, rebuilt, dropped, new.
+
+    A run does not begin if something would be lost (rebuilt, dropped), until that is approved here: exit code 3.
+    """
+    with Guard():
+        from penstock.cli.migrate import migrate_file
+
+        options = {"state": state}
+        migrate_file(file, start, approve=approve, options=options, given=sets or [], profile=profile, as_json=json)
+
+
+@app.command()
 def jobs(json: Json = False) -> None:
     """List the pipelines that have run here, and how they stand."""
     with Guard():

@@ -17,6 +17,7 @@ from penstock.engine.discovery import Discovery
 from penstock.engine.epochs import Epochs, restore
 from penstock.engine.feeds import Feeds
 from penstock.engine.loop import Loop
+from penstock.engine.migration import Change
 from penstock.engine.options import JobOptions
 from penstock.engine.outputs import Outputs
 from penstock.engine.recovery import Beginning, beginning
@@ -35,12 +36,14 @@ class Assembly:
         options: How it runs.
         clock: Its time.
         begun_with: What the run went on from; None for runs that store nothing.
+        changes: What has become of the states that it found.
     """
 
     pipeline: Pipeline
     options: JobOptions
     clock: Clock
     begun_with: Beginning | None = None
+    changes: list[Change] = field(default_factory=list)
     _store: Store | None = None
     _threads: ThreadPoolExecutor | None = None
     _opened: list[Any] = field(default_factory=list)
@@ -101,7 +104,8 @@ class Assembly:
         self.engine = Engine(plan, None, guarded=self.options.guarded, clock=self.clock)
         self.engine.split_names = self.feeds.splits
         if manifest is not None and ledger is not None:
-            self._histories = restore(self.engine, manifest, ledger)
+            restored = restore(self.engine, manifest, ledger, approved=self.options.approved)
+            self._histories, self.changes = restored.histories, restored.changes
 
     def _connect(self, *, fresh: bool) -> None:
         """Open the sinks."""

@@ -25,6 +25,7 @@ from penstock.core.threads import pool
 from penstock.core.timespan import SECOND
 from penstock.engine.feeds import Feeds, Place
 from penstock.engine.journal import Journal, Step, pack
+from penstock.engine.migration import Change, changes, require_approved, restore_changed
 from penstock.engine.outbox import Publisher
 from penstock.engine.outputs import Outputs
 from penstock.engine.step import Engine
@@ -152,7 +153,7 @@ class Epochs:
             content = self._stored(gathered, Segment(self._segment_name()))
         self.ledger.take_over(base, {**content, "ledger": dict(ledger)}, [p.name for p in self.publishers])
         for publisher in self.publishers:
-            publisher.recover()
+            publisher.recover(fresh=manifest is None)
             self.ledger.was_published(publisher.name, publisher.published)
         for publisher in self.publishers:
             publisher.start()
@@ -337,11 +338,30 @@ class Epochs:
             publisher.join(CLOSING)
 
 
-def restore(engine: Engine, manifest: Mapping[str, Any], ledger: Ledger) -> dict[str, dict[str, History]]:
-    """Give all executors the state of a manifest; what is stored of their tables.
+@dataclass
+class Restored:
+    """What a checkpoint has given.
+
+    Attributes:
+        histories: By node and table, what is stored of it: checkpoints go on where these end.
+        changes: What has become of each state.
+    """
+
+    histories: dict[str, dict[str, History]]
+    changes: list[Change]
+
+
+def restore(engine: Engine, manifest: Mapping[str, Any], ledger: Ledger, *, approved: bool = False) -> Restored:
+    """Give all executors the state of a manifest.
+
+    Args:
+        engine: The engine, new.
+        manifest: The manifest.
+        ledger: Reads its blocks.
+        approved: Whether state may be lost, if the plan has changed so.
 
     Raises:
-        StateError: If a block is damaged, or the state is of another layout.
+        StateError: If a block is damaged, or state would be lost.
     """
     given: dict[str, Given] = {}
 
@@ -350,6 +370,8 @@ def restore(engine: Engine, manifest: Mapping[str, Any], ledger: Ledger) -> dict
         given[identity] = Given(stored.get("tables", {}), stored.get("blobs", {}), ledger.block)
         return given[identity]
 
-    engine.restore(manifest["engine"], loader_of)
+    if not approved:
+        require_approved(changes(manifest["engine"], engine))
+    found = restore_changed(engine, manifest["engine"], loader_of)
     engine.restore_counts(manifest["counts"])
-    return {identity: one.histories for identity, one in given.items()}
+    return Restored({identity: one.histories for identity, one in given.items()}, found)

@@ -65,6 +65,7 @@ class JobOptions:
         checkpoints: Where checkpoints are kept, if not in the state directory: `s3://bucket/prefix`.
         resume: `"latest"`, `"none"`, the number of an epoch, or the name of a savepoint.
         restarts: What happens when it fails.
+        approved: Whether stored state may be lost, if the plan has changed so.
         control: Whether the run can be asked and told from outside, by the address in its state directory.
         guarded: Whether to check every delta; None = as `PENSTOCK_GUARDS` says.
         optimized: Whether the plan is rewritten first; results do not depend on it.
@@ -77,6 +78,7 @@ class JobOptions:
     checkpoints: str | None = None
     resume: str = "latest"
     restarts: RestartPolicy = RestartPolicy()
+    approved: bool = False
     control: bool = True
     guarded: bool | None = None
     optimized: bool = True

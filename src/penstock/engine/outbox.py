@@ -40,6 +40,10 @@ class Book(Protocol):
         """What is stored of an epoch for an output; None if it is kept no longer."""
         ...
 
+    def begin(self, output: str) -> None:
+        """Note that an output begins with the newest epoch: it has none before."""
+        ...
+
     def is_lost(self, epoch: int) -> bool:
         """Whether the checkpoint of an epoch was damaged, so that the run goes on from an older one."""
         ...
@@ -88,8 +92,11 @@ class Publisher:
 
     # -- at the start
 
-    def recover(self) -> None:
+    def recover(self, *, fresh: bool = False) -> None:
         """Ask the sink what it has, and publish what is stored and is missing there.
+
+        Args:
+            fresh: Whether the run starts anew: an output that remembers nothing begins with it.
 
         Raises:
             StateError: If what the sink has and what is stored do not belong together: nothing is guessed.
@@ -98,7 +105,7 @@ class Publisher:
         lowest, known = self._book.admissible(self.name)
         last = max(known, lowest - 1)
         if self._remembers:
-            last = self._asked(lambda token: self._check(token, lowest, known))
+            last = self._asked(lambda token: self._check(token, lowest, known, fresh=fresh))
         missing = [self._stored(epoch) for epoch in range(last + 1, self._book.newest + 1)]
         if not self._remembers:
             missing = [sealed for sealed in missing if sealed.token.rows]  # nobody asks for tokens of empty epochs
@@ -115,8 +122,11 @@ class Publisher:
             )
         return found
 
-    def _check(self, token: Token | None, lowest: int, known: int) -> int:
+    def _check(self, token: Token | None, lowest: int, known: int, *, fresh: bool) -> int:
         """The last epoch that the sink has, if that can be true."""
+        if token is None and fresh:
+            self._book.begin(self.name)
+            return self._book.newest - 1
         if token is None:
             if known >= lowest:
                 raise StateError(

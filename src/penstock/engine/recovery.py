@@ -67,6 +67,21 @@ def beginning(ledger: Ledger, resume: str, usable: Callable[[Mapping[str, Any]],
     return Beginning(-1, None, {})
 
 
+def stored_manifest(ledger: Ledger, name: str | None) -> Mapping[str, Any]:
+    """A checkpoint that a run could go on from: the newest, or the one of a name.
+
+    Raises:
+        StartError: If there is none.
+        StateError: If it is damaged.
+    """
+    if name is not None:
+        return _named(ledger, name)
+    for _, manifest, _ in ledger.candidates():
+        if manifest is not None and manifest["engine"] is not None:
+            return manifest
+    raise StartError(f"no checkpoint in {ledger.store.place} has state")
+
+
 def _chosen(ledger: Ledger, newest: Mapping[str, Any], resume: str) -> Mapping[str, Any] | None:
     if resume == NONE:
         return None

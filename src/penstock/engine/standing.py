@@ -15,6 +15,7 @@ from penstock.core.errors import StartError, StateError
 from penstock.engine.commands import contents
 from penstock.engine.compile import compile_plan, sources_of
 from penstock.engine.epochs import restore
+from penstock.engine.recovery import stored_manifest
 from penstock.engine.step import Engine
 from penstock.plan.pipeline import Pipeline
 
@@ -150,23 +151,10 @@ def stored_state(folder: Path, pipeline: Pipeline, name: str | None, operator: s
     """
     with opened(folder) as store:
         ledger = Ledger(store, pipeline.name)
-        manifest = _manifest(ledger, name)
+        manifest = stored_manifest(ledger, name)
         splits = [source["order"] for source in manifest["sources"]]
         if len(splits) != len(sources_of(pipeline)):
             raise StateError("the plan has other sources than the checkpoint")
         engine = Engine(compile_plan(pipeline, splits, shards=manifest["shards"]), None)
         restore(engine, manifest, ledger)
         return contents(engine, operator, limit)
-
-
-def _manifest(ledger: Ledger, name: str | None) -> dict[str, Any]:
-    if name is None:
-        for _, manifest, _ in ledger.candidates():
-            if manifest is not None and manifest["engine"] is not None:
-                return manifest
-        raise StartError("no checkpoint has state")
-    if name.isdigit() and int(name) in ledger.store.manifests():
-        return ledger.read(int(name))
-    if name in ledger.store.savepoints():
-        return ledger.savepoint(name)
-    raise StartError(f'there is no checkpoint "{name}"', hint="penstock checkpoints JOB lists them")

@@ -304,15 +304,25 @@ class Engine:
             [name for name, node in stored.items() if "layout" in node],
             [name for name, layout in layouts.items() if layout is not None],
         )
+        for name, layout in layouts.items():
+            if layout is not None:
+                check_layout(name, stored[name]["layout"], layout)
+        self.restore_parts(value, loader_of)
+
+    def restore_parts(self, value: Mapping[str, Any], loader_of: Callable[[str], Loader]) -> None:
+        """As `restore`, for what is there; executors of which nothing is stored begin empty.
+
+        Raises:
+            StateError: If what is stored is damaged.
+        """
         for made in self.plan.nodes:
-            node = stored.get(made.identity)
+            node = value["nodes"].get(made.identity)
             if node is None:
                 continue
             self.watermarks[made.index] = node["watermark"]
-            if layouts[made.identity] is None:
+            if made.executor.state_layout() is None or "state" not in node:
                 continue
             try:
-                check_layout(made.identity, node["layout"], layouts[made.identity])
                 made.executor.restore(node["state"], loader_of(made.identity))
             except PenstockError as failure:
                 raise failure.at(made.node.where) from failure.__cause__

@@ -125,6 +125,11 @@ class Arrangement:
         return self.table.view(np.float64)
 
     @property
+    def initial(self) -> Words:
+        """The words that the accumulators of a new slot begin with."""
+        return self._initial
+
+    @property
     def marks(self) -> Words:
         """For each slot below `used`, the last step that touched it; negative if the slot is dead."""
         return self.table[: self.used, self._mark]

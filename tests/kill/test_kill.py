@@ -1,0 +1,126 @@
+"""A pipeline that is killed, at every durable step and at random, ends with what it would have written."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+
+import pytest
+
+from tests.kill.places import Files, Kafka, Postgres
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+ROWS = 60_000
+RANDOM_KILLS = 30
+OPTIONS = {"rate": 12_000, "checkpoint": "30 ms"}
+KINDS = ["files", pytest.param("postgres", marks=pytest.mark.service), pytest.param("kafka", marks=pytest.mark.service)]
+
+_expected = {}
+
+
+@pytest.fixture
+def new_place(request, tmp_path_factory):
+    """Makes places of a kind, with a server of their own kind."""
+
+    def make(kind):
+        folder = tmp_path_factory.mktemp(kind) / "place"
+        if kind == "files":
+            return Files(folder)
+        if kind == "postgres":
+            return Postgres(folder, request.getfixturevalue("postgres"))
+        return Kafka(folder, request.getfixturevalue("kafka"), ROWS)
+
+    return make
+
+
+def expected(kind, new_place):
+    """What a run writes that nobody ends, and the points that it passes."""
+    if kind not in _expected:
+        place = new_place(kind)
+        points = place.killer(ROWS, checkpoint="200 ms").points()
+        _expected[kind] = place.read(), points
+        assert all(sum(rows.values()) > 100 for rows in _expected[kind][0].values())
+    return _expected[kind]
+
+
+def check(place, wanted):
+    """What readers find is what is wanted: nothing lost, nothing twice."""
+    found = place.read()
+    for output, rows in wanted.items():
+        lost, doubled = rows - found[output], found[output] - rows
+        assert not lost, f"{output}: {sum(lost.values())} rows are lost, such as {next(iter(lost))}"
+        assert not doubled, f"{output}: {sum(doubled.values())} rows are too many, such as {next(iter(doubled))}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_at_every_point(kind, new_place, record_property):
+    wanted, points = expected(kind, new_place)
+    place, chance = new_place(kind), Random(1)
+    killer = place.killer(ROWS, seed=1, checkpoint="30 ms")
+    for point, count in sorted(points.items()):
+        killer.kill_at(point, chance.randrange(1, min(count, 4) + 1))
+    report = killer.finish()
+    record_property("report", str(report))
+    check(place, wanted)
+    missed = set(points) - set(report.points) - UNREACHED
+    assert not missed, f"nobody was killed at {sorted(missed)}"
+
+
+UNREACHED = {"files.remove_directory"}
+"""Points that a run passes only when it ends."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_at_random(kind, new_place, record_property):
+    wanted, _ = expected(kind, new_place)
+    place = new_place(kind)
+    killer = place.killer(ROWS, seed=2, **OPTIONS)
+    kills = 0
+    while kills < RANDOM_KILLS and killer.kill_at_random(1_200_000, 2_500_000):
+        kills += 1
+    report = killer.finish()
+    record_property("report", str(report))
+    check(place, wanted)
+    assert kills >= RANDOM_KILLS, str(report)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_paused_process_that_wakes_up_changes_nothing(kind, new_place):
+    wanted, _ = expected(kind, new_place)
+    place = new_place(kind)
+    killer = place.killer(ROWS, seed=3, **OPTIONS)
+    zombies = []
+    for _ in range(3):
+        zombie = killer.start()
+        killer.pause(2_000_000)
+        zombie.pause()
+        # The lock is a courtesy: what is paused keeps it, and safety must not rest on it.
+        (place.folder / "state" / "checkpoints" / "lock").unlink(missing_ok=True)
+        zombies.append(zombie)
+        successor = killer.start()
+        killer.pause(2_000_000)
+        zombie.resume()
+        killer.pause(500_000)
+        successor.kill()
+        successor.wait()
+    killer.finish()
+    for zombie in zombies:
+        assert zombie.wait(20_000_000) is not None, "a zombie goes on"
+    check(place, wanted)
+
+
+def test_tokens_are_consecutive_and_each_there_once(new_place):
+    place = new_place("files")
+    killer = place.killer(20_000, seed=4, checkpoint="20 ms")
+    for _ in range(4):
+        killer.kill_at("epoch.true", 5)
+    killer.finish()
+    tokens = []
+    for path in sorted((place.folder / "windows" / "_penstock").glob("*.json")):
+        stored = json.loads(path.read_text())
+        tokens += [one["token"][3] for one in stored.get("epochs", [stored]) if one["token"]]
+    tokens.sort()
+    assert tokens == list(range(tokens[0], tokens[0] + len(tokens)))
+    assert len(tokens) > 10
+
