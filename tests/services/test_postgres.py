@@ -55,3 +55,16 @@ def test_behind_the_proxy_a_commit_is_done_whose_reply_is_lost(postgres: Postgre
         with pytest.raises(psycopg.OperationalError):
             lost.execute("select 1")
         lost.close()
+
+
+def test_a_test_that_asks_for_a_server_is_marked(request: pytest.FixtureRequest, postgres: Postgres) -> None:
+    assert request.node.get_closest_marker("service")
+
+
+def test_a_test_may_leave_the_server_dead(postgres: Postgres) -> None:
+    postgres.kill()
+
+
+def test_and_the_next_one_has_it_again(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute("select 1")
