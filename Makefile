@@ -12,7 +12,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install check fix lint types test demo bench docs coverage lowest wheel clean
+.PHONY: help install check fix lint types test demo bench docs services coverage lowest wheel clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ help:  ## Show this list
 install: $(STAMP)  ## Make .venv with everything that is needed
 
 check: lint types  ## Format, lint, types, import contracts, fast tests: before every commit
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not service" $(ARGS)
 
 fix: $(STAMP)  ## Format, and mend what can be mended
 	$(BIN)/ruff check --fix-only .
@@ -36,7 +36,8 @@ types: $(STAMP)  ## Strict types
 
 test: lint types  ## Everything: all tests, and those of the kernels once more as plain Python
 	PENSTOCK_JIT=0 $(BIN)/python -m pytest -n $(WORKERS) --quiet tests/unit/kernels
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m tests.services --install $(if $(CI),--flink)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 demo: $(STAMP)  ## Real flights as a live stream, in the terminal; ARGS="--help" for its options
 	$(BIN)/penstock demo $(ARGS)
@@ -46,6 +47,9 @@ bench: $(STAMP)  ## Penstock beside Polars and DuckDB on one input; ARGS="--help
 
 docs: $(STAMP)  ## Run every block of README.md and docs/, and every example
 	$(BIN)/python -m pytest -n $(WORKERS) tests/docs $(ARGS)
+
+services: $(STAMP)  ## Kafka, PostgreSQL and S3 until Ctrl-C; ARGS="--install" only installs, "--flink" adds Flink
+	@$(BIN)/python -m tests.services $(ARGS)
 
 coverage: $(STAMP)  ## Which lines and branches the tests reach (kernels as plain Python)
 	$(BIN)/coverage erase

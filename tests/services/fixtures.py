@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.services.flink import Flink
+from tests.services.flink import Flink, is_installed
 from tests.services.kafka import Kafka
 from tests.services.postgres import Postgres
 from tests.services.process import Service, Unavailable
@@ -33,8 +33,11 @@ _numbers = itertools.count(1)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that use a server, before any is deselected by its marks."""
     for item in items:
-        if FIXTURES.intersection(getattr(item, "fixturenames", ())):
+        names = FIXTURES.intersection(getattr(item, "fixturenames", ()))
+        if names:
             item.add_marker("service")
+        if "flink" in names:  # a gigabyte of memory: one worker runs them all
+            item.add_marker(pytest.mark.xdist_group("flink"))
 
 
 @pytest.hookimpl(trylast=True)
@@ -109,5 +112,10 @@ def bucket(s3: S3, fresh: Callable[[str], str]) -> str:
 
 @pytest.fixture(scope="session")
 def flink() -> Iterator[Flink]:
-    """A session cluster with a SQL gateway: `flink.session().rows("SELECT ...")`."""
+    """A session cluster with a SQL gateway: `flink.session().rows("SELECT ...")`.
+
+    It is 330 MB, so that it is installed here only in CI.
+    """
+    if not (os.environ.get("CI") or is_installed()):
+        pytest.skip('no server flink: not installed; make services ARGS="--install --flink" does it (330 MB)')
     yield from provide(Flink)

@@ -73,6 +73,11 @@ def libraries() -> Path:
     return install.package_folder(python, "pyflink") / "lib"
 
 
+def is_installed() -> bool:
+    """Whether the large part of it is there."""
+    return install.has_environment("flink", "--no-deps", LIBRARIES)
+
+
 def jars() -> Path:
     """The folder of the gateway's and the connector's jars."""
     return install.jars(f"flink-{VERSION}", *JARS, transitive=False)
@@ -106,13 +111,25 @@ class Flink(Service):
         self.rest = f"http://127.0.0.1:{ports['rest.port']}"
         self.gateway = f"http://127.0.0.1:{ports['sql-gateway.endpoint.rest.port']}"
 
+    @classmethod
+    def install(cls) -> None:
+        """Java and the jars."""
+        install.java()
+        libraries()
+        jars()
+
+    def usage(self) -> str:
+        """See `Service.usage`."""
+        return (
+            f"flink      jobs and metrics: {self.rest}/overview   SQL gateway: {self.gateway}/v1/info\n"
+            f"           curl -X POST {self.gateway}/v1/sessions -d '{{}}' -H 'Content-Type: application/json'"
+        )
+
     def prepare(self) -> None:
         """Write the settings."""
         lines = "".join(f"{key}: {value}\n" for key, value in self.settings.items())
         (self.folder / "config.yaml").write_text(lines)
         (self.folder / "log4j.properties").write_text(LOG)
-        libraries()
-        jars()
 
     def launch(self) -> None:
         """Start the JobManager, then the others: a worker that comes first tries again only after seconds."""

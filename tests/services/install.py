@@ -110,16 +110,32 @@ def _whole(folder: Path) -> bool:
 def environment(name: str, *requirements: str) -> Path:
     """The Python of an environment of its own with these packages."""
     folder = cache_folder() / name
-    done = folder / ".requirements.json"
-    wanted = json.dumps([sys.version_info[:2], requirements])
-    with locked(name):  # environments cannot be moved, so that the last file written says that it is whole
-        if not done.exists() or done.read_text() != wanted:
+    with locked(name):
+        if not has_environment(name, *requirements):
             shutil.rmtree(folder, ignore_errors=True)
-            run([sys.executable, "-m", "venv", folder])
-            pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
-            run([*pip, *requirements])
-            done.write_text(wanted)
+            try:
+                run([sys.executable, "-m", "venv", folder])
+                pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+                run([*pip, *requirements])
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            (folder / _REQUIREMENTS).write_text(_stamp(requirements))
     return folder / "bin" / "python"
+
+
+_REQUIREMENTS = ".requirements.json"
+"""Environments cannot be moved; that this file was written last says that one is whole."""
+
+
+def has_environment(name: str, *requirements: str) -> bool:
+    """Whether an environment with these packages is installed."""
+    done = cache_folder() / name / _REQUIREMENTS
+    return done.exists() and done.read_text() == _stamp(requirements)
+
+
+def _stamp(requirements: Sequence[str]) -> str:
+    return json.dumps([sys.version_info[:2], requirements])
 
 
 def package_folder(python: Path, package: str) -> Path:

@@ -73,6 +73,16 @@ class Kafka(Service):
             **(settings or {}),
         }
 
+    @classmethod
+    def install(cls) -> None:
+        """Java and the jars."""
+        install.java()
+        jars()
+
+    def usage(self) -> str:
+        """See `Service.usage`."""
+        return f"kafka      bootstrap.servers = {self.servers}"
+
     def prepare(self) -> None:
         """Write the settings and format the data folder."""
         lines = "".join(f"{key}={value}\n" for key, value in self.settings.items())

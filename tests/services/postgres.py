@@ -21,6 +21,8 @@ SETTINGS = {
     "max_wal_senders": "10",
     "max_prepared_transactions": "10",
     "shared_buffers": "64MB",
+    # A process that is killed loses nothing that the kernel has; on a busy disk a restart takes 3 seconds less.
+    "fsync": "off",
 }
 
 
@@ -67,6 +69,15 @@ class Postgres(Service):
     def url_of(self, database: str) -> str:
         """The connection string of a database."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    @classmethod
+    def install(cls) -> None:
+        """The Debian package."""
+        programs()
+
+    def usage(self) -> str:
+        """See `Service.usage`."""
+        return f"postgres   psql {self.url}"
 
     def prepare(self) -> None:
         """Make the data folder."""

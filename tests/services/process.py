@@ -203,8 +203,16 @@ class Service(ABC):
 
     # What a server says of itself.
 
+    @classmethod
+    def install(cls) -> None:
+        """Install what is missing; raises `Unavailable` if it cannot be had."""
+
     def prepare(self) -> None:
-        """Install what is missing and write settings: once, before the first start."""
+        """Write settings and make its data: once, before the first start."""
+
+    @abstractmethod
+    def usage(self) -> str:
+        """A few lines on its address and how to use it by hand."""
 
     @abstractmethod
     def launch(self) -> None:
@@ -226,6 +234,7 @@ class Service(ABC):
         if self.running:
             return self
         if not self._prepared:
+            self.install()
             self.prepare()
             self._prepared = True
         self.processes = []

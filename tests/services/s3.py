@@ -35,12 +35,20 @@ class S3(Service):
             "client_options": {"allow_http": True},
         }
 
-    def prepare(self) -> None:
+    @classmethod
+    def install(cls) -> None:
         """It comes with the packages of the tests."""
         from importlib.util import find_spec
 
         if find_spec("moto") is None or find_spec("flask_cors") is None:
             raise Unavailable("the packages moto, flask and flask-cors are not installed (pip install '.[test]')")
+
+    def usage(self) -> str:
+        """See `Service.usage`."""
+        return (
+            f"s3         export AWS_ENDPOINT_URL={self.endpoint} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test "
+            "AWS_REGION=us-east-1 AWS_ALLOW_HTTP=true"
+        )
 
     def launch(self) -> None:
         """Start the server."""

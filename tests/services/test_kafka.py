@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.services.kafka import Kafka
+from tests.services.proxy import Proxy
 
 pytestmark = pytest.mark.slow
 
@@ -80,3 +81,22 @@ def test_a_transaction_is_seen_once_it_is_committed(kafka: Kafka, fresh: Callabl
     producer.produce(topic, b"committed")
     producer.commit_transaction(30)
     assert consume(kafka, topic, 1) == ["committed"]
+
+
+def test_a_client_stays_behind_the_proxy(kafka: Kafka, fresh: Callable[[str], str]) -> None:
+    from confluent_kafka import Producer
+
+    topic = fresh("topic")
+    make_topic(kafka, topic)
+    with Proxy(kafka.behind_proxy, port=kafka.proxy_port) as proxy:
+        producer = Producer({"bootstrap.servers": proxy.address, "enable.idempotence": True, "log_level": 0})
+        producer.produce(topic, b"a")
+        assert producer.flush(30) == 0
+        proxy.drop_replies()
+        producer.produce(topic, b"b")
+        assert producer.flush(0.5) == 1
+        assert consume(kafka, topic, 2) == ["a", "b"]
+        proxy.heal()
+        assert producer.flush(30) == 0
+    produce(kafka, topic, ["c"])
+    assert consume(kafka, topic, 3) == ["a", "b", "c"]

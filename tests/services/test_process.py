@@ -37,6 +37,9 @@ class Echo(Service):
         super().__init__()
         self.port = free_port()
 
+    def usage(self) -> str:
+        return f"nc 127.0.0.1 {self.port}"
+
     def launch(self) -> None:
         self.run("echo", [sys.executable, "-c", ECHO, str(self.port)])
 
