@@ -260,6 +260,18 @@ def test_rights_that_are_missing_are_named(server, sink):
         writer_of(guest, ("id",))
 
 
+def test_a_user_who_may_write_only_needs_no_more(server, sink):
+    writer_of(sink("ready"), ("id",)).close()
+    server.run(
+        "DO $$ BEGIN CREATE ROLE writer LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;"
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON ready, penstock_tokens TO writer"
+    )
+    limited = PostgresSink("ready", url=server.url.replace("postgres@", "writer@"), mode="append")
+    frame = pl.DataFrame({"id": [1], "word": ["a"], "at": [None]}, schema=SCHEMA.to_polars())
+    write(limited, frame, ("id",), SCHEMA, np.array([1], np.int8))
+    assert server.rows("SELECT id FROM ready") == [(1,)]
+
+
 def test_tables_are_made_only_if_they_may_be(server, sink):
     with pytest.raises(StartError, match=r"no table public\.nowhere") as refused:
         writer_of(sink("nowhere", create="never"))

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 LONGEST_NAME = 63
 """How many bytes of a name PostgreSQL keeps; it cuts longer ones without a word."""
 
-_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('penstock create table', 0))"
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('penstock create table', 0))"
+"""Two that make one table at once would run into each other."""
 _SERVER = "SELECT pg_is_in_recovery(), has_database_privilege(current_database(), 'TEMPORARY')"
 _RELATION = """
     SELECT c.oid, c.relkind::text, c.relpersistence::text, row_security_active(c.oid),
@@ -127,7 +128,7 @@ def create(link: psycopg.Connection[Any], target: Target, schema: Schema, key: t
     ]
     if key:
         columns.append(sql.SQL("PRIMARY KEY ({})").format(names(key)))
-    link.execute(_LOCK)  # two that create one table at once would run into each other
+    link.execute(LOCK)
     link.execute(sql.SQL("CREATE TABLE IF NOT EXISTS {} ({})").format(target.quoted, sql.SQL(", ").join(columns)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from penstock.connectors._postgres_table import Target
+from penstock.connectors._postgres_table import LOCK, Target
 from penstock.connectors.base import Token
 from penstock.core.errors import SinkLost, StartError
 
@@ -85,9 +85,12 @@ class Tokens:
     process: int = 0
 
     def create(self, link: psycopg.Connection[Any]) -> None:
-        """Make the table unless it is there."""
+        """Make the table unless it is there: to ask that of the server takes rights that not every user has."""
         from psycopg import sql
 
+        if self._columns(link):
+            return
+        link.execute(LOCK)
         # Names and types of this file, no input.
         columns = ", ".join(f'"{name}" {kind}' for name, kind in COLUMNS.items())
         link.execute(sql.SQL(_CREATE).format(self.table.quoted, sql.SQL(columns)))
@@ -98,12 +101,7 @@ class Tokens:
         Raises:
             StartError: If there is none, or it is another.
         """
-        found = link.execute(
-            "SELECT a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
-            " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s"
-            " AND a.attnum > 0 AND NOT a.attisdropped",
-            [self.table.schema, self.table.table],
-        ).fetchall()
+        found = self._columns(link)
         if not found:
             kinds = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
             hint = f"CREATE TABLE {self.table} ({kinds}, PRIMARY KEY (pipeline, output, process))"
@@ -112,6 +110,14 @@ class Tokens:
         if missing:
             hint = "token_table= names another one"
             raise StartError(f"{self.table} is no table of tokens: it has no {', '.join(missing)}", hint=hint)
+
+    def _columns(self, link: psycopg.Connection[Any]) -> list[Any]:
+        return link.execute(
+            "SELECT a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s"
+            " AND a.attnum > 0 AND NOT a.attisdropped",
+            [self.table.schema, self.table.table],
+        ).fetchall()
 
     def forget(self, link: psycopg.Connection[Any]) -> None:
         """Remove the row."""
