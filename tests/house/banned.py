@@ -83,6 +83,8 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("core/clock.py", "threads"): "waits for the flag or the time, whichever is first",
     ("core/files.py", "files"): "is the seam",
     ("core/files.py", "chance"): "names of staged files differ between processes that know nothing of each other",
+    ("core/positioned.py", "files"): "is the seam",
+    ("core/positioned.py", "chance"): "fences of processes that know nothing of each other",
     ("core/threads.py", "threads"): "is the seam",
     ("core/processes.py", "threads"): "is the seam",
     ("core/failpoint.py", "files"): "tells which points a process has passed, when a test asks for it",

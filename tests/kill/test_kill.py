@@ -123,4 +123,3 @@ def test_tokens_are_consecutive_and_each_there_once(new_place):
     tokens.sort()
     assert tokens == list(range(tokens[0], tokens[0] + len(tokens)))
     assert len(tokens) > 10
-

@@ -18,7 +18,7 @@ def make_private_directory(path: Path) -> None:
 
 def open_update(path: Path) -> BinaryIO:
     """Open an existing file for `read_at` and `write_at`."""
-    hit("files.open_update")
+    hit("positioned.open_update")
     return cast("BinaryIO", path.open("r+b", buffering=0))
 
 
@@ -60,7 +60,7 @@ def size(file: BinaryIO) -> int:
 
 def replace(staged: Path, final: Path) -> None:
     """Give a staged file a final name, in the place of what has it now, atomically."""
-    hit("files.replace")
+    hit("positioned.replace")
     os.replace(staged, final)
     hit("files.replaced")
 

@@ -39,7 +39,10 @@ def test_the_first_example_runs(penstock):
         ("JFK", "2013-01-01"): (1, 20.0),
         ("EWR", "2013-01-02"): (2, 45.0),
     }
-    assert f"running delays: delays: exactly once: each epoch is there whole and once, whatever is killed when; {RESTART}" in ended.err
+    assert (
+        f"running delays: delays: exactly once: each epoch is there whole and once, whatever is killed when; {RESTART}"
+        in ended.err
+    )
     assert "delays: finished after" in ended.err
     assert "in      6 rows" in ended.err
     assert "out     delays: 3 rows" in ended.err
