@@ -215,7 +215,7 @@ class Epochs:
         """
         self.wait()
         for publisher in self.publishers:
-            publisher.close()
+            publisher.finish()
         for publisher in self.publishers:
             publisher.join()
         self.check()

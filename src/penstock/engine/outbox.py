@@ -87,7 +87,7 @@ class Publisher:
         self._wake = Signal()
         self._queue: deque[Sealed] = deque()
         self._lock = lock()
-        self._closed = False
+        self._finishing = self._closed = False
         self._worker: Worker | None = None
 
     # -- at the start
@@ -187,7 +187,7 @@ class Publisher:
                         for _ in batch:
                             self.waiting_bytes -= len(self._queue.popleft().payload)
                     self._signal.set()
-                elif self._closed:
+                elif self._finishing or self._closed:
                     return
                 else:
                     self._clock.wait(self._wake, None)
@@ -247,10 +247,15 @@ class Publisher:
     def _pause(self, span: int) -> None:
         self._clock.wait(Signal(), span)
 
-    def close(self) -> None:
-        """End the thread once all that was put is published (or publishing has failed)."""
-        self._closed = True
+    def finish(self) -> None:
+        """End the thread once all that was put is published, or publishing has failed."""
+        self._finishing = True
         self._wake.set()
+
+    def close(self) -> None:
+        """As `finish`, but wait for a sink that cannot be reached no longer."""
+        self._closed = True
+        self.finish()
 
     def join(self, timeout_us: int | None = None) -> bool:
         """Wait for the end of the thread; whether it has ended."""

@@ -193,7 +193,7 @@ def guarded(name: str, action: Callable[[], T]) -> T:
 
 def _table(path: Path, port: str, pipeline: str, *, fresh: bool) -> tuple[Sink, Writer]:
     request = WriteRequest(REFUSED_SCHEMA, (), updating=False, pipeline=pipeline, fresh=fresh, output=f"@{port}")
-    sink = configure(sink_class("files"), {"path": str(path), "format": "json", "mode": "overwrite"})
+    sink = configure(sink_class("files"), {"path": str(path), "format": "json", "mode": "overwrite", "keep": "1 GiB"})
     return sink, sink.writer(request)
 
 
