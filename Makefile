@@ -12,7 +12,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install check fix lint types test demo bench docs services coverage lowest wheel clean
+.PHONY: soak help install check fix lint types test demo bench docs services coverage lowest wheel clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ demo: $(STAMP)  ## Real flights as a live stream, in the terminal; ARGS="--help"
 
 bench: $(STAMP)  ## Penstock beside Polars and DuckDB on one input; ARGS="--help" for its options
 	$(BIN)/python bench/compare.py $(ARGS)
+
+soak: $(STAMP)  ## Kill a pipeline a thousand times; ARGS="--kind files|postgres|kafka --kills N --report FILE"
+	$(BIN)/python -m tests.kill.soak $(ARGS)
 
 docs: $(STAMP)  ## Run every block of README.md and docs/, and every example
 	$(BIN)/python -m pytest -n $(WORKERS) tests/docs $(ARGS)

@@ -119,7 +119,7 @@ def test_tokens_are_consecutive_and_each_there_once(new_place):
     tokens = []
     for path in sorted((place.folder / "windows" / "_penstock").glob("*.json")):
         stored = json.loads(path.read_text())
-        tokens += [one["token"][3] for one in stored.get("epochs", [stored]) if one["token"]]
+        tokens += [one["token"][3] for one in stored.get("epochs", [stored]) if one.get("token")]
     tokens.sort()
     assert tokens == list(range(tokens[0], tokens[0] + len(tokens)))
     assert len(tokens) > 10
