@@ -13,6 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROWS = 60_000
 RANDOM_KILLS = 30
+SERVER_KILLS = 10
 OPTIONS = {"rate": 12_000, "checkpoint": "30 ms"}
 KINDS = ["files", pytest.param("postgres", marks=pytest.mark.service), pytest.param("kafka", marks=pytest.mark.service)]
 
@@ -123,3 +124,21 @@ def test_tokens_are_consecutive_and_each_there_once(new_place):
     tokens.sort()
     assert tokens == list(range(tokens[0], tokens[0] + len(tokens)))
     assert len(tokens) > 10
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("kind", ["postgres", "kafka"])
+def test_the_server_is_killed(kind, new_place):
+    wanted, _ = expected(kind, new_place)
+    place = new_place(kind)
+    killer = place.killer(ROWS, seed=5, rate=4_000, checkpoint="30 ms")
+    child = killer.start()
+    killer.pause(2_000_000)
+    for _ in range(SERVER_KILLS):
+        if child.wait(500_000) is not None:
+            break
+        place.server.kill()
+        place.server.start()
+    assert child.wait(300_000_000) == 0, killer.log.read_text()[-3_000:]
+    killer.finish()
+    check(place, wanted)

@@ -60,6 +60,7 @@ class KafkaReader(Reader):
         self._next = int(position["offset"])
         self._end = int(position["end"]) if "end" in position else None
         self._rest = {name: value for name, value in position.items() if name != "offset"}
+        self.begins_at = self._position()
         self._library = client()
         self._began = False
         self._closed = False
