@@ -92,4 +92,6 @@ def test_types_are_declared():
 def test_dependencies_have_both_bounds():
     for requirement in [*PROJECT["dependencies"], *itertools.chain(*PROJECT["optional-dependencies"].values())]:
         if not requirement.startswith("penstock["):
-            assert re.fullmatch(r"[a-z0-9-]+>=[0-9.]+,<[0-9.]+", requirement), f"{requirement}: give it both bounds"
+            assert re.fullmatch(r"[a-z0-9-]+(\[[a-z0-9,-]+\])?>=[0-9.]+,<[0-9.]+", requirement), (
+                f"{requirement}: give it both bounds"
+            )

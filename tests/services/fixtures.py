@@ -70,7 +70,11 @@ def provide(kind: Callable[[], Service]) -> Iterator[Any]:
 @pytest.fixture
 def fresh() -> Callable[[str], str]:
     """A function that gives a name which no other test of this process has: `fresh("orders")`, `orders_7`."""
-    return lambda name="t": f"{name}_{next(_numbers)}"
+
+    def name(prefix: str) -> str:
+        return f"{prefix}_{next(_numbers)}"
+
+    return name
 
 
 @pytest.fixture(scope="session")
