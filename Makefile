@@ -37,7 +37,7 @@ types: $(STAMP)  ## Strict types
 test: lint types  ## Everything: all tests, and those of the kernels once more as plain Python
 	PENSTOCK_JIT=0 $(BIN)/python -m pytest -n $(WORKERS) --quiet tests/unit/kernels
 	$(BIN)/python -m tests.services --install $(if $(CI),--flink)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 demo: $(STAMP)  ## Real flights as a live stream, in the terminal; ARGS="--help" for its options
 	$(BIN)/penstock demo $(ARGS)

@@ -33,11 +33,8 @@ _numbers = itertools.count(1)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that use a server, before any is deselected by its marks."""
     for item in items:
-        names = FIXTURES.intersection(getattr(item, "fixturenames", ()))
-        if names:
+        if FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("service")
-        if "flink" in names:  # a gigabyte of memory: one worker runs them all
-            item.add_marker(pytest.mark.xdist_group("flink"))
 
 
 @pytest.hookimpl(trylast=True)
@@ -70,7 +67,11 @@ def provide(kind: Callable[[], Service]) -> Iterator[Any]:
 @pytest.fixture
 def fresh() -> Callable[[str], str]:
     """A function that gives a name which no other test of this process has: `fresh("orders")`, `orders_7`."""
-    return lambda name="t": f"{name}_{next(_numbers)}"
+
+    def name(prefix: str) -> str:
+        return f"{prefix}_{next(_numbers)}"
+
+    return name
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,9 @@ LIBRARIES = f"apache-flink-libraries=={VERSION}"
 
 JARS = (f"org.apache.flink:flink-sql-gateway:{VERSION}", "org.apache.flink:flink-sql-connector-kafka:5.0.0-2.2")
 
+JAVA = 21
+"""The newest Java that it runs on: on 25 the gateway does not start."""
+
 FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 OPENED = "lang lang.reflect net io nio text time util util.concurrent util.concurrent.atomic util.concurrent.locks"
@@ -114,7 +117,7 @@ class Flink(Service):
     @classmethod
     def install(cls) -> None:
         """Java and the jars."""
-        install.java()
+        install.java(JAVA)
         libraries()
         jars()
 
@@ -170,7 +173,7 @@ class Flink(Service):
         path = f"{libraries()}/*:{jars()}/*"
         return self.run(
             name,
-            [install.java(), *FLAGS, *opened, logs, "-cp", path, *words],
+            [install.java(JAVA), *FLAGS, *opened, logs, "-cp", path, *words],
             environment={"FLINK_CONF_DIR": str(self.folder)},
         )
 

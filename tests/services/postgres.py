@@ -11,9 +11,6 @@ from typing import ClassVar
 from tests.services import install
 from tests.services.process import Service, Unavailable, free_port
 
-VERSION = 15
-"""The oldest one that tests are meant for; the machine's may be newer."""
-
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "wal_level": "logical",
@@ -42,8 +39,9 @@ def programs() -> Path:
 
 def _find() -> Path | None:
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    for path in [*reversed(debian), *filter(None, [shutil.which("initdb")])]:
-        folder = Path(path).resolve().parent
+    on_path = [Path(program) for program in [shutil.which("initdb")] if program]
+    for path in [*reversed(debian), *on_path]:
+        folder = path.resolve().parent
         if (folder / "postgres").exists():
             return folder
     return None

@@ -112,7 +112,7 @@ class Child:
             raise RuntimeError("start servers from the main thread: they end with the thread that started them")
         self.name, self.log = name, folder / f"{name}.log"
         self._from = self.log.stat().st_size if self.log.exists() else 0
-        launch = [sys.executable, "-I", "-S", _LAUNCH, str(os.getpid()), user]
+        launch: list[str | Path] = [sys.executable, "-I", "-S", _LAUNCH, str(os.getpid()), user]
         with self.log.open("ab") as log:
             self.popen = subprocess.Popen(
                 [*launch, *arguments],
@@ -309,7 +309,8 @@ class Service(ABC):
         while True:
             self._check_processes()
             try:
-                return (probe or self.probe)()
+                (probe or self.probe)()
+                return
             except Exception as error:
                 if time.monotonic() > until:
                     tails = "\n".join(f"{child.name}:\n{child.tail()}" for child in self.processes)
