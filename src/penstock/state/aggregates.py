@@ -25,7 +25,7 @@ from penstock.state.layout import Column, Folded, Kept, Layout
 from penstock.state.raw import Raw
 from penstock.state.readers import INVERSES, READERS
 from penstock.state.values import ValueStore
-from penstock.state.words import ACCUMULATORS, FLOAT
+from penstock.state.words import ACCUMULATORS, BITS, FLOAT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,7 +93,8 @@ class AggregateTable:
             for accumulator, place, argument in column.how.parts:
                 values = None
                 if argument is not None:
-                    values = batch.array(column.args[argument], floats=accumulator.takes == FLOAT)
+                    values = batch.array(column.args[argument], floats=accumulator.takes in (FLOAT, BITS))
+                    values = values.view(np.int64) if accumulator.takes == BITS else values
                 accumulator.add(
                     self.keys, first + place, touched.slots, values, rows=rows, valid=valid, signs=batch.signs
                 )

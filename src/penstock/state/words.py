@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from penstock.kernels.arrays import Array, Flags, Floats, Rows, Words
     from penstock.state.arrangement import Arrangement
 
-NOTHING, WORD, FLOAT = "nothing", "word", "float"
+NOTHING, WORD, FLOAT, BITS = "nothing", "word", "float", "bits"
 
 LARGEST = (1 << 63) - 1
 SMALLEST = -(1 << 63)
@@ -36,7 +36,7 @@ class Accumulator:
     Attributes:
         kind: Its name in `ACCUMULATORS`.
         takes: What `values` must be: `nothing` (they are not looked at), `word` (int64: the physical value, for
-            texts a number that stands for it) or `float` (float64).
+            texts a number that stands for it), `float` (float64) or `bits` (the bits of a float64, as int64).
         initial: The words of a new slot, floats as their bits.
         retracts: Whether a sign of -1 takes a row back exactly (floats: within rounding, and exactly to zero).
         fold: The kernel that folds rows in.
@@ -156,6 +156,8 @@ ACCUMULATORS: dict[str, Accumulator] = {
         ),
         _kind("first", WORD, [0, 0], False, accumulate_order.add_first, accumulate_order.merge_first),
         _kind("last", WORD, [0, 0], False, accumulate_order.add_last, accumulate_order.merge_last),
+        _kind("float_first", BITS, [0, 0], False, accumulate_order.add_first, accumulate_order.merge_first),
+        _kind("float_last", BITS, [0, 0], False, accumulate_order.add_last, accumulate_order.merge_last),
     )
 }
 

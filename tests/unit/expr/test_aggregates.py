@@ -176,6 +176,7 @@ ONE_COLUMN: list[tuple[Expr, tuple[str, ...]]] = [
     (x.min(), ORDERED),
     (x.max(), ORDERED),
     (x.n_unique(), ORDERED),
+    (x.mode(), ORDERED),
     (x.any(), ("boolean",)),
     (x.all(), ("boolean",)),
     (x.median(), ("integer", "float", "decimal")),
@@ -396,3 +397,9 @@ def test_flink_knows_two_spreads() -> None:
     assert aggregate.spelling([t.Float64], {"ddof": 0}) == "VAR_POP({0})"
     assert isinstance(aggregate.spelling([t.Float64], {"ddof": 2}), NotOnFlink)
     assert AGGREGATES["sum"].spelling([t.Int64], {}) == "SUM({0})"
+
+
+@pytest.mark.parametrize("name", ["first", "last"])
+@pytest.mark.parametrize("dtype", [t.Float64, t.Float32, t.Int64, t.Date, t.Boolean])
+def test_first_and_last_of_fixed_types_are_kept_in_words(name: str, dtype: DType) -> None:
+    assert AGGREGATES[name].words((dtype,), {}) is not None
