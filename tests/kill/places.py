@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -39,7 +40,9 @@ class Place:
         """What kills the scenario that writes there."""
         options = [text for name, value in more.items() for text in (f"--{name}", str(value))]
         command = ["{python}", "-m", "tests.kill.scenario", self.kind, str(self.folder), "--rows", str(rows)]
-        return Killer([*command, *self.arguments(), *options], Path.cwd(), seed=seed)
+        paths = os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")]))
+        environment = {"PYTHONPATH": paths}
+        return Killer([*command, *self.arguments(), *options], self.folder, seed=seed, environment=environment)
 
     def read(self):
         """What readers find: by output, the rows as a bag; of the table, those that are left."""

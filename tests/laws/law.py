@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, Phase, reject, settings
+from hypothesis import HealthCheck, Phase, settings
 
-from penstock.core.errors import JobError
 from penstock.testing.check import reference
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example]
@@ -22,11 +21,5 @@ SLOW_LAW = settings(LAW, max_examples=100, phases=(Phase.explicit, Phase.generat
 
 
 def told(case):
-    """What the reference makes of a case; one in which a sum overflows is not looked at.
-
-    A running sum may overflow between two rows of a step, and be right again at its end.
-    """
-    try:
-        return reference(case)
-    except JobError:
-        reject()
+    """What the reference makes of a case."""
+    return reference(case)

@@ -119,13 +119,17 @@ class Words:
             boolean mask (None = all valid). Read per kind (arrays by slot): `count`: int64 n. `sum`: (int64 sums, bool
             fits, float64 sums). `float_sum`: (float64 sums, int64 counts). `min`, `max`: int64. `float_min`,
             `float_max`: float64. `variance`: (int64 counts of finite values, float64 means, float64 squared
-            distances, int64 counts of others). `first`, `last`: (int64 values, bool valid). A kind folds a row only if
-            all arguments of the aggregate are not null. Integers, booleans and times arrive as int64 words: `values`
-            may be int64 too and is converted to the declared type. Raises RowFault where a value does not fit its type.
+            distances, int64 counts of others). `first`, `last`: (int64 values, bool valid); `float_first`,
+            `float_last`: (float64 values, bool valid). A kind folds a row only if all arguments of the aggregate are
+            not null. Integers, booleans and times arrive as int64 words: `values` may be int64 too and is converted to
+            the declared type.
+        fits: From what was read, whether each slot has a value at all: one that does not fit its type is none. None =
+            all have.
     """
 
     kinds: tuple[tuple[str, int | None], ...]
     finish: Callable[..., tuple[Any, Any]]
+    fits: Callable[..., Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,10 +74,14 @@ def merge_count(
 @kernel
 def add_sum(
     table: Words, floats: Floats, column: Number, slots: Rows, rows: Rows, values: Words, valid: Flags, signs: Array
-) -> None:
-    """Two words: the lower and the upper half of an exact sum of 128 bits, so that no order can overflow it."""
+) -> Number:
+    """Two words: the lower and the upper half of an exact sum of 128 bits, so that no order can overflow it.
+
+    Returns after how many rows the sum did not fit 64 bits.
+    """
     stride = table.shape[1]
     places = slots.shape[0]
+    outside = 0
     for place in range(places):
         if place + AHEAD < places:
             prefetch(table, np.int64(slots[place + AHEAD]) * stride + column)
@@ -95,6 +99,53 @@ def add_sum(
             rest = np.int64(np.uint64(low) - np.uint64(value))
             table[slot, column] = rest
             table[slot, column + 1] -= carry_of(rest, value)
+        outside += table[slot, column] >> 63 != table[slot, column + 1]
+    return outside
+
+
+@kernel
+def mark_outside(
+    sums: Words, groups: Rows, rows: Rows, values: Words, valid: Flags, signs: Array, outside: Flags
+) -> None:
+    """By place, whether the sum of its group does not fit 64 bits after its row; flags that are set stay so.
+
+    Args:
+        sums: The two words of each group's sum [n, 2], as they were before; they are added to.
+        groups: The group of each place.
+        rows: As for all kernels here.
+        values: Likewise.
+        valid: Likewise.
+        signs: Likewise.
+        outside: By place, the flags.
+    """
+    for place in range(groups.shape[0]):
+        row = np.int64(rows[place]) if rows.shape[0] > 0 else np.int64(place)
+        group = groups[place]
+        if valid.shape[0] == 0 or valid[row]:
+            low = sums[group, 0]
+            if signs.shape[0] == 0 or signs[row] > 0:
+                sums[group, 0] = plus(low, values[row])
+                sums[group, 1] += carry_of(low, values[row])
+            else:
+                rest = np.int64(np.uint64(low) - np.uint64(values[row]))
+                sums[group, 0] = rest
+                sums[group, 1] -= carry_of(rest, values[row])
+        outside[place] = outside[place] or sums[group, 0] >> 63 != sums[group, 1]
+
+
+@kernel
+def mark_leaving(were: Flags, groups: Rows, outside: Flags) -> None:
+    """Leave the flags only of places after which a group is outside and before which it was not.
+
+    Args:
+        were: By group, whether it was outside before; it is changed.
+        groups: The group of each place.
+        outside: By place, whether its group is outside after it.
+    """
+    for place in range(groups.shape[0]):
+        is_outside = outside[place]
+        outside[place] = is_outside and not were[groups[place]]
+        were[groups[place]] = is_outside
 
 
 @kernel

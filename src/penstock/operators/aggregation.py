@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from penstock.core.dtypes import Binary, Boolean, Decimal, DType, Json, String, is_fixed, is_numeric
-from penstock.core.errors import JobError, PlanError, UnsupportedError
+from penstock.core.errors import PlanError, UnsupportedError
 from penstock.core.schema import Field, Schema
 from penstock.expr.aggregates import AGGREGATES
 from penstock.expr.ast import Aggregation, Term
@@ -73,6 +73,12 @@ def describe(aggregates: Named) -> str:
     return ", ".join(f"{name} = {term}" for name, term in aggregates)
 
 
+def unfit_reason(aggregates: Named) -> str:
+    """Why a group has no result."""
+    sums = [str(term) for _, term in aggregates if declaration(term).name == "sum"]
+    return f"no result for the key: {' or '.join(sums)} does not fit its type"
+
+
 # -- Meaning -------------------------------------------------------------------
 
 
@@ -117,15 +123,18 @@ class PlainAggregate:
         """The value for people.
 
         Raises:
-            JobError: If it does not fit its type.
+            RowFault: If there is none: it does not fit its type.
         """
         count, inner = state
-        if count == 0:
-            return self.declared.empty
-        try:
-            return self.declared.result(inner, **self.options)
-        except RowFault as fault:
-            raise JobError(f"{self.text} has no value: {fault}") from None
+        return self.declared.empty if count == 0 else self.declared.result(inner, **self.options)
+
+
+def results_of(aggregates: Sequence[PlainAggregate], states: Sequence[Any]) -> dict[str, Any] | None:
+    """The values of a group by name; None if one of them does not fit its type: the group has no result."""
+    try:
+        return {one.name: one.result(state) for one, state in zip(aggregates, states, strict=True)}
+    except RowFault:
+        return None
 
 
 def plain_key(values: dict[str, Any], keys: Sequence[str]) -> tuple[Any, ...]:

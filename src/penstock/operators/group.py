@@ -16,6 +16,7 @@ from penstock.operators.aggregation import (
     key_fields,
     order_sensitive,
     plain_key,
+    results_of,
 )
 from penstock.operators.base import Emission, Environment, Executable, Executor, Meaning, Row
 from penstock.operators.group_execution import GroupExecutor
@@ -30,6 +31,9 @@ class Group(Executable):
 
     A key whose rows are all taken back (of a Table below) goes. One step sends at most one change per key.
     State: one entry per key, for ever, unless the state has a time-to-live.
+
+    A key whose sum does not fit its type has no row until it fits again. The row after which that is so leaves by
+    `errors`; it is counted all the same. Which rows these are depends on the order of rows, not on the steps.
 
     Attributes:
         input: The rows.
@@ -98,18 +102,20 @@ class GroupMeaning(Meaning):
         key = plain_key(row.values, self.keys)
         empty = (0, {name: row.values[name] for name in self.keys}, [a.start() for a in self.aggregates])
         count, names, states = self.groups.get(key, empty)
-        if count:
-            yield "out", Row(self._result(names, states), -1)
+        before = results_of(self.aggregates, states) if count else {}
+        if count and before is not None:
+            yield "out", Row({**names, **before}, -1)
         states = [a.add(s, args, row.diff) for a, s, args in zip(self.aggregates, states, arguments, strict=True)]
         count += row.diff
         if count:
             self.groups[key] = (count, names, states)
-            yield "out", Row(self._result(names, states), 1)
+            after = results_of(self.aggregates, states)
+            if after is not None:
+                yield "out", Row({**names, **after}, 1)
+            elif before is not None:
+                yield "errors", row
         else:
             self.groups.pop(key)
-
-    def _result(self, names: dict[str, Any], states: list[Any]) -> dict[str, Any]:
-        return {**names, **{a.name: a.result(s) for a, s in zip(self.aggregates, states, strict=True)}}
 
 
 # -- Execution -----------------------------------------------------------------

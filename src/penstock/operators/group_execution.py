@@ -11,8 +11,10 @@ from penstock.core.delta import Delta
 from penstock.core.errors import InvariantError
 from penstock.core.lazy import np, pl
 from penstock.core.timespan import NEVER
+from penstock.operators.aggregation import unfit_reason
 from penstock.operators.base import Environment, Executor, Loader, Output, Saver, StepContext
 from penstock.operators.sharding import KeyedLayout, Sharded, contents_of, project
+from penstock.operators.why import refuse
 from penstock.plan.node import UPDATING
 from penstock.state import raw
 from penstock.state.aggregates import Before, check_counts
@@ -61,7 +63,8 @@ class GroupExecutor(Executor):
     def __init__(self, node: Group, environment: Environment) -> None:
         below = node.input.facts
         self.updating = below.mode == UPDATING
-        self.schema = node.schema
+        self.schema, self.columns = node.schema, below.schema.names
+        self.environment, self.unfit = environment, unfit_reason(node.aggregates)
         self.keyed = KeyedLayout(below.schema, node.keys, node.aggregates, environment.seed, updating=self.updating)
         self.projection = project(below.schema, self.keyed.layout.projection, environment)
         self.sharded = Sharded(environment)
@@ -80,22 +83,34 @@ class GroupExecutor(Executor):
                     yield from self._flush()
                     self.tables = self.keyed.widen(self.tables, self.turn)
                     self.turn += 1
-                self._take(delta)
+                left = self._take(delta)
+                if len(left):
+                    rows = delta.with_columns({name: delta.columns[name] for name in self.columns}).take(left)
+                    yield "errors", refuse(rows, self.unfit, self.environment)
         if context.last:
             yield from self._flush()
 
-    def _take(self, delta: Delta) -> None:
-        """Fold rows; what their keys were before the step is kept until its last delta."""
+    def _take(self, delta: Delta) -> Any:
+        """Fold rows; what their keys were before the step is kept until its last delta.
+
+        Gives the rows after which their key had no result any more.
+        """
         batch = self.keyed.batch(delta)
         work = [partial(self._fold, i, batch, parts, self.turn) for i, parts in self.sharded.rows(batch.keys)]
-        self.sharded.map(delta.length, work)
+        left = [rows for found in self.sharded.map(delta.length, work) for rows in found if len(rows)]
         self.rows += delta.length
+        return np.sort(np.concatenate(left)) if left else ()
 
-    def _fold(self, shard: int, batch: Batch, parts: Sequence[Any], step: int) -> None:
+    def _fold(self, shard: int, batch: Batch, parts: Sequence[Any], step: int) -> list[Any]:
+        left = []
         for rows in parts:
-            touched, before = self.tables[shard].fold(batch, rows, step, before=True)
+            table = self.tables[shard]
+            touched, before = table.fold(batch, rows, step, before=True)
             assert before is not None
             self.pending[shard].append(Touch(touched.touched, touched.first_row + batch.first, before))
+            if before.outside:
+                left.append(table.leaving(batch, rows, touched, before))
+        return left
 
     def due(self) -> int | None:
         """At once, if a step gave rows and has not ended with any."""
@@ -121,15 +136,22 @@ class GroupExecutor(Executor):
             counts = table.counts(slots)
             check_counts(counts)
             alive = counts > 0
+        had, has = existing, alive  # of which keys there was a row, and of which there is one
+        if earlier.fits is not None:
+            had = existing.copy()
+            had[existing] = earlier.fits
+        if after.fits is not None:
+            has = alive & after.fits
         same = np.zeros(len(slots), np.bool_)
         if len(before.words):
-            same[existing] = _equal([one.take(existing) for one in after], earlier)
-        goes, comes = existing & ~(same & alive), alive & ~same
+            same[existing] = _equal([one.take(existing) for one in after.columns], earlier.columns)
+            same &= had
+        goes, comes = had & ~(same & has), has & ~same
         gone = goes[existing]
         change = Change(
-            [*(k.take(goes) for k in keys), *(one.take(gone) for one in earlier)],
+            [*(k.take(goes) for k in keys), *(one.take(gone) for one in earlier.columns)],
             touch.places[goes],
-            [*(k.take(comes) for k in keys), *(one.take(comes) for one in after)],
+            [*(k.take(comes) for k in keys), *(one.take(comes) for one in after.columns)],
             touch.places[comes],
         )
         if self.updating and not alive.all():

@@ -22,6 +22,7 @@ from penstock.operators.aggregation import (
     key_order,
     order_sensitive,
     plain_key,
+    results_of,
 )
 from penstock.operators.base import Emission, Environment, Executable, Executor, Meaning, Row
 from penstock.operators.window_execution import WindowExecutor
@@ -37,7 +38,8 @@ class Window(Executable):
 
     A window is `[start, end)`. It fires when the watermark reaches `end - 1 ms`. A row is late for a window
     if the watermark of its own split had reached that before it; a row late for all its windows leaves by
-    `late`. A window without rows sends nothing. State: one entry per key and pane; it goes with the window.
+    `late`. A window without rows sends nothing. Of a key whose sum does not fit its type a row with the key columns
+    only leaves by `errors` when the window closes. State: one entry per key and pane; it goes with the window.
     Source of the rules: Flink's window table-valued functions.
 
     Attributes:
@@ -113,7 +115,7 @@ class WindowMeaning(Meaning):
     def __init__(self, node: Window) -> None:
         facts = node.input.facts
         assert facts.time is not None
-        self.keys, self.windows = node.keys, node.windows
+        self.keys, self.windows, self.columns = node.keys, node.windows, facts.schema.names
         self.time, self.shift = facts.time, facts.time_shift
         self.zone = zoneinfo.ZoneInfo(node.windows.zone)
         self.aggregates = [PlainAggregate(name, term, node.input.schema) for name, term in node.aggregates]
@@ -152,7 +154,10 @@ class WindowMeaning(Meaning):
             groups = self.open.pop((start, end))
             for key in sorted(groups, key=self.order):
                 names, states = groups[key]
-                made = {a.name: a.result(s) for a, s in zip(self.aggregates, states, strict=True)}
+                made = results_of(self.aggregates, states)
+                if made is None:
+                    yield "errors", Row({name: names.get(name) for name in self.columns})
+                    continue
                 bounds = {"window_start": self._local(start), "window_end": self._local(end)}
                 yield "out", Row({**names, **bounds, **made})
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.core.delta import Delta
 from penstock.core.lazy import np, pl
-from penstock.core.timespan import MILLISECOND, NEVER
+from penstock.core.timespan import MILLISECOND, NEVER, instant_text
 from penstock.kernels.scatter import scatter_panes, shards_of
 from penstock.kernels.windows import LATE_FOR_ALL, LATE_FOR_SOME, ON_TIME
+from penstock.operators.aggregation import unfit_reason
 from penstock.operators.base import Environment, Executor, Loader, Output, Saver, StepContext
 from penstock.operators.grid import LocalGrid, grid_of
 from penstock.operators.sharding import KeyedLayout, Sharded, project
@@ -53,6 +54,7 @@ class WindowExecutor(Executor):
         self.time, self.shift = below.time, below.time_shift
         self.schema, self.keys = node.schema, node.keys
         self.columns = below.schema.names
+        self.below, self.unfit = below.schema, unfit_reason(node.aggregates)
         self.environment = environment
         self.seed, self.shards = environment.seed, environment.shards
         self.windows = node.windows
@@ -228,6 +230,9 @@ class WindowExecutor(Executor):
             end, begin = heapq.heappop(self.queue)
             self.known.discard((end, begin))
             for closed in self._window(begin, end):
+                if closed.fits is not None:
+                    yield "errors", self._unfit(closed)
+                    closed = closed.fitting()
                 made.append(closed)
                 rows += closed.length
             self._release()
@@ -248,8 +253,23 @@ class WindowExecutor(Executor):
             tables = self._slide(begin, inside)
         for table, slots, ordered in tables:
             if len(slots):
-                columns = [*table.key_columns(slots), *table.results(slots)]
-                yield Closed(begin, end, len(slots), columns, ordered)
+                found = table.results(slots)
+                columns = [*table.key_columns(slots), *found.columns]
+                yield Closed(begin, end, len(slots), columns, ordered, found.fits)
+
+    def _unfit(self, closed: Closed) -> Delta:
+        """The keys of a closed window that have no result, as refused rows without other columns."""
+        count = int((~closed.fits).sum())
+        keys = {
+            name: closed.columns[i].take(~closed.fits).series(name, self.below[name].dtype)
+            for i, name in enumerate(self.keys)
+        }
+        columns = {
+            name: keys[name] if name in keys else pl.Series(name, [None], dtype=dtype).new_from_index(0, count)
+            for name, dtype in self.below.to_polars().items()
+        }
+        window = f"in the window from {instant_text(closed.begin)} to {instant_text(closed.end)} UTC"
+        return refuse(Delta(columns, count), f"{self.unfit} {window}", self.environment)
 
     def _slide(self, begin: int, inside: Sequence[int]) -> list[tuple[AggregateTable, Any, bool]]:
         """Totals after the panes of this window have entered and those before it have left."""

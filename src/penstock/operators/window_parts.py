@@ -53,6 +53,7 @@ class Closed:
         length: How many rows.
         columns: Keys and aggregates.
         ordered: Whether the rows are in key order.
+        fits: By row, whether it is a result: a sum may not fit its type. None = all are.
     """
 
     begin: int
@@ -60,6 +61,12 @@ class Closed:
     length: int
     columns: list[Raw]
     ordered: bool
+    fits: Any = None
+
+    def fitting(self) -> Closed:
+        """The rows that are results."""
+        columns = [column.take(self.fits) for column in self.columns]
+        return Closed(self.begin, self.end, int(self.fits.sum()), columns, self.ordered)
 
 
 class Sorted(NamedTuple):

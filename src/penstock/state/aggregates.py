@@ -7,14 +7,13 @@ accumulators are folded by kernels into the words of each key's slot; the others
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from penstock.core.dtypes import to_polars
-from penstock.core.errors import InvariantError, JobError
+from penstock.core.errors import InvariantError
 from penstock.core.lazy import np
-from penstock.expr.function import RowFault
 from penstock.kernels import accumulate
 from penstock.kernels.arrays import frozen
 from penstock.kernels.scatter import shards_of
@@ -25,7 +24,7 @@ from penstock.state.layout import Column, Folded, Kept, Layout
 from penstock.state.raw import Raw
 from penstock.state.readers import INVERSES, READERS
 from penstock.state.values import ValueStore
-from penstock.state.words import ACCUMULATORS, FLOAT
+from penstock.state.words import ACCUMULATORS, BITS, FLOAT, as_argument
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,11 +48,31 @@ class Loader(Protocol):
 
 @dataclass
 class Before:
-    """What the touched keys were before a fold: their words, and the results of value stores."""
+    """What the touched keys were before a fold: their words, and the results of value stores.
+
+    Attributes:
+        existing: By touched key, whether it was there.
+        words: Their words.
+        kept: By column, the results of value stores.
+        outside: After how many rows of the fold a sum did not fit its type.
+    """
 
     existing: NDArray[np.bool_]
     words: NDArray[np.int64]
     kept: dict[int, Raw]
+    outside: int = 0
+
+
+class Results(NamedTuple):
+    """Aggregates of keys.
+
+    Attributes:
+        columns: The columns.
+        fits: By key, whether it has a result: where a sum does not fit its type there is none. None = all have.
+    """
+
+    columns: list[Raw]
+    fits: Any
 
 
 @dataclass
@@ -109,11 +128,54 @@ class AggregateTable:
             for accumulator, place, argument in column.how.parts:
                 values = None
                 if argument is not None:
-                    values = batch.array(column.args[argument], floats=accumulator.takes == FLOAT)
-                accumulator.add(
+                    values = batch.array(column.args[argument], floats=accumulator.takes in (FLOAT, BITS))
+                    values = values.view(np.int64) if accumulator.takes == BITS else values
+                outside = accumulator.add(
                     self.keys, first + place, touched.slots, values, rows=rows, valid=valid, signs=batch.signs
                 )
+                if outside and old is not None and column.how.words.fits is not None:
+                    old.outside += outside
         return touched, old
+
+    def leaving(self, batch: Batch, rows: Any, touched: Touched, before: Before) -> Any:
+        """Of the rows of a fold, those after which their key had no result any more, while before them it had one.
+
+        Args:
+            batch: What was folded.
+            rows: Which rows of it; None = all.
+            touched: What the fold touched.
+            before: What the keys were before.
+        """
+        chosen = np.arange(batch.length, dtype=np.int32) if rows is None else rows
+        if not before.outside:
+            return chosen[:0]
+        order = np.argsort(touched.touched, kind="stable")
+        groups = order[np.searchsorted(touched.touched[order], touched.slots)].astype(np.int32)
+        were = np.zeros(len(touched.touched), np.bool_)
+        outside = np.zeros(len(chosen), np.bool_)
+        first = self.keys.first
+        for column in self.layout.columns:
+            if isinstance(column.how, Kept) or column.how.words.fits is None:
+                continue
+            valid = batch.valid(column.args, column.where)
+            for accumulator, place, argument in column.how.parts:
+                if accumulator.kind != "sum" or argument is None:
+                    continue
+                sums = np.zeros((len(were), 2), np.int64)
+                sums[before.existing] = before.words[:, first + place : first + place + 2]
+                were |= sums[:, 0] >> 63 != sums[:, 1]
+                values = batch.array(column.args[argument], floats=False)
+                accumulate.mark_outside(
+                    sums,
+                    groups,
+                    as_argument(rows, np.int32),
+                    as_argument(values, np.int64),
+                    as_argument(valid, np.bool_),
+                    as_argument(batch.signs, np.int8),
+                    outside,
+                )
+        accumulate.mark_leaving(were, groups, outside)
+        return chosen[outside]
 
     def _before(self, touched: Touched) -> Before:
         existing = ~touched.is_new
@@ -206,31 +268,30 @@ class AggregateTable:
         """How many rows each key has; only if the layout counts them."""
         return accumulate.gather(self.keys.table, self.keys.first, slots)
 
-    def results(self, slots: Any) -> list[Raw]:
+    def results(self, slots: Any) -> Results:
         """The aggregates of slots."""
-        return [
-            self._kept(column, slots) if isinstance(column.how, Kept) else self._read(column, self.keys.table, slots)
-            for column in self.layout.columns
-        ]
+        return self._results(lambda i: self._kept(self.layout.columns[i], slots), self.keys.table, slots)
 
-    def results_before(self, before: Before) -> list[Raw]:
+    def results_before(self, before: Before) -> Results:
         """The aggregates that existing keys had before a fold."""
         slots = np.arange(len(before.words), dtype=np.int32)
-        return [
-            before.kept[i] if isinstance(column.how, Kept) else self._read(column, before.words, slots)
-            for i, column in enumerate(self.layout.columns)
-        ]
+        return self._results(before.kept.__getitem__, before.words, slots)
 
-    def _read(self, column: Column, table: Any, slots: Any) -> Raw:
-        assert isinstance(column.how, Folded)
+    def _results(self, kept: Callable[[int], Raw], table: Any, slots: Any) -> Results:
         floats, first = table.view(np.float64), self.keys.first
-        read = [READERS[a.kind](table, floats, first + place, slots) for a, place, _ in column.how.parts]
-        try:
-            return Raw(*column.how.words.finish(*read))
-        except RowFault as fault:
-            raise JobError(
-                f"{column.text} has no value: {fault}", hint="cast to Float64 or Decimal before aggregating"
-            ) from None
+        columns: list[Raw] = []
+        fits: Any = None
+        for i, column in enumerate(self.layout.columns):
+            if isinstance(column.how, Kept):
+                columns.append(kept(i))
+                continue
+            words = column.how.words
+            read = [READERS[a.kind](table, floats, first + place, slots) for a, place, _ in column.how.parts]
+            columns.append(Raw(*words.finish(*read)))
+            found = words.fits(*read) if words.fits is not None else None
+            if found is not None and not found.all():
+                fits = found if fits is None else fits & found
+        return Results(columns, fits)
 
     def _kept(self, column: Column, slots: Any) -> Raw:
         assert isinstance(column.how, Kept)

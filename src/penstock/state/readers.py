@@ -45,6 +45,10 @@ def _read_kept(table: Any, floats: Any, column: int, slots: Any) -> Any:
     return accumulate.gather(table, column + 1, slots), accumulate.gather(table, column, slots) == 1
 
 
+def _read_kept_float(table: Any, floats: Any, column: int, slots: Any) -> Any:
+    return accumulate.gather_floats(floats, column + 1, slots), accumulate.gather(table, column, slots) == 1
+
+
 READERS: dict[str, Callable[..., Any]] = {
     "count": _read_count,
     "sum": _read_sum,
@@ -56,6 +60,8 @@ READERS: dict[str, Callable[..., Any]] = {
     "variance": _read_variance,
     "first": _read_kept,
     "last": _read_kept,
+    "float_first": _read_kept_float,
+    "float_last": _read_kept_float,
 }
 """How the words of each kind of accumulator are read; what each gives is said at `Words`."""
 

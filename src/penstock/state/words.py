@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from penstock.kernels.arrays import Array, Flags, Floats, Rows, Words
     from penstock.state.arrangement import Arrangement
 
-NOTHING, WORD, FLOAT = "nothing", "word", "float"
+NOTHING, WORD, FLOAT, BITS = "nothing", "word", "float", "bits"
 
 LARGEST = (1 << 63) - 1
 SMALLEST = -(1 << 63)
@@ -36,7 +36,7 @@ class Accumulator:
     Attributes:
         kind: Its name in `ACCUMULATORS`.
         takes: What `values` must be: `nothing` (they are not looked at), `word` (int64: the physical value, for
-            texts a number that stands for it) or `float` (float64).
+            texts a number that stands for it), `float` (float64) or `bits` (the bits of a float64, as int64).
         initial: The words of a new slot, floats as their bits.
         retracts: Whether a sign of -1 takes a row back exactly (floats: within rounding, and exactly to zero).
         fold: The kernel that folds rows in.
@@ -65,8 +65,8 @@ class Accumulator:
         rows: Array | None = None,
         valid: Flags | None = None,
         signs: Array | None = None,
-    ) -> None:
-        """Fold rows into slots, in the order of the slots given.
+    ) -> int:
+        """Fold rows into slots, in the order of the slots given; after how many rows a sum did not fit 64 bits.
 
         Args:
             state: Where the words are.
@@ -83,16 +83,17 @@ class Accumulator:
         if signs is not None and not self.retracts:
             raise InvariantError(f"accumulator {self.kind} cannot retract")
         dtype = np.float64 if self.takes == FLOAT else np.int64
-        self.fold(
+        found = self.fold(
             state.table,
             state.floats,
             column,
             frozen(slots, np.int32),
-            _given(rows, np.int32),
-            _given(values, dtype),
-            _given(valid, np.bool_),
-            _given(signs, np.int8),
+            as_argument(rows, np.int32),
+            as_argument(values, dtype),
+            as_argument(valid, np.bool_),
+            as_argument(signs, np.int8),
         )
+        return int(found or 0)
 
     def merge(
         self, state: Arrangement, column: int, slots: Rows, other: Arrangement, other_column: int, other_slots: Rows
@@ -124,7 +125,8 @@ def _nothing(dtype: Any) -> Array:
     return frozen(np.empty(0, dtype))
 
 
-def _given(array: Array | None, dtype: Any) -> Array:
+def as_argument(array: Array | None, dtype: Any) -> Array:
+    """An argument of a kernel: an array of a type, empty if there is none."""
     return _nothing(dtype) if array is None else frozen(array, dtype)
 
 
@@ -156,6 +158,8 @@ ACCUMULATORS: dict[str, Accumulator] = {
         ),
         _kind("first", WORD, [0, 0], False, accumulate_order.add_first, accumulate_order.merge_first),
         _kind("last", WORD, [0, 0], False, accumulate_order.add_last, accumulate_order.merge_last),
+        _kind("float_first", BITS, [0, 0], False, accumulate_order.add_first, accumulate_order.merge_first),
+        _kind("float_last", BITS, [0, 0], False, accumulate_order.add_last, accumulate_order.merge_last),
     )
 }
 
@@ -205,11 +209,11 @@ class Least:
             state.table,
             column,
             frozen(slots, np.int32),
-            _given(rows, np.int32),
+            as_argument(rows, np.int32),
             frozen(orders, np.int64),
             frozen(values, np.int64),
-            _given(valid, np.bool_),
-            _given(wanted, np.bool_),
+            as_argument(valid, np.bool_),
+            as_argument(wanted, np.bool_),
         )
 
     def merge(

@@ -60,6 +60,21 @@ def test_refused_rows_go_to_the_table_errors(tmp_path: Path) -> None:
     assert job.status().reasons == (("cannot cast text to Int64", 10),)  # counted whatever the values are
 
 
+def test_refused_rows_have_all_columns_in_an_output_and_those_of_the_plan_in_the_table(tmp_path: Path) -> None:
+    rows = ps.read(pl.DataFrame({"text": ["1", "x"], "other": ["a", "b"]}), name="rows")
+    parsed = rows.select("other", number=col("text").cast(ps.Int64))
+    sums = parsed.select("number").agg(total=col("number").sum())
+    ps.run(ps.Pipeline("p", sums.write(MemorySink())), state=tmp_path / "one")
+    table = pl.read_ndjson(next((tmp_path / "one" / "errors").glob("*.json*")))
+    assert table.select("row", "source", "offset").rows() == [('{"text":"x"}', "rows", 1)]
+    refused = MemorySink()
+    ps.run(
+        ps.Pipeline("p", sums.write(MemorySink()), parsed.errors().write(refused, name="refused")),
+        state=tmp_path / "two",
+    )
+    assert refused.frame().drop("_why").rows(named=True) == [{"text": "x", "other": "b"}]
+
+
 def test_on_error_fail_names_the_row_and_the_line(tmp_path: Path) -> None:
     pipeline = ps.Pipeline("p", bad_rows().write(MemorySink()), on_error="fail")
     with pytest.raises(RowError, match=r"test_loop.py:\d+: .*offset 0: cannot cast"):

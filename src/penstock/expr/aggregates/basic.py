@@ -50,19 +50,16 @@ def _spread_type(types: Types, options: Options) -> Signature:
 # -- Words ------------------------------------------------------------------------------------------
 
 
-def _checked(read: tuple[Any, Any, Any]) -> Any:
-    sums, fits, _ = read
-    if not fits.all():
-        raise RowFault("the sum does not fit 64 bits")
-    return sums
-
-
 def _sum_words(types: Types, options: Options) -> Words | None:
     if types[0] == Float64:
         return Words(kinds=(("float_sum", 0),), finish=lambda read: (read[0], read[1] > 0))
     if isinstance(types[0], Decimal):
         return None
-    return Words(kinds=(("sum", 0), ("count", None)), finish=lambda read, count: (_checked(read), count > 0))
+    return Words(
+        kinds=(("sum", 0), ("count", None)),
+        finish=lambda read, count: (read[0], count > 0),
+        fits=lambda read, count: read[1],
+    )
 
 
 def _mean_words(types: Types, options: Options) -> Words:
@@ -200,7 +197,7 @@ AGGREGATES = (
     Aggregate(
         name="sum",
         doc="The sum: Int64 for integers and booleans, Float64 for floats (compensated), Decimal(38, scale), Duration. "
-        "A sum that does not fit is an error; the sum of nothing is null.",
+        "The sum of nothing is null; a group has no row while its sum does not fit, which is an error row.",
         arity=1,
         signature=_sum_type,
         init=lambda: None,

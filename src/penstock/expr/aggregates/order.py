@@ -119,6 +119,19 @@ def _distinct(values: Values) -> int:
     return len(found)
 
 
+def _most_frequent(values: Values) -> Any:
+    counts: list[tuple[Any, int]] = []
+    for value in values:
+        for place, (other, count) in enumerate(counts):
+            if equal(value, other):
+                counts[place] = (other, count + 1)
+                break
+        else:
+            counts.append((value, 1))
+    most = max(count for _, count in counts)
+    return least([value for value, count in counts if count == most])
+
+
 # -- Quantiles --------------------------------------------------------------------------------------
 
 
@@ -193,6 +206,23 @@ AGGREGATES = (
         empty=0,
         examples=[([(1,), (2,), (1,)], 2), ([], 0)],
         guesses=("nunique", "count_distinct", "unique_count"),
+    ),
+    Aggregate(
+        name="mode",
+        doc="The value that comes most often; of several the least. NaN equals itself; null of nothing.",
+        arity=1,
+        signature=takes(ORDERED, returns=0),
+        init=no_values,
+        add=with_value,
+        merge=joined,
+        retract=without_value,
+        result=_most_frequent,
+        retraction="multiset",
+        polars=lambda x: x.mode().sort().first(),
+        words=lambda types, options: None,
+        flink=NotOnFlink("Flink has no aggregate for it"),
+        examples=[([(3,), (1,), (3,)], 3), ([(2,), (1,)], 1), ([("b",), ("a",), ("b",)], "b"), ([], None)],
+        guesses=("most_frequent", "most_common"),
     ),
     _quantiles(
         "median",

@@ -19,12 +19,13 @@ SINGLE = Kind("a value that is no list, struct or map", lambda t: not isinstance
 
 
 def _kept_words(name: str) -> Callable[[Types, Options], Words | None]:
-    """Words of `first` or `last`: of types whose values are whole numbers of 64 bits."""
+    """Words of `first` or `last`: of types whose values are whole numbers of 64 bits, or floats."""
 
     def words(types: Types, options: Options) -> Words | None:
-        if not is_fixed(types[0]) or types[0] in (*FLOATS, UInt64):
+        if not is_fixed(types[0]) or types[0] == UInt64:
             return None
-        return Words(kinds=((name, 0),), finish=lambda read: (read[0], read[1]))
+        kind = f"float_{name}" if types[0] in FLOATS else name
+        return Words(kinds=((kind, 0),), finish=lambda read: (read[0], read[1]))
 
     return words
 
