@@ -124,16 +124,28 @@ def _unlink(heads: Any, table: Any, previous: int, count: int, slots: Any, gone:
 
 
 @kernel
-def _find_heads(heads: Any, table: Any, previous: int, entries: Any, followed: Any) -> None:
-    """The head of a chain is the entry that no other follows on."""
-    for place in range(entries.shape[0]):
-        below = table[entries[place], previous]
-        if below >= 0:
-            followed[below] = True
+def _find_heads(heads: Any, table: Any, previous: int, mark: int, entries: Any, followed: Any) -> bool:
+    """Find the heads of chains: the entries that no other follows on. False if entries do not form one per slot."""
     for place in range(entries.shape[0]):
         entry = entries[place]
+        below = table[entry, previous]
+        if below >= 0:
+            if table[below, mark] < 0 or table[below, 0] != table[entry, 0] or followed[below]:
+                return False
+            followed[below] = True
+    reached = 0
+    for place in range(entries.shape[0]):
+        entry = np.int64(entries[place])
         if not followed[entry]:
+            if heads[table[entry, 0]] >= 0:
+                return False
             heads[table[entry, 0]] = entry
+            while entry >= 0:
+                reached += 1
+                entry = table[entry, previous]
+    # What is not reached goes round in a circle.
+    whole: bool = reached == entries.shape[0]
+    return whole
 
 
 class ValueStore:
@@ -261,7 +273,7 @@ class ValueStore:
         """Find the heads of all chains anew, after the entries were filled.
 
         Raises:
-            StateError: If an entry belongs to no slot, or follows on none.
+            StateError: If an entry belongs to no slot, or the entries of a slot are no chain.
         """
         table, first, live = self.entries.table, self.entries.first, self.entries.live()
         owners, below = table[live, 0], table[live, first + PREVIOUS]
@@ -270,4 +282,5 @@ class ValueStore:
         self._heads[:] = NONE
         if len(live):
             self._grow(int(owners.max()) + 1)
-        _find_heads(self._heads, table, first + PREVIOUS, live, np.zeros(self.entries.used, np.bool_))
+        if not _find_heads(self._heads, table, first + PREVIOUS, first - 1, live, np.zeros(len(table), np.bool_)):
+            raise StateError("stored values are no chains: some of them are missing")

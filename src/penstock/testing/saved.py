@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from penstock.core.errors import InvariantError, StateError
+from penstock.core.lazy import np
 from penstock.engine.step import Engine
 from penstock.state.arrangement import Arrangement
 from penstock.state.record import Record
@@ -51,7 +52,10 @@ class SavedNode:
         if known is None or known.serial != table.serial:
             known = self.tables[name] = SavedTable(table.serial, [table.capture(table.live())])
         else:
-            known.records.append(table.capture(table.changed()))
+            changed = table.changed()
+            if len(np.unique(changed)) < len(changed):
+                raise InvariantError(f'"{name}" was touched in a step before that for which it was last saved')
+            known.records.append(table.capture(changed))
         table.begin_epoch(step)
 
     def save_blob(self, name: str, data: bytes) -> None:

@@ -131,3 +131,16 @@ def test_values_of_no_key_are_refused() -> None:
     entries.words[0, 1] = 9
     with pytest.raises(StateError, match="belong to no key"):
         filled([entries.capture(slots[:1])])
+
+
+@pytest.mark.parametrize("below", [[1, 0, -1], [-1, 0, 0], [-1, -1, 1], [2, -1, -1], [-1, 0, 3]])
+def test_values_that_are_no_chains_are_refused(kernels: str, below: list[int]) -> None:
+    """A circle, a fork, two heads, another slot's entry, a dead one."""
+    entries = Arrangement(LAYOUT.codec.layout, [1, -1])
+    owners = [1, 1, 2] if below[0] == 2 else [1, 1, 1]
+    keys = LAYOUT.codec.encode([pl.Series([*owners, 1], dtype=pl.Int32), pl.Series(["a", "b", "c", "d"])])
+    slots = entries.upsert(keys, None, 0).slots
+    entries.words[slots[:3], 1] = below
+    entries.delete(slots[3:], 0)
+    with pytest.raises(StateError, match="no chains"):
+        filled([entries.capture(slots)])

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import polars as pl
 import pytest
 
 import penstock as ps
 from penstock.core.errors import InvariantError, StateError
+from penstock.state.arrangement import Arrangement
+from penstock.state.keys import KeyCodec, KeyLayout
 from penstock.testing import Driver, T
 from penstock.testing.case import case_of
 from penstock.testing.saved import Saved, SavedNode, through_json
@@ -50,3 +53,16 @@ def test_what_is_not_there_is_told():
         one.saved.give(driver().engine)
     with pytest.raises(KeyError):
         Saved().give(driver().engine)
+
+
+def test_an_epoch_that_begins_too_late_is_found():
+    table = Arrangement(KeyLayout(1), [])
+    keys = KeyCodec(["k"], [ps.Int64], [False]).encode([pl.Series([1, 2])])
+    node = SavedNode()
+    table.upsert(keys, None, 0)
+    node.save_table("t", table, 5)
+    table.upsert(keys, None, 1)
+    table.upsert(keys, None, 2)
+    node.finish()
+    with pytest.raises(InvariantError, match="touched in a step before"):
+        node.save_table("t", table, 6)
