@@ -152,6 +152,6 @@ def contents_of(tables: Iterable[AggregateTable], schema: Schema, limit: int) ->
     for table in tables:
         slots = table.keys.live()[: limit - sum(frame.height for frame in frames)]
         if len(slots):
-            columns = [*table.key_columns(slots), *table.results(slots)]
+            columns = [*table.key_columns(slots), *table.results(slots).columns]
             frames.append(pl.DataFrame([c.series(f.name, f.dtype) for f, c in zip(schema, columns, strict=True)]))
     return pl.concat(frames)
