@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import os
 import platform
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -111,7 +110,7 @@ class LocalStore(Store):
         if self._lock is not None:
             return
         path = self._root / "lock"
-        note = {"process": os.getpid(), "since": instant_text(self._clock.now()), "host": platform.node()}
+        note = {"process": files.process(), "since": instant_text(self._clock.now()), "host": platform.node()}
         try:
             self._lock = files.lock_file(path, json.dumps(note).encode())
         except BlockingIOError:
@@ -280,7 +279,7 @@ def _holder(path: Path) -> str:
         process, since, host = int(note["process"]), str(note["since"]), str(note["host"])
     except (OSError, ValueError, TypeError, KeyError):
         return "another process"
-    who = "this process" if process == os.getpid() and host == platform.node() else f"process {process}"
+    who = "this process" if process == files.process() and host == platform.node() else f"process {process}"
     return f"{who} since {since} UTC, on host {host}"
 
 

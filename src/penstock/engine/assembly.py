@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +42,7 @@ class Assembly:
     clock: Clock
     begun_with: Beginning | None = None
     _store: Store | None = None
-    _threads: ThreadPoolExecutor | None = None
+    _threads: Executor | None = None
     _opened: list[Any] = field(default_factory=list)
     _histories: dict[str, dict[str, History]] = field(default_factory=dict)
 
