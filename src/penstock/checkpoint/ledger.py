@@ -48,6 +48,7 @@ class Ledger:
         self._cache: dict[int, dict[str, Any]] = {}
         self._outputs: dict[str, dict[str, int]] = {}
         self._named: dict[int, set[str]] = {}
+        self._passed_over: list[tuple[int, int]] = []
         numbers = store.manifests()
         self.newest = numbers[-1] if numbers else -1
 
@@ -138,8 +139,8 @@ class Ledger:
         return Sealed(Token(*stored["token"]), stored["value"], payload)
 
     def is_lost(self, epoch: int) -> bool:
-        """Whether the checkpoint of an epoch was damaged, so that this run goes on from an older one."""
-        return self.base < epoch < self.incarnation
+        """Whether the checkpoint of an epoch was damaged, so that this run, or one before, went on from an older one."""
+        return any(base < epoch < incarnation for base, incarnation in self._passed_over)
 
     def superseded(self) -> bool:
         """Whether there is a manifest newer than this run's newest."""
@@ -165,6 +166,9 @@ class Ledger:
             name: dict(former.get(name) or {"lowest": number, "published": number - 1}) for name in outputs
         }
         self.incarnation, self.base = number, base
+        # A run that passed over something may have ended before all outputs knew: its manifests still tell.
+        before = [manifest for _, manifest, _ in self.candidates() if manifest is not None]
+        self._passed_over = [(base, number), *{(one["base"], one["incarnation"]): None for one in before}]
         empty = {name: Content({}) for name in outputs}
         self.add(TAKEOVER, content, empty, {})
 

@@ -65,11 +65,8 @@ class LocalStore(Store):
         self._clock = clock
         self._lock: BinaryIO | None = None
         try:
-            for folder in (self._root, self._root / SEGMENTS, self._root / SAVEPOINTS):
+            for folder in (self._root.parent, self._root, self._root / SEGMENTS, self._root / SAVEPOINTS):
                 files.make_private(folder)
-            # A process that was killed may have made them without syncing their names.
-            files.sync_directory(state)
-            files.sync_directory(self._root)
         except OSError as failure:
             raise StartError(f'"{state}" cannot be made a directory of checkpoints: {_reason(failure)}') from failure
         self._probe()

@@ -298,7 +298,11 @@ def read_at(path: Path, offset: int, length: int) -> memoryview:
 def make_private(path: Path) -> None:
     """Create a directory and its parents where they are missing, for this user alone, and make their names durable."""
     hit("files.make_private")
-    missing = [folder for folder in (path, *path.parents) if kind(folder) is None]
+    folders = (path, *path.parents)
+    missing = [folder for folder in folders if kind(folder) is None]
+    # The first one that is there may have been made by a process that was killed before it synced the name.
+    with contextlib.suppress(PermissionError):
+        sync_directory(folders[len(missing)].parent)
     for folder in reversed(missing):
         disk.current.mkdir(folder, 0o700)
         sync_directory(folder.parent)

@@ -145,8 +145,8 @@ class Scenario:
         blows = [_blow(random) for _ in range(random.choice([1, 1, 2, 3, 5]))]
         kinds = {blow.kind for blow in blows}
         files = {name for name, kind in shape.kinds.items() if kind != CHANGES and random.random() < 0.35}
-        if DAMAGE in kinds and not FileSink.remembers:
-            files = set()  # nothing tells them what they have, so that an older checkpoint may write rows again
+        if kinds & {DAMAGE, POWER} and not FileSink.remembers:
+            files = set()  # nothing tells what they have, so that an older checkpoint may write rows again
         loop = LoopOptions(epoch=epoch, step_rows=random.choice([5, 20, 100]))
         return cls(
             seed=seed,

@@ -12,7 +12,7 @@ from pathlib import Path
 from penstock.checkpoint.ledger import segments_of
 from penstock.checkpoint.manifest import unpack
 from penstock.core.errors import JobError, PenstockError, SinkLost, SourceLost, StateError
-from penstock.engine.job import FINISHED, STOPPED, Job
+from penstock.engine.job import FINISHED, STARTING, STOPPED, Job
 from penstock.testing.simulation.judging import Change, row_of
 from penstock.testing.simulation.models import Troubles
 from penstock.testing.simulation.scenario import (
@@ -31,11 +31,11 @@ from penstock.testing.simulation.scenario import (
 )
 from penstock.testing.simulation.seams import entered
 from penstock.testing.simulation.shadow import Shadow
-from penstock.testing.simulation.world import Process, Stuck, World
+from penstock.testing.simulation.world import RIVAL, Process, Stuck, World
 
 CHECKPOINTS = STATE / "checkpoints"
-RIVAL, TROUBLE = "rival", "trouble"
-"""Excuses besides the kinds of blows: another process runs the pipeline; servers fail."""
+TROUBLE = "trouble"
+"""An excuse besides `RIVAL` and the kinds of blows: servers fail."""
 
 
 @dataclass(eq=False)
@@ -157,7 +157,10 @@ class Trial:
         def main() -> None:
             job = Job(self.pipeline, self.scenario.options)
             self._jobs[process] = job
-            job.run()
+            if self._begins_anew(job):
+                job.close()
+            else:
+                job.run()
 
         process = self._world.spawn(f"p{len(self._world.processes) + 1}", main)
         if self._troubles.lost:
@@ -167,6 +170,12 @@ class Trial:
         if self._blows:
             self._arm(process, self._blows.pop(0))
         return process
+
+    @staticmethod
+    def _begins_anew(job: Job) -> bool:
+        """Whether the pipeline had come to its end before: it would be run a second time."""
+        found = job._parts.begun_with
+        return found is not None and found.manifest is None and found.base >= 0
 
     def _make_rivals(self) -> None:
         for process in self._world.processes:
@@ -213,6 +222,7 @@ class Trial:
         failure = process.failure
         job = self._jobs.get(process)
         state = job.status().state if job is not None and failure is None else "failed"
+        state = FINISHED if state == STARTING else state  # there was nothing left to do
         self._world.note(f"{process.name} has {state}: {failure!r}")
         if state == FINISHED:
             self._finished = True
@@ -222,8 +232,9 @@ class Trial:
             self.result.counts["failures"] += 1
         elif isinstance(failure, StateError) and self._usable is not None:
             self.result.counts["refusals"] += 1
-            self.result.refused = failure.message
             self._check_refusal(failure)
+            if self.result.counts["refusals"] > 1:  # it must not go on at the second attempt
+                self.result.refused = failure.message
         else:
             self.result.wrong.append(f"{process.name} has {state}: {type(failure).__name__}: {failure}")
 
@@ -337,8 +348,10 @@ class Trial:
 
     def _check_refusal(self, failure: StateError) -> None:
         """Whether what was damaged could not be passed over."""
-        if self.scenario.into_files:
-            return  # what they have is not looked at here
+        if self.scenario.into_files or failure.damaged:
+            # What outputs have that are files is not looked at here. And the part of the outbox that still has to be
+            # published may be what is damaged: the engine does not go back to an older checkpoint for that.
+            return
         usable = self._usable
         tokens = [topic.last.epoch for topic in self.topics.values() if topic.last is not None]
         if usable is not None and usable >= 0 and all(token <= usable for token in tokens):

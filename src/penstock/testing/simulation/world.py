@@ -24,6 +24,9 @@ MOST_POINTS = 300_000
 SHOWN = 400
 """How many lines of the trace are kept for a message when no trace was asked for."""
 
+RIVAL = "rival"
+"""The excuse of a process beside which another runs the same pipeline."""
+
 READY, WAITING, DONE = "ready", "waiting", "done"
 
 
