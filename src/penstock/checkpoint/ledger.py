@@ -49,6 +49,7 @@ class Ledger:
         self._outputs: dict[str, dict[str, int]] = {}
         self._named: dict[int, set[str]] = {}
         self._passed_over: list[tuple[int, int]] = []
+        self._creating = -1
         numbers = store.manifests()
         self.newest = numbers[-1] if numbers else -1
 
@@ -145,7 +146,8 @@ class Ledger:
     def superseded(self) -> bool:
         """Whether there is a manifest newer than this run's newest."""
         numbers = self.store.manifests()
-        return bool(numbers) and numbers[-1] > self.newest
+        # Publishers ask while the next manifest is made: it is there before `add` has come to its end.
+        return bool(numbers) and numbers[-1] > max(self.newest, self._creating)
 
     # -- writing
 
@@ -206,7 +208,9 @@ class Ledger:
             "ledger": {name: dict(found) for name, found in self._outputs.items()},
             "outputs": stored,
         }
+        self._creating = number
         if not self.store.create_manifest(number, pack(manifest)):
+            self._creating = -1
             raise SupersededError(f"another process has made the epoch {number} of this pipeline")
         hit("epoch.created")
         if self.store.manifests()[-1] > number:

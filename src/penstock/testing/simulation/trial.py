@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from penstock.checkpoint.ledger import segments_of
+from penstock.checkpoint.ledger import CLOSED, segments_of
 from penstock.checkpoint.manifest import unpack
 from penstock.core.errors import JobError, PenstockError, SinkLost, SourceLost, StateError
-from penstock.engine.job import FINISHED, STARTING, STOPPED, Job
+from penstock.engine.job import FAILED, FINISHED, STARTING, STOPPED, Job
 from penstock.testing.simulation.judging import Change, row_of
 from penstock.testing.simulation.models import Troubles
 from penstock.testing.simulation.scenario import (
@@ -106,7 +106,7 @@ class Trial:
         self._current: Process | None = None
         self._usable: int | None = None
         """After damage: the newest checkpoint that was whole then; -1 if there was none."""
-        self._finished = False
+        self._finished = self._tidy = False
 
     def run(self) -> Result:
         """Run it to its end."""
@@ -123,7 +123,7 @@ class Trial:
                 result.wrong.append(f"the run has got stuck {stuck}")
             self._end_all()
             self._collect_outputs()
-        if not result.counts[ZOMBIE] and not result.counts[TWICE] and self._finished:
+        if not result.counts[ZOMBIE] and not result.counts[TWICE] and self._tidy:
             self._check_leftovers()
         result.points, result.digest, result.lines = world.points, world.digest(), list(world.lines)
         for process in world.processes:
@@ -135,18 +135,28 @@ class Trial:
     def _run_to_end(self) -> None:
         starts = 0
         while not self._finished and self.result.refused is None and not self.result.wrong:
+            for process in self._world.processes:
+                process.paused = False
+            living = [process for process in self._world.processes if not process.dead]
+            if living and self._world.random.random() < 0.5:
+                self._current = living[0]
+                self._let_run()
+                continue
             starts += 1
             if starts > 2 * len(self.scenario.blows) + 8:
                 self.result.wrong.append(f"the pipeline has not come to its end after {starts} starts")
                 return
             self._current = self._start()
-            while self._current is not None:
-                self._go_on()
+            self._let_run()
         self._triggers.clear()
         # Those that were left behind go on now: nothing that they do may change what there is.
         while any(not process.dead for process in self._world.processes):
             for process in self._world.processes:
                 process.paused = False
+            self._go_on()
+
+    def _let_run(self) -> None:
+        while self._current is not None:
             self._go_on()
 
     def _start(self) -> Process:
@@ -155,6 +165,8 @@ class Trial:
         process: Process
 
         def main() -> None:
+            if self._is_over():
+                return
             job = Job(self.pipeline, self.scenario.options)
             self._jobs[process] = job
             if self._begins_anew(job):
@@ -170,6 +182,14 @@ class Trial:
         if self._blows:
             self._arm(process, self._blows.pop(0))
         return process
+
+    def _is_over(self) -> bool:
+        """Whether the pipeline has come to its end: who runs it again runs it a second time."""
+        manifests = self._manifests()
+        try:
+            return bool(manifests) and unpack(manifests[max(manifests)])["kind"] == CLOSED
+        except StateError:
+            return False
 
     @staticmethod
     def _begins_anew(job: Job) -> bool:
@@ -221,10 +241,13 @@ class Trial:
         self._shadow.room, self._shadow.broken_syncs = None, 0
         failure = process.failure
         job = self._jobs.get(process)
-        state = job.status().state if job is not None and failure is None else "failed"
-        state = FINISHED if state == STARTING else state  # there was nothing left to do
+        state = FAILED
+        if failure is None:
+            state = job.status().state if job is not None else STARTING
+            state = FINISHED if state == STARTING else state  # there was nothing left to do
         self._world.note(f"{process.name} has {state}: {failure!r}")
         if state == FINISHED:
+            self._tidy = not self._finished and job is not None
             self._finished = True
         elif state == STOPPED and STOP in process.excuses:
             self.result.counts["stopped"] += 1
