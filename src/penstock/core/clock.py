@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
-from penstock.core import threads
+from penstock.core import scheduling
 
 
 class Clock(Protocol):
@@ -28,7 +28,7 @@ class Signal:
     """A flag that wakes whoever waits for it; set from any thread."""
 
     def __init__(self) -> None:
-        self._event = threads.current.event()
+        self._event = scheduling.current.event()
 
     def set(self) -> None:
         """Wake the waiter, now or when it next waits."""

@@ -2,55 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any
 
-
-class Event(Protocol):
-    """A flag that threads wait for, as `threading.Event`."""
-
-    def set(self) -> None:
-        """Set it, and wake who waits."""
-        ...
-
-    def clear(self) -> None:
-        """Take it back."""
-        ...
-
-    def is_set(self) -> bool:
-        """Whether it is set."""
-        ...
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for it, so many seconds at most; whether it is set."""
-        ...
-
-
-class Threads:
-    """Threads of the operating system; the simulator puts its own in their place."""
-
-    def start(self, name: str, run: Callable[[], None]) -> None:
-        """Start a thread that does not keep the program from ending."""
-        threading.Thread(target=run, name=name, daemon=True).start()
-
-    def event(self) -> Event:
-        """A flag."""
-        return threading.Event()
-
-    def lock(self) -> AbstractContextManager[Any]:
-        """A mutual exclusion lock."""
-        return threading.Lock()
-
-    def pool(self, name: str, size: int) -> Executor:
-        """So many threads that do what they are given."""
-        return ThreadPoolExecutor(size, thread_name_prefix=name)
-
-
-current: Threads = Threads()
-"""Where threads come from; a simulation replaces it while it runs."""
+from penstock.core import scheduling
 
 
 class Worker:
@@ -60,7 +17,7 @@ class Worker:
         self._name = f"penstock-{name}"
         self._run = run
         self.failure: BaseException | None = None
-        self._ended = current.event()
+        self._ended = scheduling.current.event()
 
     def _guard(self) -> None:
         try:
@@ -72,7 +29,7 @@ class Worker:
 
     def start(self) -> Worker:
         """Start the thread."""
-        current.start(self._name, self._guard)
+        scheduling.current.start(self._name, self._guard)
         return self
 
     def join(self, timeout_us: int | None = None) -> bool:
@@ -83,9 +40,9 @@ class Worker:
 
 def pool(name: str, size: int) -> Executor:
     """A pool of `size` named threads."""
-    return current.pool(f"penstock-{name}", size)
+    return scheduling.current.pool(f"penstock-{name}", size)
 
 
 def lock() -> AbstractContextManager[Any]:
     """A mutual exclusion lock."""
-    return current.lock()
+    return scheduling.current.lock()

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
-from penstock.core import clock, disk, failpoint, threads
+from penstock.core import clock, disk, failpoint, scheduling
 from penstock.testing.simulation.world import START, SimulatedThread, World
 
 T = TypeVar("T")
@@ -161,7 +161,7 @@ class SimulatedPool(Executor):
             ended.wait()
 
 
-class SimulatedThreads(threads.Threads):
+class SimulatedThreads(scheduling.Threads):
     """Threads of a world."""
 
     def __init__(self, world: World) -> None:
@@ -202,8 +202,8 @@ class Points(dict[str, Callable[[], None]]):
 @contextmanager
 def entered(world: World, files: disk.Disk) -> Iterator[None]:
     """Let the world take the place of clock, threads, failpoints and files."""
-    before = clock.current, threads.current, disk.current, failpoint.ACTIONS
-    clock.current, threads.current = SimulatedTimer(world), SimulatedThreads(world)
+    before = clock.current, scheduling.current, disk.current, failpoint.ACTIONS
+    clock.current, scheduling.current = SimulatedTimer(world), SimulatedThreads(world)
     disk.current, failpoint.ACTIONS = files, Points(world)
     # When garbage is collected depends on what ran before: nothing must happen at such an instant.
     collecting = gc.isenabled()
@@ -211,6 +211,6 @@ def entered(world: World, files: disk.Disk) -> Iterator[None]:
     try:
         yield
     finally:
-        clock.current, threads.current, disk.current, failpoint.ACTIONS = before
+        clock.current, scheduling.current, disk.current, failpoint.ACTIONS = before
         if collecting:
             gc.enable()
