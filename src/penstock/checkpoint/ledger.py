@@ -48,6 +48,8 @@ class Ledger:
         self._cache: dict[int, dict[str, Any]] = {}
         self._outputs: dict[str, dict[str, int]] = {}
         self._named: dict[int, set[str]] = {}
+        self._passed_over: list[tuple[int, int]] = []
+        self._creating = -1
         numbers = store.manifests()
         self.newest = numbers[-1] if numbers else -1
 
@@ -142,13 +144,14 @@ class Ledger:
         return Sealed(Token(*stored["token"]), stored["value"], payload)
 
     def is_lost(self, epoch: int) -> bool:
-        """Whether the checkpoint of an epoch was damaged, so that this run goes on from an older one."""
-        return self.base < epoch < self.incarnation
+        """Whether the checkpoint of an epoch was damaged, so that a run went on from an older one."""
+        return any(base < epoch < incarnation for base, incarnation in self._passed_over)
 
     def superseded(self) -> bool:
         """Whether there is a manifest newer than this run's newest."""
         numbers = self.store.manifests()
-        return bool(numbers) and numbers[-1] > self.newest
+        # Publishers ask while the next manifest is made: it is there before `add` has come to its end.
+        return bool(numbers) and numbers[-1] > max(self.newest, self._creating)
 
     # -- writing
 
@@ -169,6 +172,9 @@ class Ledger:
             name: dict(former.get(name) or {"lowest": number, "published": number - 1}) for name in outputs
         }
         self.incarnation, self.base = number, base
+        # A run that passed over something may have ended before all outputs knew: its manifests still tell.
+        before = [manifest for _, manifest, _ in self.candidates() if manifest is not None]
+        self._passed_over = [(base, number), *{(one["base"], one["incarnation"]): None for one in before}]
         empty = {name: Content({}) for name in outputs}
         self.add(TAKEOVER, content, empty, {})
 
@@ -206,7 +212,9 @@ class Ledger:
             "ledger": {name: dict(found) for name, found in self._outputs.items()},
             "outputs": stored,
         }
+        self._creating = number
         if not self.store.create_manifest(number, pack(manifest)):
+            self._creating = -1
             raise SupersededError(f"another process has made the epoch {number} of this pipeline")
         hit("epoch.created")
         if self.store.manifests()[-1] > number:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import os
 import platform
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -66,11 +65,8 @@ class LocalStore(Store):
         self._clock = clock
         self._lock: BinaryIO | None = None
         try:
-            for folder in (self._root, self._root / SEGMENTS, self._root / SAVEPOINTS):
+            for folder in (self._root.parent, self._root, self._root / SEGMENTS, self._root / SAVEPOINTS):
                 files.make_private(folder)
-            # A process that was killed may have made them without syncing their names.
-            files.sync_directory(state)
-            files.sync_directory(self._root)
         except OSError as failure:
             raise StartError(f'"{state}" cannot be made a directory of checkpoints: {_reason(failure)}') from failure
         self._probe()
@@ -111,7 +107,7 @@ class LocalStore(Store):
         if self._lock is not None:
             return
         path = self._root / "lock"
-        note = {"process": os.getpid(), "since": instant_text(self._clock.now()), "host": platform.node()}
+        note = {"process": files.process(), "since": instant_text(self._clock.now()), "host": platform.node()}
         try:
             self._lock = files.lock_file(path, json.dumps(note).encode())
         except BlockingIOError:
@@ -280,7 +276,7 @@ def _holder(path: Path) -> str:
         process, since, host = int(note["process"]), str(note["since"]), str(note["host"])
     except (OSError, ValueError, TypeError, KeyError):
         return "another process"
-    who = "this process" if process == os.getpid() and host == platform.node() else f"process {process}"
+    who = "this process" if process == files.process() and host == platform.node() else f"process {process}"
     return f"{who} since {since} UTC, on host {host}"
 
 

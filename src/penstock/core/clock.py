@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Protocol
+
+from penstock.core import scheduling
 
 
 class Clock(Protocol):
@@ -27,7 +28,7 @@ class Signal:
     """A flag that wakes whoever waits for it; set from any thread."""
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._event = scheduling.current.event()
 
     def set(self) -> None:
         """Wake the waiter, now or when it next waits."""
@@ -46,8 +47,8 @@ class Signal:
         return self._event.wait(None if timeout_us is None else timeout_us / 1e6)
 
 
-class SystemClock:
-    """The computer's clock."""
+class Timer:
+    """The computer's timers; the simulator puts its own in their place."""
 
     def now(self) -> int:
         """The instant, in microseconds since 1970-01-01 UTC."""
@@ -56,6 +57,22 @@ class SystemClock:
     def monotonic(self) -> int:
         """Microseconds of a clock that never goes back."""
         return time.monotonic_ns() // 1_000
+
+
+current: Timer = Timer()
+"""Where time comes from; a simulation replaces it while it runs."""
+
+
+class SystemClock:
+    """The computer's clock."""
+
+    def now(self) -> int:
+        """The instant, in microseconds since 1970-01-01 UTC."""
+        return current.now()
+
+    def monotonic(self) -> int:
+        """Microseconds of a clock that never goes back."""
+        return current.monotonic()
 
     def wait(self, signal: Signal, timeout_us: int | None) -> bool:
         """Block until the signal is set or the time is over."""

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import io
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from penstock.core import disk
+from penstock.core.disk import Entry
 from penstock.core.failpoint import hit
 
 
 def open_read(path: Path) -> BinaryIO:
     """Open an existing file for reading bytes."""
     hit("files.open_read")
-    return path.open("rb")
+    return disk.current.open(path, "rb")
 
 
 def read(file: BinaryIO, size: int) -> bytes:
@@ -45,7 +44,7 @@ def create(path: Path) -> BinaryIO:
         FileExistsError: If it exists.
     """
     hit("files.create")
-    return path.open("xb")
+    return disk.current.open(path, "xb")
 
 
 def write(file: BinaryIO, data: bytes | memoryview) -> None:
@@ -58,19 +57,13 @@ def sync(file: BinaryIO) -> None:
     """Make what was written durable; after a failure the file counts as lost and must not be used."""
     hit("files.sync")
     file.flush()
-    os.fsync(file.fileno())
+    disk.current.fsync(file)
 
 
 def sync_directory(path: Path) -> None:
     """Make the names in a directory durable (no effect where directories cannot be opened)."""
     hit("files.sync_directory")
-    if os.name == "nt":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    disk.current.fsync_directory(path)
 
 
 def publish(staged: Path, final: Path) -> None:
@@ -80,9 +73,9 @@ def publish(staged: Path, final: Path) -> None:
         FileExistsError: If the final name exists.
     """
     hit("files.publish")
-    os.link(staged, final)
+    disk.current.link(staged, final)
     hit("files.published")
-    staged.unlink()
+    disk.current.unlink(staged)
 
 
 def replace(path: Path, data: bytes, mode: int = 0o600) -> None:
@@ -95,63 +88,61 @@ def replace(path: Path, data: bytes, mode: int = 0o600) -> None:
     """
     staged = path.with_name(f".{path.name}-{unique_name()}")
     hit("files.replace")
-    descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
+    with disk.current.create(staged, mode) as file:
         write(file, data)
         sync(file)
     hit("files.replacing")
-    staged.replace(path)
+    disk.current.replace(staged, path)
 
 
 def process() -> int:
     """The number of this process, for files that say who wrote them."""
-    return os.getpid()
+    return disk.current.process()
 
 
 def remove(path: Path) -> None:
     """Remove a file if it is there."""
     hit("files.remove")
-    path.unlink(missing_ok=True)
+    disk.current.unlink(path, missing_ok=True)
 
 
 def kind(path: Path) -> str | None:
     """`"file"` or `"directory"`, or None if there is nothing of this name; links are followed."""
-    return "directory" if path.is_dir() else "file" if path.exists() else None
+    return disk.current.kind(path)
 
 
 def stamp(path: Path) -> list[int]:
     """Size and time of the last change (nanoseconds since 1970): what tells whether a file was changed meanwhile."""
     hit("files.stamp")
-    status = path.stat()
+    status = disk.current.stat(path)
     return [status.st_size, status.st_mtime_ns]
 
 
 def readable(path: Path) -> bool:
     """Whether this process may read a file."""
-    return os.access(path, os.R_OK)
+    return disk.current.readable(path)
 
 
 def make_directory(path: Path) -> None:
     """Create a directory and its parents if they are missing."""
     hit("files.make_directory")
-    path.mkdir(parents=True, exist_ok=True)
+    disk.current.mkdir(path, parents=True)
 
 
-def entries(path: Path) -> Iterator[os.DirEntry[str]]:
+def entries(path: Path) -> Iterator[Entry]:
     """The entries of a directory, by name.
 
     Raises:
         OSError: If it cannot be read.
     """
     hit("files.entries")
-    with os.scandir(path) as found:
-        yield from sorted(found, key=lambda entry: entry.name)
+    yield from sorted(disk.current.scandir(path), key=lambda entry: entry.name)
 
 
 def remove_directory(path: Path) -> None:
     """Remove a directory if it is there and empty."""
     with contextlib.suppress(OSError):
-        path.rmdir()
+        disk.current.rmdir(path)
 
 
 class Found(NamedTuple):
@@ -263,7 +254,7 @@ class StagedFile(io.RawIOBase):
 
 def unique_name() -> str:
     """A name that no other process has used or will use, though they know nothing of each other."""
-    return os.urandom(12).hex()
+    return disk.current.random(12).hex()
 
 
 def unique(directory: Path, prefix: str = "") -> Path:
@@ -278,14 +269,14 @@ def link(existing: Path, name: Path) -> None:
         FileExistsError: If the name is taken.
     """
     hit("files.link")
-    os.link(existing, name)
+    disk.current.link(existing, name)
     hit("files.linked")
 
 
 def same_file(one: Path, other: Path) -> bool:
     """Whether two names are of one file."""
     try:
-        return os.path.samefile(one, other)
+        return disk.current.same_file(one, other)
     except FileNotFoundError:
         return False
 
@@ -296,8 +287,8 @@ def read_at(path: Path, offset: int, length: int) -> memoryview:
     They are read, not mapped: a mapped file that is cut short, or whose disk fails, ends the process.
     """
     hit("files.read_at")
-    with path.open("rb", buffering=0) as file:
-        there = os.fstat(file.fileno()).st_size - offset
+    with disk.current.open_raw(path) as file:
+        there = disk.current.size(file) - offset
         if there <= 0:
             return memoryview(b"")
         data = memoryview(bytearray(min(length, there)))
@@ -311,9 +302,13 @@ def read_at(path: Path, offset: int, length: int) -> memoryview:
 def make_private(path: Path) -> None:
     """Create a directory and its parents where they are missing, for this user alone, and make their names durable."""
     hit("files.make_private")
-    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    folders = (path, *path.parents)
+    missing = [folder for folder in folders if kind(folder) is None]
+    # The first one that is there may have been made by a process that was killed before it synced the name.
+    with contextlib.suppress(PermissionError):
+        sync_directory(folders[len(missing)].parent)
     for folder in reversed(missing):
-        folder.mkdir(mode=0o700, exist_ok=True)
+        disk.current.mkdir(folder, 0o700)
         sync_directory(folder.parent)
 
 
@@ -325,13 +320,9 @@ def lock_file(path: Path, note: bytes) -> BinaryIO:
         OSError: If it cannot be opened, or files cannot be locked here.
     """
     hit("files.lock_file")
-    file = path.open("a+b")
+    file = disk.current.open(path, "a+b")
     try:
-        if sys.platform == "win32":
-            raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        disk.current.lock(file)
         with contextlib.suppress(OSError):  # the note is for people; the lock holds without it
             file.truncate(0)
             file.write(note)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
+from typing import Any
+
+from penstock.core import scheduling
 
 
 class Worker:
     """A thread that runs one function; a failure of it is kept in `failure`."""
 
     def __init__(self, name: str, run: Callable[[], None]) -> None:
+        self._name = f"penstock-{name}"
         self._run = run
         self.failure: BaseException | None = None
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._guard, name=f"penstock-{name}", daemon=True)
+        self._ended = scheduling.current.event()
 
     def _guard(self) -> None:
         try:
@@ -29,7 +32,7 @@ class Worker:
 
     def start(self) -> Worker:
         """Start the thread."""
-        self._thread.start()
+        scheduling.current.start(self._name, self._guard)
         return self
 
     def join(self, timeout_us: int | None = None) -> bool:
@@ -38,14 +41,14 @@ class Worker:
         return self._ended.wait(None if timeout_us is None else timeout_us / 1e6)
 
 
-def pool(name: str, size: int) -> ThreadPoolExecutor:
+def pool(name: str, size: int) -> Executor:
     """A pool of `size` named threads."""
-    return ThreadPoolExecutor(size, thread_name_prefix=f"penstock-{name}")
+    return scheduling.current.pool(f"penstock-{name}", size)
 
 
-def lock() -> threading.Lock:
+def lock() -> AbstractContextManager[Any]:
     """A mutual exclusion lock."""
-    return threading.Lock()
+    return scheduling.current.lock()
 
 
 class Terminated(KeyboardInterrupt):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from penstock.checkpoint.ledger import Ledger
 from penstock.checkpoint.store import Store, open_store
 from penstock.checkpoint.tables import History
 from penstock.core.clock import Clock
+from penstock.core.errors import SupersededError
 from penstock.core.threads import pool
 from penstock.engine.compile import compile_plan, sources_of
 from penstock.engine.discovery import Discovery
@@ -35,6 +36,7 @@ class Assembly:
         pipeline: The plan that runs, optimised.
         options: How it runs.
         clock: Its time.
+        run: The name of the run, which all manifests that it makes bear.
         begun_with: What the run went on from; None for runs that store nothing.
         changes: What has become of the states that it found.
     """
@@ -42,31 +44,42 @@ class Assembly:
     pipeline: Pipeline
     options: JobOptions
     clock: Clock
+    run: str = ""
     begun_with: Beginning | None = None
     changes: list[Change] = field(default_factory=list)
     _store: Store | None = None
-    _threads: ThreadPoolExecutor | None = None
+    _threads: Executor | None = None
     _opened: list[Any] = field(default_factory=list)
     _histories: dict[str, dict[str, History]] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, pipeline: Pipeline, options: JobOptions, clock: Clock) -> Assembly:
+    def open(
+        cls, pipeline: Pipeline, options: JobOptions, clock: Clock, run: str = "", *, again: bool = False
+    ) -> Assembly:
         """Open all parts.
+
+        Args:
+            pipeline: The plan.
+            options: How it runs.
+            clock: Its time.
+            run: The name of the run.
+            again: Whether the run goes on after a failure: only from what it has stored itself.
 
         Raises:
             StartError: If a source or sink is not there.
             StateError: If what is stored cannot be used.
+            SupersededError: If another process has gone on with the run meanwhile.
         """
         planned = pipeline.with_outputs(optimize(pipeline.outputs)) if options.optimized else pipeline
-        made = cls(planned, options, clock)
+        made = cls(planned, options, clock, run)
         try:
-            made._open()
+            made._open(again=again)
         except BaseException:
             made.close()
             raise
         return made
 
-    def _open(self) -> None:
+    def _open(self, *, again: bool) -> None:
         options = self.options
         if options.shards > 1:
             self._threads = pool("shard", options.shards)
@@ -80,6 +93,9 @@ class Assembly:
             self._store.lock()
             ledger = Ledger(self._store, self.pipeline.name)
             self.begun_with = beginning(ledger, options.resume, lambda manifest: self._run_from(manifest, ledger))
+            if again and self.begun_with.base >= 0 and ledger.read(self.begun_with.base).get("run") != self.run:
+                # Perhaps the other one has even come to the end of the input: this run must not begin anew then.
+                raise SupersededError("another process has taken over this pipeline")
             if self.begun_with.manifest is None:
                 self._run_from(None)
             self._connect(fresh=self.begun_with.manifest is None)
@@ -115,7 +131,8 @@ class Assembly:
 
     def _begin(self, ledger: Ledger, found: Beginning) -> Epochs:
         settings = {name: getattr(self.pipeline, name) for name in ("guarantee", "on_error", "max_error_rate")}
-        content = {"plan": {**nodes_to_json(self.pipeline.outputs), **settings}, "shards": self.options.shards}
+        plan = {**nodes_to_json(self.pipeline.outputs), **settings}
+        content = {"plan": plan, "shards": self.options.shards, "run": self.run}
         epochs = Epochs(
             ledger, self.engine, self.feeds, self.outputs, self.clock, self.feeds.signal, content, self._histories
         )

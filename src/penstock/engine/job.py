@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from penstock.control.server import Server
+from penstock.core import files
 from penstock.core.clock import Clock, Signal, SystemClock
 from penstock.core.errors import JobError, PenstockError
 from penstock.core.threads import Worker
@@ -49,7 +50,8 @@ class Job:
         self._stopping = False
         self._wake = Signal()
         self._server: Server | None = None
-        self._parts = Assembly.open(pipeline, options, self._clock)
+        self._run = files.unique_name()
+        self._parts = Assembly.open(pipeline, options, self._clock, self._run)
 
     def run(self) -> None:
         """Run in this thread until the input ends or `stop` is called.
@@ -101,7 +103,7 @@ class Job:
         self._restarts += 1
         self._parts.close()
         options = replace(self.options, resume=LATEST)
-        self._parts = Assembly.open(self.pipeline, options, self._clock)
+        self._parts = Assembly.open(self.pipeline, options, self._clock, self._run, again=True)
         if self._stopping:
             self._parts.loop.stop()
 

@@ -45,7 +45,7 @@ class Book(Protocol):
         ...
 
     def is_lost(self, epoch: int) -> bool:
-        """Whether the checkpoint of an epoch was damaged, so that the run goes on from an older one."""
+        """Whether the checkpoint of an epoch was damaged, so that a run went on from an older one."""
         ...
 
     def superseded(self) -> bool:
@@ -144,7 +144,8 @@ class Publisher:
                 f"epochs {lowest} to {self._book.newest}",
                 hint="is this the state directory that wrote it? Write to a new place, or give the pipeline a new name",
             )
-        if self._book.is_lost(token.epoch):
+        # What stands in for an epoch that was passed over bears the number of the run that did so, which is greater.
+        if self._book.is_lost(token.epoch) and token.incarnation <= token.epoch:
             raise StateError(
                 f'the output "{self.name}" has the epoch {token.epoch}, but the checkpoint of that epoch is damaged',
                 hint="going on from an older checkpoint would write its rows twice; restore the state directory",
