@@ -12,7 +12,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install check fix lint types test demo bench docs coverage lowest wheel clean
+.PHONY: help install check fix lint types test demo bench docs simulate coverage lowest wheel clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench: $(STAMP)  ## Penstock beside Polars and DuckDB on one input; ARGS="--help
 
 docs: $(STAMP)  ## Run every block of README.md and docs/, and every example
 	$(BIN)/python -m pytest -n $(WORKERS) tests/docs $(ARGS)
+
+simulate: $(STAMP)  ## Seeds of the simulator; ARGS="--seeds 0..19999 --report FILE", or ARGS="--seed 7 --trace"
+	$(BIN)/python -m penstock.testing.simulator $(ARGS)
 
 coverage: $(STAMP)  ## Which lines and branches the tests reach (kernels as plain Python)
 	$(BIN)/coverage erase

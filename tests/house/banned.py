@@ -80,10 +80,12 @@ _LOOKS_LIKE_PATH = re.compile(r"(^|_)(path|file|directory|folder|root)$|^Path$")
 
 ALLOWED: dict[tuple[str, str], str] = {
     ("core/clock.py", "clock"): "is the seam",
-    ("core/clock.py", "threads"): "waits for the flag or the time, whichever is first",
-    ("core/files.py", "files"): "is the seam",
-    ("core/files.py", "chance"): "names of staged files differ between processes that know nothing of each other",
-    ("core/threads.py", "threads"): "is the seam",
+    ("core/disk.py", "files"): "is the seam",
+    ("core/files.py", "files"): "is what goes through the seam",
+    ("testing/simulation/*", "files"): "is the seam, simulated",
+    ("core/disk.py", "chance"): "names of staged files differ between processes that know nothing of each other",
+    ("core/scheduling.py", "threads"): "is the seam",
+    ("testing/simulation/*", "threads"): "is the seam, simulated",
     ("core/processes.py", "threads"): "is the seam",
     ("core/failpoint.py", "files"): "tells which points a process has passed, when a test asks for it",
     ("control/*", "network"): "is the endpoint of a running pipeline, on loopback, and who asks it",

@@ -204,7 +204,8 @@ class Scenario:
         told = interpret(pipeline.outputs, self._events(), [len(splits) for splits in self.inputs])
         return {
             name: [
-                (row_of({k: v for k, v in row.values.items() if k != "_why"}), row.diff) for row in told.outputs[name].rows
+                (row_of({k: v for k, v in row.values.items() if k != "_why"}), row.diff)
+                for row in told.outputs[name].rows
             ]
             for name in self.shape.kinds
         }
