@@ -12,7 +12,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: soak help install check fix lint types test demo bench docs services coverage lowest wheel clean
+.PHONY: help install check fix lint types test demo bench docs services soak simulate coverage lowest wheel clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ docs: $(STAMP)  ## Run every block of README.md and docs/, and every example
 
 services: $(STAMP)  ## Kafka, PostgreSQL and S3 until Ctrl-C; ARGS="--install" only installs, "--flink" adds Flink
 	@$(BIN)/python -m tests.services $(ARGS)
+
+simulate: $(STAMP)  ## Seeds of the simulator; ARGS="--seeds 0..19999 --report FILE", or ARGS="--seed 7 --trace"
+	$(BIN)/python -m penstock.testing.simulator $(ARGS)
 
 coverage: $(STAMP)  ## Which lines and branches the tests reach (kernels as plain Python)
 	$(BIN)/coverage erase

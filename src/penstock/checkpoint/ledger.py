@@ -144,7 +144,7 @@ class Ledger:
         return Sealed(Token(*stored["token"]), stored["value"], payload)
 
     def is_lost(self, epoch: int) -> bool:
-        """Whether the checkpoint of an epoch was damaged, so that a run went on from an older one."""
+        """Whether the checkpoint of an epoch was damaged, so that this run or a former one went on from an older."""
         return any(base < epoch < incarnation for base, incarnation in self._passed_over)
 
     def superseded(self) -> bool:

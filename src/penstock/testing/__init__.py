@@ -1,5 +1,7 @@
 """The testing kit: drawn tables, checks of pipelines in every mode, a driver with a manual clock, kits for connectors.
 
+`simulate` runs what a seed makes up, under everything that can go wrong.
+
 Nothing here needs pytest. `penstock.testing.strategies` needs Hypothesis.
 """
 
@@ -10,5 +12,6 @@ from penstock.testing.compare import CheckFailed
 from penstock.testing.driver import Driver, ManualClock
 from penstock.testing.notation import T
 from penstock.testing.scene import Input, Kept, Pushed
+from penstock.testing.simulated import Outcome, simulate
 
-__all__ = ["CheckFailed", "Driver", "Input", "Kept", "ManualClock", "Pushed", "T", "check"]
+__all__ = ["CheckFailed", "Driver", "Input", "Kept", "ManualClock", "Outcome", "Pushed", "T", "check", "simulate"]

@@ -1,10 +1,10 @@
-"""Files and directories of the shadow file system: what is seen, what is on the disk, and what a loss of power leaves."""
+"""Files and directories of the shadow file system: what is seen, what is on the disk, what a loss of power leaves."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 PAGE = 256
 """Bytes that reach the disk together; small, so that small files can be torn too."""
@@ -180,3 +180,36 @@ class Directory:
         self.entries, self.pending = dict(self.stored), []
         for _, node in sorted(self.entries.items()):
             node.lose_power(random)
+
+
+class ShadowStatus(NamedTuple):
+    """What a file is."""
+
+    st_ino: int
+    st_size: int
+    st_mtime_ns: int
+
+
+class ShadowEntry(NamedTuple):
+    """An entry of a directory."""
+
+    name: str
+    path: str
+    node: File | Directory
+
+    def is_dir(self, *, follow_symlinks: bool = True) -> bool:
+        """Whether it is a directory."""
+        return isinstance(self.node, Directory)
+
+    def is_file(self, *, follow_symlinks: bool = True) -> bool:
+        """Whether it is a file."""
+        return isinstance(self.node, File)
+
+    def stat(self, *, follow_symlinks: bool = True) -> ShadowStatus:
+        """Its status."""
+        return status_of(self.node)
+
+
+def status_of(node: File | Directory) -> ShadowStatus:
+    """What a file or directory is."""
+    return ShadowStatus(node.number, len(node.data) if isinstance(node, File) else 0, node.modified)

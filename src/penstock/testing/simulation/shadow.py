@@ -7,42 +7,14 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, cast
 
 from penstock.core.disk import Disk, Entry
-from penstock.testing.simulation.content import Directory, File
+from penstock.testing.simulation.content import Directory, File, ShadowEntry, ShadowStatus, status_of
 from penstock.testing.simulation.world import Process, World
 
 BUFFER = 1024
 """Bytes that an opening keeps back until they are flushed: lost when its process is killed."""
-
-
-class ShadowStatus(NamedTuple):
-    """What a file is."""
-
-    st_ino: int
-    st_size: int
-    st_mtime_ns: int
-
-
-class ShadowEntry(NamedTuple):
-    """An entry of a directory."""
-
-    name: str
-    path: str
-    node: File | Directory
-
-    def is_dir(self, *, follow_symlinks: bool = True) -> bool:
-        """Whether it is a directory."""
-        return isinstance(self.node, Directory)
-
-    def is_file(self, *, follow_symlinks: bool = True) -> bool:
-        """Whether it is a file."""
-        return isinstance(self.node, File)
-
-    def stat(self, *, follow_symlinks: bool = True) -> ShadowStatus:
-        """Its status."""
-        return _status(self.node)
 
 
 class Opening(io.RawIOBase):
@@ -132,10 +104,6 @@ class Opening(io.RawIOBase):
             if self.file.locked_by is self:
                 self.file.locked_by = None
             super().close()
-
-
-def _status(node: File | Directory) -> ShadowStatus:
-    return ShadowStatus(node.number, len(node.data) if isinstance(node, File) else 0, node.modified)
 
 
 def _failure(code: int, path: object) -> OSError:
@@ -333,7 +301,7 @@ class Shadow(Disk):
 
     def stat(self, path: Path) -> ShadowStatus:
         """See `Disk.stat`."""
-        return _status(self._existing(path))
+        return status_of(self._existing(path))
 
     def size(self, file: BinaryIO | io.RawIOBase) -> int:
         """See `Disk.size`."""

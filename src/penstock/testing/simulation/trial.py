@@ -7,10 +7,9 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from penstock.checkpoint.ledger import CLOSED, segments_of
-from penstock.checkpoint.manifest import unpack
 from penstock.core.errors import JobError, PenstockError, SinkLost, SourceLost, StateError
 from penstock.engine.job import FAILED, FINISHED, STARTING, STOPPED, Job
 from penstock.testing.simulation.judging import Change, row_of
@@ -22,7 +21,6 @@ from penstock.testing.simulation.scenario import (
     KILL,
     OUTPUT,
     POWER,
-    STATE,
     STOP,
     TWICE,
     ZOMBIE,
@@ -31,9 +29,9 @@ from penstock.testing.simulation.scenario import (
 )
 from penstock.testing.simulation.seams import entered
 from penstock.testing.simulation.shadow import Shadow
+from penstock.testing.simulation.stored import damage, is_durable, is_over, leftovers, manifests
 from penstock.testing.simulation.world import RIVAL, Process, Stuck, World
 
-CHECKPOINTS = STATE / "checkpoints"
 TROUBLE = "trouble"
 """An excuse besides `RIVAL` and the kinds of blows: servers fail."""
 
@@ -115,7 +113,7 @@ class Trial:
             for folder in (OUTPUT.parent, OUTPUT):
                 self._shadow.mkdir(folder)
                 self._shadow.fsync_directory(folder.parent)
-            built = self.scenario.pipeline(world, self._is_durable, self._troubles)
+            built = self.scenario.pipeline(world, partial(is_durable, self._shadow), self._troubles)
             self.pipeline, self.topics, self.brokers = built
             try:
                 self._run_to_end()
@@ -124,7 +122,7 @@ class Trial:
             self._end_all()
             self._collect_outputs()
         if not result.counts[ZOMBIE] and not result.counts[TWICE] and self._tidy:
-            self._check_leftovers()
+            result.wrong += [f"{path} is left, and nothing names it" for path in leftovers(self._shadow)]
         result.points, result.digest, result.lines = world.points, world.digest(), list(world.lines)
         for process in world.processes:
             result.passed.update(process.passed)
@@ -165,7 +163,7 @@ class Trial:
         process: Process
 
         def main() -> None:
-            if self._is_over():
+            if is_over(self._shadow):
                 return
             job = Job(self.pipeline, self.scenario.options)
             self._jobs[process] = job
@@ -182,14 +180,6 @@ class Trial:
         if self._blows:
             self._arm(process, self._blows.pop(0))
         return process
-
-    def _is_over(self) -> bool:
-        """Whether the pipeline has come to its end: who runs it again runs it a second time."""
-        manifests = self._manifests()
-        try:
-            return bool(manifests) and unpack(manifests[max(manifests)])["kind"] == CLOSED
-        except StateError:
-            return False
 
     @staticmethod
     def _begins_anew(job: Job) -> bool:
@@ -286,7 +276,8 @@ class Trial:
             world.kill(process)
             shadow.killed()
             if kind == DAMAGE:
-                self._damage()
+                usable = damage(shadow)
+                self._usable = self._usable if usable is None else usable
         elif kind == POWER:
             for other in world.processes:
                 if not other.dead:
@@ -316,44 +307,7 @@ class Trial:
         self._world.note(f"resume {process.name}")
         process.paused = False
 
-    def _damage(self) -> None:
-        """Change a bit of the newest manifest or segment, or cut it short."""
-        random = self._world.random
-        folder = random.choice([CHECKPOINTS, CHECKPOINTS / "segments"])
-        found = [
-            (path, file)
-            for path, file in self._shadow.walk(folder)
-            if path.parent == folder and not path.name.endswith(".staged") and path.name != "lock" and file.data
-        ]
-        if not found:
-            return
-        path, file = max(found)
-        self._world.note(f"damage {path.name}")
-        place = random.randrange(len(file.data))
-        if random.random() < 0.5:
-            file.data[place] ^= 1 << random.randrange(8)
-        else:
-            del file.data[place:]
-        file.disk[:] = file.data
-        self._usable = -1
-        for number, data in sorted(self._manifests().items()):
-            try:
-                if path.name not in segments_of(unpack(data)):
-                    self._usable = number
-            except StateError as damage:
-                self._world.note(f"manifest {number}: {damage.message}")
-
     # -- what must hold
-
-    def _manifests(self) -> dict[int, bytes]:
-        return {
-            int(path.stem.partition("-")[2]): bytes(file.data)
-            for path, file in self._shadow.walk(CHECKPOINTS)
-            if path.parent == CHECKPOINTS and path.name.startswith("manifest-") and path.suffix == ".json"
-        }
-
-    def _is_durable(self, epoch: int) -> bool:
-        return self._shadow.durable(CHECKPOINTS / f"manifest-{epoch:012d}.json") is not None
 
     def _check_link(self, path: Path) -> None:
         """A file of an output has got its name: it must be whole, durable, and known to a durable manifest."""
@@ -365,8 +319,8 @@ class Trial:
         digest = hashlib.blake2b(file.data, digest_size=16).hexdigest()[:12]
         if not file.durable or digest not in path.name:
             self.result.wrong.append(f"{path} is visible before it is whole")
-        numbers = [number for number, data in self._manifests().items() if path.name.encode() in data]
-        if not any(self._is_durable(number) for number in numbers):
+        numbers = [number for number, data in manifests(self._shadow).items() if path.name.encode() in data]
+        if not any(is_durable(self._shadow, number) for number in numbers):
             self.result.wrong.append(f"{path} is visible before its manifest is durable")
 
     def _check_refusal(self, failure: StateError) -> None:
@@ -395,16 +349,3 @@ class Trial:
                 if not any(part.startswith((".", "_")) for part in path.relative_to(OUTPUT).parts):
                     found += [(row_of(json.loads(line)), 1) for line in bytes(file.data).splitlines()]
             self.result.outputs[name] = found
-
-    def _check_leftovers(self) -> None:
-        """In the end there is nothing in the state directory that no manifest names."""
-        named: set[str] = set()
-        for data in self._manifests().values():
-            try:
-                named |= segments_of(unpack(data))
-            except StateError:
-                return  # what a damaged one names must stay
-        for path, _ in self._shadow.walk(CHECKPOINTS):
-            left = path.parent.name == "segments" and path.name not in named
-            if left or path.name.endswith(".staged"):
-                self.result.wrong.append(f"{path} is left, and nothing names it")
