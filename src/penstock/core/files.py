@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from penstock.core.failpoint import hit
+from penstock.core.lazy import np
 
 
 def open_read(path: Path) -> BinaryIO:
@@ -300,7 +301,8 @@ def read_at(path: Path, offset: int, length: int) -> memoryview:
         there = os.fstat(file.fileno()).st_size - offset
         if there <= 0:
             return memoryview(b"")
-        data = memoryview(bytearray(min(length, there)))
+        # Not a bytearray: that would be written twice.
+        data = memoryview(np.empty(min(length, there), np.uint8))
         file.seek(offset)
         done = 0
         while done < len(data) and (count := file.readinto(data[done:])):
