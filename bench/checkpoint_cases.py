@@ -36,9 +36,9 @@ def options(state: Path | None, epoch_us: int = NEVER, step: int | None = STEP) 
     return JobOptions(state=state, loop=LoopOptions(step_rows=step, epoch=epoch_us), control=False, guarded=False)
 
 
-def running(keys: int, rows: int = 1 << 50) -> ps.Pipeline:
+def running(keys: int, rows: int = 1 << 50, rate: float | None = None) -> ps.Pipeline:
     """Count and maximum by key."""
-    stream = ps.read(KeySource(keys=keys, rows=rows), name="rows")
+    stream = ps.read(KeySource(keys=keys, rows=rows, rate=rate), name="rows")
     built = stream.group_by("k").agg(n=ps.count(), top=col("v").max())
     return ps.Pipeline("bench", built.write(BlackholeSink()))
 
@@ -100,10 +100,11 @@ def epochs(args: argparse.Namespace) -> dict[str, Any]:
 
 def interval(args: argparse.Namespace) -> dict[str, Any]:
     """Epochs per second where one is due every 100 ms."""
-    job = Job(running(args.keys), options(args.folder, 100_000, step=None))
+    job = Job(running(args.keys, rate=args.rate), options(args.folder, 100_000, step=None))
     job.start()
-    while job.status().rows_in < 2 * args.keys:
+    while job.status().rows_in < args.keys:
         time.sleep(0.1)
+    time.sleep(2)
     parts = job._parts
     before, rows, begun, cpu = parts.loop.sealed, job.status().rows_in, time.perf_counter(), time.process_time()
     pauses = []
@@ -272,6 +273,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.01)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seconds", type=float, default=15)
+    parser.add_argument("--rate", type=float)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--query", default="running")
     parser.add_argument("--interval", type=float, default=10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,7 @@ class KeySource(Source):
     Attributes:
         keys: How many keys there are.
         rows: How many rows; beyond `keys` they are of random keys.
+        rate: How many of those per second; the first `keys` come as fast as they are taken.
     """
 
     connector: ClassVar[str] = "bench-keys"
@@ -43,6 +45,7 @@ class KeySource(Source):
 
     keys: int = option(1_000, doc="How many keys there are.")
     rows: int = option(1 << 50, doc="How many rows there are.")
+    rate: float | None = option(None, doc="Rows per second.")
 
     @property
     def bounded(self) -> bool:
@@ -69,11 +72,18 @@ class KeyReader(Reader):
         self._source = source
         self._at = position
         self._columns = list(columns)
+        self._begun = 0.0
+        self.retry_after_us = 5_000
 
     def poll(self, max_rows: int) -> Polled | None:
         """The next rows."""
-        first = self._at
+        first, keys, rate = self._at, self._source.keys, self._source.rate
         count = min(max_rows, self._source.rows - first)
+        if rate is not None and first < keys:
+            count = min(count, keys - first)
+        elif rate is not None:
+            self._begun = self._begun or time.monotonic()
+            count = min(count, keys + int((time.monotonic() - self._begun) * rate) - first)
         if count <= 0:
             return None
         numbers = np.arange(first, first + count, dtype=np.int64)
