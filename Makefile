@@ -12,10 +12,10 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install check fix lint types test demo bench docs services coverage lowest wheel clean
+.PHONY: help install check fix lint types test demo bench bench-checkpoints docs services coverage lowest wheel clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## Make .venv with everything that is needed
 
@@ -44,6 +44,9 @@ demo: $(STAMP)  ## Real flights as a live stream, in the terminal; ARGS="--help"
 
 bench: $(STAMP)  ## Penstock beside Polars and DuckDB on one input; ARGS="--help" for its options
 	$(BIN)/python bench/compare.py $(ARGS)
+
+bench-checkpoints: $(STAMP)  ## What checkpoints cost: bytes, pauses, recovery, exactly once; ARGS="--quick" for less
+	$(BIN)/python bench/checkpoints.py $(ARGS)
 
 docs: $(STAMP)  ## Run every block of README.md and docs/, and every example
 	$(BIN)/python -m pytest -n $(WORKERS) tests/docs $(ARGS)

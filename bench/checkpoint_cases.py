@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from checkpoint_parts import KeySource, PlainFiles, PlainPostgres, RepeatSource
+from checkpoint_parts import KeySource, PacedSource, PlainFiles, PlainPostgres, RepeatSource
 
 import penstock as ps
 from penstock import col
@@ -38,7 +38,8 @@ def options(state: Path | None, epoch_us: int = NEVER, step: int | None = STEP) 
 
 def running(keys: int, rows: int = 1 << 50, rate: float | None = None) -> ps.Pipeline:
     """Count and maximum by key."""
-    stream = ps.read(KeySource(keys=keys, rows=rows, rate=rate), name="rows")
+    source = KeySource(keys=keys, rows=rows) if rate is None else PacedSource(keys=keys, rows=rows, rate=rate)
+    stream = ps.read(source, name="rows")
     built = stream.group_by("k").agg(n=ps.count(), top=col("v").max())
     return ps.Pipeline("bench", built.write(BlackholeSink()))
 

@@ -65,6 +65,14 @@ class KeySource(Source):
         return KeyReader(self, int(position or 0), request.columns)
 
 
+@dataclass(frozen=True, kw_only=True)
+class PacedSource(KeySource):
+    """The same, read in a thread of its own as real sources are: rows that trickle in must not keep a step waiting."""
+
+    connector: ClassVar[str] = "bench-paced"
+    inline: ClassVar[bool] = False
+
+
 class KeyReader(Reader):
     """Makes rows: the same ones at the same positions."""
 

@@ -39,7 +39,7 @@ class Bench:
         place = folder or self.scratch / f"{name}-{self._number}"
         command = [sys.executable, str(HERE / "checkpoint_cases.py"), name, str(place)]
         for option, value in options.items():
-            command += [f"--{option}"] if value is True else [f"--{option}", str(value)]
+            command += [f"--{option}", str(value)] if not isinstance(value, bool) else [f"--{option}"] * value
         environment = {**os.environ, "POLARS_MAX_THREADS": "1", "PENSTOCK_GUARDS": "0"}
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         if folder is None:
@@ -69,8 +69,8 @@ class Bench:
             pause, cpu = found["pause"], found["pause_cpu"]
             self.say(
                 f"| {keys:,} | {epochs} | {found['full'] / 1e6:.1f} | {found['slots']:,.0f} | "
-                f"{found['mean_share']:.2%} | **{found['most_share']:.2%}** | {pause['p50']:.1f} | {pause['p99']:.1f} | "
-                f"{pause['max']:.1f} | {cpu['p50']:.1f} to {cpu['max']:.1f} |"
+                f"{found['mean_share']:.2%} | **{found['most_share']:.2%}** | {pause['p50']:.1f} | "
+                f"{pause['p99']:.1f} | {pause['max']:.1f} | {cpu['p50']:.1f} to {cpu['max']:.1f} |"
             )
 
     def interval(self) -> None:
@@ -126,9 +126,9 @@ class Bench:
         rows, pairs = (400_000, 3) if self.quick else (2_000_000, 5)
         self.say("\n### Exactly once against at least once\n")
         self.say(
-            f"{rows:,} rows of two numbers, an epoch every second, steps of 16 K; the median of {pairs} alternating pairs. "
-            "At least once is, for files, a JSON file per epoch that is synced; for PostgreSQL one `COPY` per epoch "
-            "without a token; for Kafka the sink's own mode.\n"
+            f"{rows:,} rows of two numbers, an epoch every second, steps of 16 K; the median of {pairs} alternating "
+            "pairs. At least once is, for files, a JSON file per epoch that is synced; for PostgreSQL one `COPY` per "
+            "epoch without a token; for Kafka the sink's own mode.\n"
         )
         self.say("| sink | rows/s exactly once | at least once | speed by time | by CPU time |\n|---|---|---|---|---|")
         for name in ("files", "postgres", "kafka"):

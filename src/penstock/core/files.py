@@ -302,7 +302,7 @@ def read_at(path: Path, offset: int, length: int) -> memoryview:
         if there <= 0:
             return memoryview(b"")
         # Not a bytearray: that would be written twice.
-        data = memoryview(np.empty(min(length, there), np.uint8))
+        data = np.empty(min(length, there), np.uint8).data
         file.seek(offset)
         done = 0
         while done < len(data) and (count := file.readinto(data[done:])):
