@@ -105,7 +105,7 @@ class Bench:
 
     def throughput(self) -> None:
         """Runs with checkpoints and without."""
-        span, times, pairs = (1, 8, 3) if self.quick else (10, 50, 5)
+        span, times, pairs = (1, 8, 3) if self.quick else (10, 80, 5)
         data = self.scratch / "bids"
         make = [sys.executable, str(HERE / "nexmark_data.py"), str(data), "--bids", str(self.bids)]
         subprocess.run([*make, "--columns", "auction,bidder,price,dateTime"], check=True, stdout=subprocess.DEVNULL)
