@@ -15,7 +15,7 @@ ARGS ?=
 .PHONY: help install check fix lint types test demo bench docs services soak simulate coverage lowest wheel clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## Make .venv with everything that is needed
 
@@ -47,6 +47,9 @@ bench: $(STAMP)  ## Penstock beside Polars and DuckDB on one input; ARGS="--help
 
 soak: $(STAMP)  ## Kill a pipeline a thousand times; ARGS="--kind files|postgres|kafka --kills N --report FILE"
 	$(BIN)/python -m tests.kill.soak $(ARGS)
+
+bench-checkpoints: $(STAMP)  ## What checkpoints cost: bytes, pauses, recovery, exactly once; ARGS="--quick" for less
+	$(BIN)/python bench/checkpoints.py $(ARGS)
 
 docs: $(STAMP)  ## Run every block of README.md and docs/, and every example
 	$(BIN)/python -m pytest -n $(WORKERS) tests/docs $(ARGS)

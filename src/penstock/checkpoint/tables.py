@@ -1,20 +1,24 @@
 """Keyed tables in checkpoints: a log of what each epoch touched, over a base that is rewritten bit by bit.
 
 An epoch stores images of the slots that it touched, so that a checkpoint costs what has changed, whatever
-the size of the state. When the log of a table outgrows half of its base, a new base is written: some slots
-with every epoch, so that no epoch costs more for it than a stated number of bytes. Then the old base, and
-the log from before the new one was begun, are forgotten.
+the size of the state. When the log of a table outgrows half of its base, the base is written anew: some slots
+with every epoch, about as many as it logs, so that no epoch costs more than twice what has changed. A piece of
+the old base is forgotten once its slots are in the new one, and so is the log that is older than all that is
+left of the base: what is stored of a table is its base, and a log about as long at most.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from penstock.checkpoint.block import decode, encode
 from penstock.core.errors import StateError
 from penstock.core.lazy import np
+from penstock.core.threads import pool
 from penstock.state.record import Record
 
 if TYPE_CHECKING:
@@ -24,7 +28,16 @@ MOST_LOGS = 64
 """After how many epochs a new base is begun, however small they were: a restart reads them all."""
 
 LEAST_REWRITE = 1 << 20
-"""How many bytes of a new base an epoch writes at least; else as many as it logs."""
+"""How many bytes of a new base an epoch writes at most, if it logs less than that."""
+
+LEAST_PART = 128
+"""Which part of a small table an epoch writes of a new base, if it logs less than that: one of so many."""
+
+BASE_PIECE = 16 << 20
+"""How many bytes a piece of the first base has: pieces are read at the same time, and forgotten one by one."""
+
+AT_ONCE = 4
+"""How many blocks of a table are read and verified at the same time."""
 
 Reference = dict[str, Any]
 """Where a block is: segment, offset, length, digest."""
@@ -38,6 +51,8 @@ class Piece:
         epoch: The epoch that stored it.
         base: Whether it is part of a base: an image of a range of slots, whatever had touched them.
         size: Its bytes.
+        low: The first slot of a range; 0 for others.
+        high: The slot behind it.
         record: The image, until it is written.
         reference: Where it is, once it is written.
     """
@@ -45,18 +60,23 @@ class Piece:
     epoch: int
     base: bool
     size: int
+    low: int = 0
+    high: int = 0
     record: Record | None = None
     reference: Reference | None = None
 
     def stored(self) -> dict[str, Any]:
         """The piece as a manifest has it."""
-        return {"epoch": self.epoch, "base": self.base, "size": self.size, **(self.reference or {})}
+        # Short: there may be hundreds, in every manifest.
+        span = {"low": self.low, "high": self.high} if self.base else {}
+        return {"epoch": self.epoch, **span, **(self.reference or {})}
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Piece:
         """The piece that a manifest names."""
         reference = {name: stored[name] for name in ("segment", "offset", "length", "digest")}
-        return cls(stored["epoch"], stored["base"], stored["size"], None, reference)
+        low, high = stored.get("low", 0), stored.get("high", 0)
+        return cls(stored["epoch"], "high" in stored, stored["length"], low, high, None, reference)
 
 
 @dataclass
@@ -67,13 +87,17 @@ class History:
         serial: Which table it is: another one under the same name begins anew.
         pieces: All pieces that are needed.
         cursor: The slot from which on the new base has still to be written, or None if none is being written.
+        top: Where the new base ends: slots beyond are younger than its beginning, so that the log has them.
         begun: The epoch at which the new base was begun.
+        whole: Where the old base ends, if that is known: not after a restart.
     """
 
     serial: int = -1
     pieces: list[Piece] = field(default_factory=list)
     cursor: int | None = None
+    top: int = 0
     begun: int = 0
+    whole: int | None = None
 
     def take(self, table: Arrangement, step: int, epoch: int) -> list[Piece]:
         """Gather what an epoch must store; the pieces are also kept here.
@@ -83,40 +107,61 @@ class History:
             step: The number of the next step that will touch it.
             epoch: The number of the epoch.
         """
-        row = 8 * table.stride
         if self.serial != table.serial:
-            self.serial, self.pieces, self.cursor = table.serial, [], None
-            new = [self._piece(table, np.arange(table.used, dtype=np.int32), epoch, base=True)]
+            self.serial, self.cursor, self.whole = table.serial, None, table.used
+            self.pieces = self._all(table, epoch)
         else:
             changed = table.changed()
-            new = [self._piece(table, changed, epoch, base=False)] if len(changed) else []
-            new += self._rewrite(table, epoch, max(LEAST_REWRITE, len(changed) * row) // row)
+            if len(changed):
+                self.pieces.append(_log(table, changed, epoch))
+            self._rewrite(table, epoch, len(changed))
         table.begin_epoch(step)
-        self.pieces += new
-        return new
+        return [piece for piece in self.pieces if piece.reference is None]
 
-    def _rewrite(self, table: Arrangement, epoch: int, most: int) -> list[Piece]:
+    def _all(self, table: Arrangement, epoch: int) -> list[Piece]:
+        """A base at once: nothing is stored of the table."""
+        most = max(1, BASE_PIECE // (8 * table.stride))
+        lows = range(0, table.used, most)
+        return [_base(table, low, min(table.used, low + most), epoch) for low in lows]
+
+    def _rewrite(self, table: Arrangement, epoch: int, logged: int) -> None:
         """Write some more slots of a new base, if there is to be one."""
         if self.cursor is None:
             logs = [piece for piece in self.pieces if not piece.base]
             base = sum(piece.size for piece in self.pieces if piece.base)
             if len(logs) <= MOST_LOGS and 2 * sum(piece.size for piece in logs) <= base:
-                return []
-            self.cursor, self.begun = 0, epoch
-        high = min(table.used, self.cursor + most)
-        piece = self._piece(table, np.arange(self.cursor, high, dtype=np.int32), epoch, base=True)
-        self.cursor = high
-        if high == table.used:
-            # What is newer than the beginning of the new base, and the new base itself, is all that counts.
-            self.pieces = [p for p in self.pieces if p.epoch > self.begun or (p.base and p.epoch == self.begun)]
-            self.cursor = None
-        return [piece]
+                return
+            self.cursor, self.top, self.begun = 0, table.used, epoch
+        least = min(LEAST_REWRITE // (8 * table.stride), table.used // LEAST_PART)
+        piece = _base(table, self.cursor, min(self.top, self.cursor + max(1, least, logged)), epoch)
+        self.cursor = piece.high
+        self.pieces.append(piece)
+        self._forget()
 
-    @staticmethod
-    def _piece(table: Arrangement, slots: Any, epoch: int, *, base: bool) -> Piece:
-        record = table.capture(slots)
-        size = record.slots.nbytes + record.rows.nbytes + record.heap.nbytes
-        return Piece(epoch, base, size, record)
+    def _forget(self) -> None:
+        """Forget what the new base, as far as it is written, has made needless."""
+        assert self.cursor is not None
+        begun, cursor = self.begun, self.cursor
+        if cursor == self.top:
+            # What is newer than the beginning of the new base, and the new base itself, is all that counts.
+            self.pieces = [p for p in self.pieces if p.epoch > begun or (p.base and p.epoch == begun)]
+            self.cursor, self.whole = None, self.top
+            return
+        self.pieces = [p for p in self.pieces if not p.base or p.epoch >= begun or p.high > cursor]
+        if self.whole == self.top:
+            # Else the log may be all there is of slots that are younger than the old base.
+            oldest = min(piece.epoch for piece in self.pieces if piece.base)
+            self.pieces = [piece for piece in self.pieces if piece.base or piece.epoch > oldest]
+
+
+def _base(table: Arrangement, low: int, high: int, epoch: int) -> Piece:
+    record = table.capture(np.arange(low, high, dtype=np.int32))
+    return Piece(epoch, True, record.nbytes, low, high, record)
+
+
+def _log(table: Arrangement, slots: Any, epoch: int) -> Piece:
+    record = table.capture(slots)
+    return Piece(epoch, False, record.nbytes, 0, 0, record)
 
 
 def record_parts(record: Record) -> list[bytes | memoryview]:
@@ -188,9 +233,7 @@ class Given:
         if name not in self._tables:
             raise StateError(f'the checkpoint has no table "{name}"')
         into.fill(self.records(name, into.stride))
-        marks = into.marks
         # What was restored is stored already: the first epoch takes what is touched from now on.
-        into.begin_epoch(int(np.maximum(marks, ~marks).max(initial=-1)) + 1)
         self.histories[name] = History(into.serial, [Piece.of(stored) for stored in self._tables[name]])
 
     def records(self, name: str, stride: int) -> Iterable[Record]:
@@ -199,11 +242,24 @@ class Given:
         Raises:
             StateError: If one is damaged, or has rows of another length.
         """
-        for stored in self._tables[name]:
-            record = record_of(self._read(stored))
-            if record.rows.ndim != 2 or record.rows.shape[1] != stride:
-                raise StateError(f'the table "{name}" was stored with another layout')
-            yield record
+        stored = self._tables[name]
+        if len(stored) <= 1:
+            yield from (self._record(name, stride, one) for one in stored)
+            return
+        with pool("restore", AT_ONCE) as threads:
+            waiting: deque[Future[Record]] = deque()
+            for one in stored:
+                waiting.append(threads.submit(self._record, name, stride, one))
+                if len(waiting) > AT_ONCE:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+    def _record(self, name: str, stride: int, stored: Any) -> Record:
+        record = record_of(self._read(stored))
+        if record.rows.ndim != 2 or record.rows.shape[1] != stride:
+            raise StateError(f'the table "{name}" was stored with another layout')
+        return record
 
     def blob(self, name: str) -> bytes:
         """See `Loader.blob`."""

@@ -12,6 +12,7 @@ from typing import BinaryIO, NamedTuple
 from penstock.core import disk
 from penstock.core.disk import Entry
 from penstock.core.failpoint import hit
+from penstock.core.lazy import np
 
 
 def open_read(path: Path) -> BinaryIO:
@@ -291,7 +292,8 @@ def read_at(path: Path, offset: int, length: int) -> memoryview:
         there = disk.current.size(file) - offset
         if there <= 0:
             return memoryview(b"")
-        data = memoryview(bytearray(min(length, there)))
+        # Not a bytearray: that would be written twice.
+        data = np.empty(min(length, there), np.uint8).data
         file.seek(offset)
         done = 0
         while done < len(data) and (count := file.readinto(data[done:])):

@@ -192,35 +192,78 @@ def lay_out_regions(counts: Words, header: Words) -> int:
 
 
 @kernel
-def place_slots(slots: Rows, key_width: Number, table: Words, entries: Entries, header: Words) -> None:
-    """Put live slots into the index; the regions of their key groups are empty and have room for them.
+def hash_slots(
+    key_width: Number, mark: Number, table: Words, header: Words, entries: Entries, groups: Rows, counts: Words
+) -> None:
+    """Make index entries of all slots below `NEXT_SLOT`, and find the step behind the last one that touched them.
 
     Args:
-        slots: The slots; best group by group, so that a region stays in the cache.
         key_width: How many words a key has.
-        table: The rows of the slots.
-        entries: The index.
-        header: Counters and regions.
+        mark: The column of the mark.
+        table: The rows.
+        header: Counters; `LIVE` and `EPOCH_START` are set.
+        entries: Becomes the entry of each live slot.
+        groups: Becomes the key group of each live slot, -1 for dead ones.
+        counts: By key group, how many live slots it has: zero before.
     """
     seed = np.uint64(header[SEED])
     spread = np.uint64(header[SPREAD])
-    for number in range(slots.shape[0]):
-        slot = np.int64(slots[number])
+    last = np.int64(-1)
+    live = 0
+    for slot in range(header[NEXT_SLOT]):
+        step = table[slot, mark]
+        if step < 0:
+            last = max(last, ~step)
+            groups[slot] = -1
+            continue
+        last = max(last, step)
+        live += 1
         state = np.uint64(0)
         tagging = seed
         for column in range(key_width):
             word = np.uint64(table[slot, column])
             state = mix_word(state, word)
             tagging = tag_word(tagging, word)
-        tag = tag_of_hash(tagging) & spread
-        region = REGIONS + 4 * group_of_hash(state)
+        group = group_of_hash(state)
+        entries[slot] = ((tag_of_hash(tagging) & spread) << np.uint64(32)) | np.uint64(slot + 1)
+        groups[slot] = group
+        counts[group] += 1
+    header[LIVE] = live
+    header[EPOCH_START] = last + 1
+
+
+@kernel
+def place_entries(made: Entries, groups: Rows, ends: Words, sorted_: Entries, entries: Entries, header: Words) -> None:
+    """Put entries into the index; the regions of their key groups are empty and have room for them.
+
+    They are sorted by group first: a region stays in the cache while it is filled, and tables are read in their order.
+
+    Args:
+        made: The entries, by slot.
+        groups: The key group of each, -1 for those to leave out.
+        ends: By key group, where its entries begin in `sorted_`; becomes where they end.
+        sorted_: Room for all entries.
+        entries: The index.
+        header: Counters and regions.
+    """
+    for slot in range(groups.shape[0]):
+        group = groups[slot]
+        if group >= 0:
+            sorted_[ends[group]] = made[slot]
+            ends[group] += 1
+    low = np.int64(0)
+    for group in range(GROUPS):
+        region = REGIONS + 4 * group
         start = header[region]
         mask = header[region + 1]
-        position = np.int64(tag) & mask
-        while entries[start + position] != np.uint64(0):
-            position = (position + 1) & mask
-        entries[start + position] = (tag << np.uint64(32)) | np.uint64(slot + 1)
-        header[region + 2] += 1
+        for place in range(low, ends[group]):
+            entry = sorted_[place]
+            position = np.int64(entry >> np.uint64(32)) & mask
+            while entries[start + position] != np.uint64(0):
+                position = (position + 1) & mask
+            entries[start + position] = entry
+        header[region + 2] += ends[group] - low
+        low = ends[group]
 
 
 @kernel

@@ -18,7 +18,7 @@ from penstock.core.lazy import np
 from penstock.kernels import index
 from penstock.kernels.arrays import frozen
 from penstock.kernels.hashing import GROUPS, groups_of_slots
-from penstock.kernels.index import clear_index, lay_out_regions, place_slots, remove, touch_slots
+from penstock.kernels.index import clear_index, hash_slots, lay_out_regions, place_entries, remove, touch_slots
 from penstock.kernels.lookup_word import lookup_word
 from penstock.kernels.lookup_words import lookup_words
 from penstock.kernels.texts import move_texts, text_bytes
@@ -248,48 +248,56 @@ class Arrangement:
             check(record, self.stride, self.layout)
             top = int(record.slots.max()) + 1 if len(record.slots) else 0
             while top > len(self.table):
-                self._grow_table()
-            if top > used:
-                self.table[used:top] = 0
-                self.table[used:top, self._mark] = -1
-                used = top
+                self._grow_table(keep=used > 0, least=top)
             rows = record.rows
             if tail:
                 rows = rows.copy()
                 rows[:, self.layout.width : self._mark] += tail
-            self.table[record.slots] = rows
+            used = self._lay(record.slots, rows, used, top)
             heaps.append(record.heap)
             tail += len(record.heap)
         self._adopt(used, heaps)
+
+    def _lay(self, slots: Rows, rows: Words, used: int, top: int) -> int:
+        """Copy rows to their slots, of which the first `used` are known already; how many are known then."""
+        count = len(slots)
+        if count and top - int(slots[0]) == count and int(slots[0]) <= used and (np.diff(slots) == 1).all():
+            self.table[top - count : top] = rows
+            return max(used, top)
+        if top > used:
+            self.table[used:top] = 0
+            self.table[used:top, self._mark] = -1
+        self.table[slots] = rows
+        return max(used, top)
 
     def _adopt(self, used: int, heaps: Sequence[Bytes]) -> None:
         """Make counters, free slots, heap and index from the rows of the first slots."""
         header = self._header
         header[index.NEXT_SLOT] = used
-        live, marks = self.live(), self.marks
-        dead = np.flatnonzero(marks < 0)
-        # As they came to be free, so that they are given out in about the order in which they would have been.
-        self._queues[0, : len(dead)] = dead[np.argsort(~marks[dead], kind="stable")]
-        header[index.FREE_HEAD], header[index.FREE_TAIL] = 0, len(dead)
-        header[index.LIVE] = len(live)
-        header[index.EPOCH_START] = int(np.maximum(marks, ~marks).max()) + 1 if used else 0
         header[index.EPOCH_COUNT] = 0
+        dead = self._index()
+        # As they came to be free, so that they are given out in about the order in which they would have been.
+        self._queues[0, : len(dead)] = dead[np.argsort(~self.marks[dead], kind="stable")]
+        header[index.FREE_HEAD], header[index.FREE_TAIL] = 0, len(dead)
         if self.layout.texts:
+            live = self.live()
             rows = frozen(np.take(self.table, live, axis=0))
             needed = sum(text_bytes(rows, place) for place in self.layout.texts)
             heap = np.concatenate([np.empty(0, np.uint8), *heaps])
             self._heap = np.empty(max(HEAP_START, needed + needed // 2), np.uint8)
             tail = move_texts(frozen(live), self.layout.width, self._texts, self.table, heap, self._heap)
             header[index.HEAP_TAIL], header[index.HEAP_GARBAGE] = tail, 0
-        self._index(live)
 
-    def _index(self, slots: Rows) -> None:
-        """Make the index anew, with the smallest regions that growing one by one would have led to."""
-        groups = self.group_of(slots)
-        needed = lay_out_regions(np.bincount(groups, minlength=GROUPS), self._header)
+    def _index(self) -> Rows:
+        """Make the index anew, with the smallest regions that growing one by one would have led to; the dead slots."""
+        made: Entries = np.empty(self.used, np.uint64)
+        groups: Rows = np.empty(self.used, np.int32)
+        counts: Words = np.zeros(GROUPS, np.int64)
+        hash_slots(self.layout.width, self._mark, self.table, self._header, made, groups, counts)
+        needed = lay_out_regions(counts, self._header)
         self._entries = np.zeros(max(needed, _entries_for(len(self.table))), np.uint64)
-        order = np.argsort(groups.astype(np.int16), kind="stable")
-        place_slots(frozen(slots[order]), self.layout.width, self.table, self._entries, self._header)
+        place_entries(made, groups, np.cumsum(counts) - counts, np.empty_like(made), self._entries, self._header)
+        return np.flatnonzero(groups < 0).astype(np.int32)
 
     def key_rows(self, slots: Array) -> tuple[Words, Bytes]:
         """Key words and heap offsets of live slots, and the heap: what `KeyCodec.decode` takes."""
@@ -341,12 +349,16 @@ class Arrangement:
         else:
             raise InvariantError(f"a lookup stopped and needs {needs}, which nobody knows")
 
-    def _grow_table(self) -> None:
+    def _grow_table(self, *, keep: bool = True, least: int = 0) -> None:
+        """Double the table; more often at once, up to `least` slots, without copying what need not be kept."""
         old = len(self.table)
         if old >= MOST_SLOTS:
             raise InvariantError(f"an arrangement of {old} slots is full; use more shards")
-        capacity = min(2 * old, MOST_SLOTS)
-        self.table = _grown(self.table, capacity)
+        capacity = 2 * old
+        while capacity < least:
+            capacity *= 2
+        capacity = min(capacity, MOST_SLOTS)
+        self.table = _grown(self.table, capacity) if keep else np.empty((capacity, self.stride), np.int64)
         queues: Rows = np.empty((2, capacity), np.int32)
         header = self._header
         queues[1, :old] = self._queues[1]
