@@ -18,8 +18,9 @@ from penstock.connectors.base import Content, Sealed, Token, seal
 from penstock.core.errors import StateError, SupersededError
 from penstock.core.failpoint import hit
 
-TAKEOVER, EPOCH, FINAL, CLOSED = "takeover", "epoch", "final", "closed"
-"""What a manifest is: the beginning of a run, an epoch in it, its last epoch, and the end, all being published."""
+TAKEOVER, EPOCH, FINAL, CLOSED, STOPPED = "takeover", "epoch", "final", "closed", "stopped"
+"""What a manifest is: the beginning of a run, an epoch in it, its last epoch, and the end, all being published: of the
+input, or of a run that was stopped and can go on."""
 
 KEPT = 4
 """How many checkpoints are kept, besides savepoints and what is not published yet."""
@@ -133,7 +134,9 @@ class Ledger:
             return seal(self.pipeline, epoch, Content({}), incarnation=self.incarnation)
         try:
             manifest = self.read(epoch)
-        except (StateError, OSError):
+        except StateError as wrong:
+            if wrong.damaged:
+                raise  # it is there: whoever repairs it can go on
             return None
         stored = manifest["outputs"].get(output)
         if stored is None:

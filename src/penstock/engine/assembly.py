@@ -88,7 +88,7 @@ class Assembly:
         self.feeds.start(self.clock)
         if self.epochs is not None:
             reads = sources_of(self.pipeline)
-            self._opened.append(Discovery(reads, self.feeds.splits, self.loop.begin_again, self.clock))
+            self._opened.append(Discovery(reads, self.feeds.splits, self.loop.begin_again, self.clock, options.look_every))
 
     def _run_from(self, manifest: Mapping[str, Any] | None, ledger: Ledger | None = None) -> None:
         """Open the sources and build the engine, at the beginning or where a checkpoint was made."""

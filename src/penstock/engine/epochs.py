@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from penstock.checkpoint.block import digest
-from penstock.checkpoint.ledger import CLOSED, EPOCH, Ledger
+from penstock.checkpoint.ledger import CLOSED, EPOCH, STOPPED, Ledger
 from penstock.checkpoint.tables import Given, History, Piece, Taken, record_parts
 from penstock.connectors.base import Content, Sealed
 from penstock.core import files
@@ -25,7 +25,7 @@ from penstock.core.threads import pool
 from penstock.core.timespan import SECOND
 from penstock.engine.feeds import Feeds, Place
 from penstock.engine.journal import Journal, Step, pack
-from penstock.engine.migration import Change, changes, require_approved, restore_changed
+from penstock.engine.migration import Change, changes, forgotten, require_approved, restore_changed
 from penstock.engine.outbox import Publisher
 from penstock.engine.outputs import Outputs
 from penstock.engine.step import Engine
@@ -34,6 +34,9 @@ MOST_WAITING_BYTES = 256 << 20
 MOST_WAITING = 1_000
 CLOSING = 30 * SECOND
 """Bounds of what waits to be published: beyond, no new epoch is begun, and sources are held back."""
+
+KEPT_ON = ("engine", "states", "sources", "counts")
+"""What a run goes on with, of a manifest."""
 
 
 @dataclass
@@ -145,8 +148,7 @@ class Epochs:
             StateError: If what is stored and what the sinks have do not belong together.
         """
         if manifest is not None:
-            kept = ("engine", "states", "sources", "counts")
-            content = {**self._content, **{name: manifest[name] for name in kept}}
+            content = {**self._content, **{name: manifest[name] for name in KEPT_ON}}
         else:
             # Positions are stored before the first row is read: where "latest" was must not be asked again.
             gathered = self._gather(EPOCH, sealing={})
@@ -237,6 +239,12 @@ class Epochs:
     def close_run(self) -> None:
         """Note that the run has come to its end, and that all is published: the next one starts anew."""
         self.ledger.add(CLOSED, {"engine": None, "states": {}, "sources": [], "counts": {}}, self._empty(), {})
+
+    def note_stop(self) -> None:
+        """Note that the run was stopped, and that all is published: nobody need ask outputs that a plan has no more."""
+        newest = self.ledger.read(self.ledger.newest)
+        content = {**self._content, "now": newest["now"], **{name: newest[name] for name in KEPT_ON}}
+        self.ledger.add(STOPPED, content, self._empty(), {})
 
     def _empty(self) -> dict[str, Content]:
         return {publisher.name: Content({}) for publisher in self.publishers}
@@ -370,8 +378,9 @@ def restore(engine: Engine, manifest: Mapping[str, Any], ledger: Ledger, *, appr
         given[identity] = Given(stored.get("tables", {}), stored.get("blobs", {}), ledger.block)
         return given[identity]
 
+    lost = forgotten(manifest, engine, ledger)
     if not approved:
-        require_approved(changes(manifest["engine"], engine))
-    found = restore_changed(engine, manifest["engine"], loader_of)
+        require_approved([*changes(manifest["engine"], engine), *lost])
+    found = [*restore_changed(engine, manifest["engine"], loader_of), *lost]
     engine.restore_counts(manifest["counts"])
     return Restored({identity: one.histories for identity, one in given.items()}, found)

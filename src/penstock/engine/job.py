@@ -81,19 +81,25 @@ class Job:
         """Run, and go on from the last checkpoint as long as the policy says so."""
         policy, attempt, reopen = self.options.restarts, 0, False
         while True:
+            ran = False
             try:
                 if reopen:
                     self._reopen()
+                ran = True
                 finished = self._parts.loop.run()
                 if not self._parts.loop.again or self._stopping:
                     return finished
                 self.notes.append("a source has new splits: they are read from here on")
             except PenstockError as failure:
-                attempt = 0 if self._parts.loop.sealed else attempt
-                if self._parts.epochs is None or self._stopping or not policy.allows(failure, attempt):
+                # Parts that could not be opened again are those of the last attempt still: what they did counts once.
+                attempt = 0 if ran and self._parts.loop.sealed else attempt
+                begun = attempt > 0 or not ran
+                if self._parts.epochs is None or self._stopping or not policy.allows(failure, attempt, again=begun):
                     raise
                 self.notes.append(f"{failure.message}; going on from the last checkpoint")
-                self._clock.wait(self._wake, policy.wait(attempt))
+                self._parts.close()  # while it waits it holds nothing: the lock least of all
+                if self._clock.wait(self._wake, policy.wait(attempt)) and self._stopping:
+                    raise
                 attempt += 1
             reopen = True
 
