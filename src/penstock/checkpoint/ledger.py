@@ -48,6 +48,7 @@ class Ledger:
         self.base = -1
         self._cache: dict[int, dict[str, Any]] = {}
         self._outputs: dict[str, dict[str, int]] = {}
+        self._lost: list[list[int]] = []
         self._named: dict[int, set[str]] = {}
         numbers = store.manifests()
         self.newest = numbers[-1] if numbers else -1
@@ -145,8 +146,8 @@ class Ledger:
         return Sealed(Token(*stored["token"]), stored["value"], payload)
 
     def is_lost(self, epoch: int) -> bool:
-        """Whether the checkpoint of an epoch was damaged, so that this run goes on from an older one."""
-        return self.base < epoch < self.incarnation
+        """Whether the checkpoint of an epoch was damaged, so that a run went on from an older one."""
+        return any(low < epoch < high for low, high in self._lost)
 
     def superseded(self) -> bool:
         """Whether there is a manifest newer than this run's newest."""
@@ -172,8 +173,20 @@ class Ledger:
             name: dict(former.get(name) or {"lowest": number, "published": number - 1}) for name in outputs
         }
         self.incarnation, self.base = number, base
+        # Former runs went on from older checkpoints too: what they passed over stays passed over.
+        lost = [*(self.read(base).get("lost", []) if base >= 0 else []), [base, number]]
+        needed = min((found["published"] for found in self._outputs.values()), default=number)
+        self._lost = [[low, high] for low, high in lost if high - low > 1 and high > needed]
         empty = {name: Content({}) for name in outputs}
         self.add(TAKEOVER, content, empty, {})
+
+    def withdraw(self) -> None:
+        """Take the takeover back, of which nothing is published: a run that must not begin changes nothing.
+
+        What the next run goes on from is then what it was: not what this one had chosen, or had to pass over.
+        """
+        if self.newest == self.incarnation and not self.superseded():
+            self.store.remove_manifest(self.incarnation)
 
     def add(
         self, kind: str, content: dict[str, Any], outputs: dict[str, Content], payloads: dict[str, dict[str, Any]]
@@ -206,6 +219,7 @@ class Ledger:
             "kind": kind,
             "incarnation": self.incarnation,
             "base": self.base,
+            "lost": self._lost,
             "ledger": {name: dict(found) for name, found in self._outputs.items()},
             "outputs": stored,
         }

@@ -11,6 +11,7 @@ from penstock.checkpoint.ledger import Ledger
 from penstock.checkpoint.store import Store, open_store
 from penstock.checkpoint.tables import History
 from penstock.core.clock import Clock
+from penstock.core.errors import StateError
 from penstock.core.threads import pool
 from penstock.engine.compile import compile_plan, sources_of
 from penstock.engine.discovery import Discovery
@@ -122,7 +123,12 @@ class Assembly:
         self._opened.append(epochs)
         if found.manifest is not None:
             self.outputs.restore(found.manifest["counts"])
-        epochs.begin(found.base, found.manifest, found.ledger)
+        try:
+            epochs.begin(found.base, found.manifest, found.ledger)
+        except StateError as refused:
+            # Without what was passed over, nobody could tell what to restore.
+            refused.message = "; ".join((refused.message, *found.damage))
+            raise
         return epochs
 
     def _close_opened(self) -> None:

@@ -19,7 +19,7 @@ from penstock.checkpoint.tables import Given, History, Piece, Taken, record_part
 from penstock.connectors.base import Content, Sealed
 from penstock.core import files
 from penstock.core.clock import Clock, Signal
-from penstock.core.errors import PenstockError, SinkError
+from penstock.core.errors import PenstockError, SinkError, StateError, SupersededError
 from penstock.core.failpoint import hit
 from penstock.core.threads import pool
 from penstock.core.timespan import SECOND
@@ -154,8 +154,16 @@ class Epochs:
             gathered = self._gather(EPOCH, sealing={})
             content = self._stored(gathered, Segment(self._segment_name()))
         self.ledger.take_over(base, {**content, "ledger": dict(ledger)}, [p.name for p in self.publishers])
+        try:
+            for publisher in self.publishers:
+                publisher.recover(fresh=manifest is None)
+        except SupersededError:
+            raise
+        except StateError:
+            self.ledger.withdraw()
+            raise
         for publisher in self.publishers:
-            publisher.recover(fresh=manifest is None)
+            publisher.catch_up()
             self.ledger.was_published(publisher.name, publisher.published)
         for publisher in self.publishers:
             publisher.start()

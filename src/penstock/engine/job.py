@@ -49,7 +49,13 @@ class Job:
         self._stopping = False
         self._wake = Signal()
         self._server: Server | None = None
-        self._parts = Assembly.open(pipeline, options, self._clock)
+        self._parts = self._opened(options)
+
+    def _opened(self, options: JobOptions) -> Assembly:
+        parts = Assembly.open(self.pipeline, options, self._clock)
+        begun = parts.begun_with
+        self.notes += [f"passed over: {damage}" for damage in begun.damage] if begun is not None else []
+        return parts
 
     def run(self) -> None:
         """Run in this thread until the input ends or `stop` is called.
@@ -107,7 +113,7 @@ class Job:
         self._restarts += 1
         self._parts.close()
         options = replace(self.options, resume=LATEST)
-        self._parts = Assembly.open(self.pipeline, options, self._clock)
+        self._parts = self._opened(options)
         if self._stopping:
             self._parts.loop.stop()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -146,24 +147,46 @@ class Crash(Exception):
     """The process ends here, as far as a test goes."""
 
 
-def crash(made, folder, after, *, point="seal", **more):
-    """Run until a number of epochs is stored, and end without another word."""
+def crash(made, folder, after, *, publishes=True, **more):
+    """Run until a number of epochs is stored, and end without another word.
+
+    Args:
+        made: What runs.
+        folder: Its state directory.
+        after: How many epochs.
+        publishes: Whether the last of them is published too.
+        more: Further options.
+    """
     found = Job(made, options(folder, **more))
-    seal = found._parts.loop.seal
+    parts = found._parts
+    seal = parts.loop.seal
 
     def sealed():
+        last = parts.loop.sealed + 1 >= after
+        if last and not publishes:
+            for publisher in parts.epochs.publishers:
+                wait_for(lambda publisher=publisher: not publisher.waiting)
+                publisher.put = lambda _: None
         seal()
-        found._parts.epochs.wait()
-        if found._parts.loop.sealed >= after:
+        parts.epochs.wait()
+        if last:
             raise Crash
 
-    found._parts.loop.seal = sealed
+    parts.loop.seal = sealed
     try:
         found.run()
     except ps.JobError as failure:
         assert isinstance(failure.__cause__, Crash), failure
         return found
     raise AssertionError("it has ended before")
+
+
+def wait_for(met, seconds=20):
+    """Wait until something holds."""
+    until = time.monotonic() + seconds
+    while not met():
+        assert time.monotonic() < until, "it has not come"
+        time.sleep(0.005)
 
 
 def expected(*, rows=3_000, outputs=2, **more):
