@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from penstock.checkpoint.ledger import Ledger
 from penstock.checkpoint.store import Store, open_store
 from penstock.checkpoint.tables import History
+from penstock.core import files
 from penstock.core.clock import Clock
 from penstock.core.errors import StateError
 from penstock.core.threads import pool
@@ -26,6 +29,35 @@ from penstock.engine.step import Engine
 from penstock.optimize import optimize
 from penstock.plan.pipeline import Pipeline, identities
 from penstock.plan.serde import nodes_to_json
+
+
+ELSEWHERE = "checkpoints.json"
+"""The file in a local directory that says where its checkpoints are, if they are not there."""
+
+
+def place_of(folder: Path) -> Path | str:
+    """Where the checkpoints of a local directory are: it itself, or an address.
+
+    Raises:
+        StateError: If it does not say so as it should.
+    """
+    if files.kind(folder / ELSEWHERE) is None:
+        return folder
+    try:
+        return str(json.loads(files.read_bytes(folder / ELSEWHERE))["checkpoints"])
+    except (ValueError, KeyError, TypeError) as wrong:
+        raise StateError(f'"{folder / ELSEWHERE}" does not say where checkpoints are', damaged=True) from wrong
+
+
+def _note_place(options: JobOptions) -> None:
+    """Let the commands for jobs find checkpoints that are elsewhere."""
+    if options.state is None:
+        return
+    if options.checkpoints is None:
+        files.remove(options.state / ELSEWHERE)
+        return
+    files.make_private(options.state)
+    files.replace(options.state / ELSEWHERE, json.dumps({"checkpoints": options.checkpoints}).encode())
 
 
 @dataclass
@@ -79,6 +111,7 @@ class Assembly:
         else:
             self._store = open_store(place)
             self._store.lock()
+            _note_place(options)
             ledger = Ledger(self._store, self.pipeline.name)
             self.begun_with = beginning(ledger, options.resume, lambda manifest: self._run_from(manifest, ledger))
             if self.begun_with.manifest is None:

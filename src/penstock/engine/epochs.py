@@ -129,7 +129,15 @@ class Epochs:
         self._places: dict[int, Mapping[tuple[int, int], Place]] = {}
         self.publishers = [
             Publisher(
-                name, writer, remembers=remembers, book=ledger, pipeline=ledger.pipeline, clock=clock, signal=signal
+                name,
+                writer,
+                remembers=remembers,
+                book=ledger,
+                pipeline=ledger.pipeline,
+                clock=clock,
+                signal=signal,
+                # Dead letters stay on this machine: another one that goes on from the same bucket has none.
+                may_vanish=name.startswith("@") and not ledger.store.local,
             )
             for name, writer, remembers in outputs.writers()
         ]

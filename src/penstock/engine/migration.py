@@ -16,7 +16,9 @@ from penstock.checkpoint.tables import Given
 from penstock.connectors.base import Token
 from penstock.core.errors import StateError
 from penstock.core.lazy import np
+from penstock.core.schema import Schema
 from penstock.engine.step import Engine
+from penstock.expr.aggregates import AGGREGATES
 from penstock.operators.base import Loader
 from penstock.plan.pipeline import output_name
 from penstock.state.arrangement import Arrangement
@@ -65,12 +67,15 @@ def changes(stored: Mapping[str, Any], engine: Engine) -> list[Change]:
         engine: The engine that is to go on.
     """
     layouts = {made.identity: made.executor.state_layout() for made in engine.plan.nodes}
+    schemas = {made.identity: made.node.schema for made in engine.plan.nodes}
     found = []
     for name, layout in layouts.items():
         if layout is None:
             continue
         old = stored["nodes"].get(name, {}).get("layout")
-        found.append(Change(name, NEW, ("begins empty",)) if old is None else _compared(name, old, layout))
+        found.append(
+            Change(name, NEW, ("begins empty",)) if old is None else _compared(name, old, layout, schemas[name])
+        )
     for name, node in stored["nodes"].items():
         if "layout" in node and layouts.get(name) is None:
             found.append(Change(name, DROPPED, ("nothing in the plan takes it",)))
@@ -131,7 +136,7 @@ def require_approved(found: Iterable[Change]) -> None:
         )
 
 
-def _compared(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Change:
+def _compared(name: str, old: Mapping[str, Any], new: Mapping[str, Any], schema: Schema) -> Change:
     if old == new:
         return Change(name, KEPT)
     if "aggregates" not in old or "aggregates" not in new:
@@ -143,7 +148,11 @@ def _compared(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Chan
     after = {one["name"]: one for one in new["aggregates"]}
     details, lost = [], False
     for column, one in after.items():
-        if column not in before:
+        if column not in before and not _may_begin_empty(one, schema[column].nullable):
+            # The rows of keys that are stored would have nulls in it, which sinks and verbs below do not expect.
+            details.append(f'"{column}" is added: it is declared without nulls, and has no value for keys that are stored')
+            lost = True
+        elif column not in before:
             details.append(f'"{column}" is added, and counts rows from here on')
         elif not _fits(before[column], one):
             details.append(f'"{column}" has become another aggregate, and begins anew')
@@ -156,6 +165,10 @@ def _compared(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Chan
     if lost:
         return Change(name, REBUILT, tuple(details))
     return Change(name, MIGRATED, tuple(details) or ("its aggregates have another order",))
+
+
+def _may_begin_empty(aggregate: Mapping[str, Any], nullable: bool) -> bool:
+    return nullable or AGGREGATES[aggregate["function"]].empty is not None
 
 
 def _fits(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

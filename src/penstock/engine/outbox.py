@@ -64,6 +64,7 @@ class Publisher:
         pipeline: The name of the pipeline.
         clock: Measures pauses between attempts.
         signal: Set when something was published, or has failed.
+        may_vanish: Whether an output that remembers nothing begins anew, though epochs were published to it.
 
     Attributes:
         published: The last epoch that the sink has.
@@ -72,7 +73,16 @@ class Publisher:
     """
 
     def __init__(
-        self, name: str, writer: Writer, *, remembers: bool, book: Book, pipeline: str, clock: Clock, signal: Signal
+        self,
+        name: str,
+        writer: Writer,
+        *,
+        remembers: bool,
+        book: Book,
+        pipeline: str,
+        clock: Clock,
+        signal: Signal,
+        may_vanish: bool = False,
     ) -> None:
         self.name = name
         self.writer = writer
@@ -80,6 +90,7 @@ class Publisher:
         self.waiting_bytes = 0
         self.failure: BaseException | None = None
         self._remembers = remembers
+        self._may_vanish = may_vanish
         self._book = book
         self._pipeline = pipeline
         self._clock = clock
@@ -133,7 +144,7 @@ class Publisher:
 
     def _check(self, token: Token | None, lowest: int, known: int, *, fresh: bool) -> int:
         """The last epoch that the sink has, if that can be true."""
-        if token is None and fresh:
+        if token is None and (fresh or self._may_vanish):
             self._book.begin(self.name)
             return self._book.newest - 1
         if token is None:
