@@ -155,7 +155,7 @@ def _compared(name: str, old: Mapping[str, Any], new: Mapping[str, Any], schema:
         elif column not in before:
             details.append(f'"{column}" is added, and counts rows from here on')
         elif not _fits(before[column], one):
-            details.append(f'"{column}" has become another aggregate, and begins anew')
+            details.append(f'"{column}" has become another aggregate, or is kept in another way: it begins anew')
             lost = True
         elif before[column] != one:
             details.append(f'"{column}" is widened')
