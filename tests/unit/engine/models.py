@@ -196,10 +196,12 @@ def expected(*, rows=3_000, outputs=2, **more):
     return [table.bag() for table in tables]
 
 
-def left(table):
-    """The rows that are left of changes, as a bag."""
+def left(rows):
+    """The rows that are left of a changelog, as a bag; every one that goes must have come."""
     found: Counter[str] = Counter()
-    for text in table.rows:
-        sign, row = json.loads(text)
-        found[json.dumps({name: value for name, value in row.items() if name != "op"})] += sign
-    return found
+    for text in rows.elements() if isinstance(rows, Counter) else rows:
+        row = json.loads(text)[1]
+        sign = 1 if row.pop("op") in ("+I", "+U") else -1
+        found[json.dumps(row)] += sign
+    assert set(found.values()) <= {0, 1}
+    return +found
