@@ -12,7 +12,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install check fix lint types test demo bench docs services soak simulate coverage lowest wheel clean
+.PHONY: help install check fix lint types test demo bench bench-checkpoints docs services soak simulate coverage lowest wheel clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -42,8 +42,16 @@ class Embedded:
     memory: str | int = "1 GiB"
     step_rows: int | None = None
 
-    def options(self, state: Path | None, checkpoint: Any, resume: str = "latest") -> JobOptions:
+    def options(
+        self, state: Path | None, checkpoint: Any, resume: str = "latest", checkpoints: str | None = None
+    ) -> JobOptions:
         """What a job is given.
+
+        Args:
+            state: The state directory.
+            checkpoint: The time between two epochs.
+            resume: As for `start`.
+            checkpoints: Where checkpoints are, if not in the state directory: `s3://bucket/prefix`.
 
         Raises:
             PlanError: If a setting is not understood.
@@ -51,7 +59,7 @@ class Embedded:
         if not 1 <= self.shards <= 256:
             raise PlanError(f"there can be 1 to 256 shards, found {self.shards}")
         loop = LoopOptions(duration(self.latency), duration(checkpoint), self.step_rows)
-        return JobOptions(self.shards, loop, byte_size(self.memory) // 4, state, resume=resume)
+        return JobOptions(self.shards, loop, byte_size(self.memory) // 4, state, checkpoints, resume=resume)
 
 
 def _engine(on: Any) -> Embedded:
@@ -65,8 +73,22 @@ def _engine(on: Any) -> Embedded:
 
 
 def state_directory(pipeline: Pipeline, state: str | os.PathLike[str] | None) -> Path:
-    """Where a pipeline keeps its state: by default `.penstock/NAME`."""
-    return Path(state) if state is not None else Path(".penstock") / pipeline.name
+    """The local directory of a pipeline: by default, and if its checkpoints are elsewhere, `.penstock/NAME`."""
+    return Path(state) if state is not None and not is_address(state) else Path(".penstock") / pipeline.name
+
+
+def is_address(state: str | os.PathLike[str] | None) -> bool:
+    """Whether a place of state is no directory: `s3://bucket/prefix`."""
+    return isinstance(state, str) and "://" in state
+
+
+def address(state: str | os.PathLike[str] | None) -> str | None:
+    """Where checkpoints are, if not in the state directory."""
+    return str(state) if is_address(state) else None
+
+
+def _below(state: str | os.PathLike[str], name: str) -> str | os.PathLike[str]:
+    return f"{str(state).rstrip('/')}/{name}" if is_address(state) else Path(state) / name
 
 
 def start(
@@ -81,7 +103,8 @@ def start(
     Args:
         *pipelines: What to run.
         on: `"embedded"` or `ps.Embedded(...)`.
-        state: The state directory; with several pipelines, its parent.
+        state: The state directory; with several pipelines, its parent. `s3://bucket/prefix` keeps checkpoints there (keys
+            and endpoint come from `AWS_...` in the environment), and all that is local in `.penstock/NAME`.
         checkpoint: The time between two epochs: how often state is stored and output becomes visible.
         resume: `"latest"`: an interrupted run goes on where its last checkpoint was made, one that has finished starts
             anew. `"none"` starts anew in any case. The number of an epoch, or the name of a savepoint: goes on there.
@@ -151,11 +174,10 @@ def _open(
     embedded = _engine(on)
     jobs: list[Job] = []
     for pipeline in pipelines:
-        folder = state_directory(
-            pipeline, state if len(pipelines) == 1 or state is None else Path(state) / pipeline.name
-        )
+        place = state if len(pipelines) == 1 or state is None else _below(state, pipeline.name)
         try:
-            jobs.append(Job(pipeline, embedded.options(folder, checkpoint, resume)))
+            options = embedded.options(state_directory(pipeline, place), checkpoint, resume, address(place))
+            jobs.append(Job(pipeline, options))
         except BaseException:
             for job in jobs:  # those that opened their sources and sinks before this one failed to
                 job.close()

@@ -200,10 +200,21 @@ class Stream:
         return Grouped(self.node, ()).agg(*aggregates, **named)
 
     def state(self: S, name: str, *, ttl: Any = None) -> S:
-        """Name the state of the last verb, so that a changed program finds it again."""
+        """Name the state of the last verb, so that a changed program finds it again, wherever the verb has moved.
+
+        Without a name a verb is found by its kind and its place on the way to its output, whose name counts. To name
+        it later is to move it. Of `read` the name covers how far it was read, and its watermarks.
+
+        Args:
+            name: The name, unique in the pipeline.
+            ttl: Not offered yet.
+
+        Raises:
+            UnsupportedError: If there is a `ttl`.
+        """
         if ttl is not None:
             raise unsupported_ttl()
-        return self._to(replace(self.node, state_name=name, where=self.node.where or caller()))
+        return self._to(named(self.node, name))
 
     # -- what was refused, and where rows go
 
@@ -295,6 +306,18 @@ def parts_of_verb(node: Node) -> list[Node]:
     if parts and node.verb == "read":
         parts.append(node)
     return parts
+
+
+def named(node: Node, name: str) -> Node:
+    """A node with a name for its state; the other nodes of the same verb are named after it."""
+    made: Node | None = None
+    for part in reversed(parts_of_verb(node) or [node]):
+        changes: dict[str, Any] = {"state_name": name if part is node else f"{name}/{part.verb}"}
+        if made is not None:
+            changes["input"] = made
+        made = replace(part, where=part.where or caller(), **changes)
+    assert made is not None
+    return made
 
 
 def _holds(dtype: DType, value: DType) -> bool:

@@ -18,8 +18,9 @@ from penstock.connectors.base import Content, Sealed, Token, seal
 from penstock.core.errors import StateError, SupersededError
 from penstock.core.failpoint import hit
 
-TAKEOVER, EPOCH, FINAL, CLOSED = "takeover", "epoch", "final", "closed"
-"""What a manifest is: the beginning of a run, an epoch in it, its last epoch, and the end, all being published."""
+TAKEOVER, EPOCH, FINAL, CLOSED, STOPPED = "takeover", "epoch", "final", "closed", "stopped"
+"""What a manifest is: the beginning of a run, an epoch in it, its last epoch, and the end, all being published: of the
+input, or of a run that was stopped and can go on."""
 
 KEPT = 4
 """How many checkpoints are kept, besides savepoints and what is not published yet."""
@@ -47,8 +48,8 @@ class Ledger:
         self.base = -1
         self._cache: dict[int, dict[str, Any]] = {}
         self._outputs: dict[str, dict[str, int]] = {}
+        self._lost: list[list[int]] = []
         self._named: dict[int, set[str]] = {}
-        self._passed_over: list[tuple[int, int]] = []
         self._creating = -1
         numbers = store.manifests()
         self.newest = numbers[-1] if numbers else -1
@@ -135,7 +136,9 @@ class Ledger:
             return seal(self.pipeline, epoch, Content({}), incarnation=self.incarnation)
         try:
             manifest = self.read(epoch)
-        except (StateError, OSError):
+        except StateError as wrong:
+            if wrong.damaged:
+                raise  # it is there: whoever repairs it can go on
             return None
         stored = manifest["outputs"].get(output)
         if stored is None:
@@ -144,8 +147,8 @@ class Ledger:
         return Sealed(Token(*stored["token"]), stored["value"], payload)
 
     def is_lost(self, epoch: int) -> bool:
-        """Whether the checkpoint of an epoch was damaged, so that this run or a former one went on from an older."""
-        return any(base < epoch < incarnation for base, incarnation in self._passed_over)
+        """Whether the checkpoint of an epoch was damaged, so that a run went on from an older one."""
+        return any(low < epoch < high for low, high in self._lost)
 
     def superseded(self) -> bool:
         """Whether there is a manifest newer than this run's newest."""
@@ -172,11 +175,20 @@ class Ledger:
             name: dict(former.get(name) or {"lowest": number, "published": number - 1}) for name in outputs
         }
         self.incarnation, self.base = number, base
-        # A run that passed over something may have ended before all outputs knew: its manifests still tell.
-        before = [manifest for _, manifest, _ in self.candidates() if manifest is not None]
-        self._passed_over = [(base, number), *{(one["base"], one["incarnation"]): None for one in before}]
+        # Former runs went on from older checkpoints too: what they passed over stays passed over.
+        lost = [*(self.read(base).get("lost", []) if base >= 0 else []), [base, number]]
+        needed = min((found["published"] for found in self._outputs.values()), default=number)
+        self._lost = [[low, high] for low, high in lost if high - low > 1 and high > needed]
         empty = {name: Content({}) for name in outputs}
         self.add(TAKEOVER, content, empty, {})
+
+    def withdraw(self) -> None:
+        """Take the takeover back, of which nothing is published: a run that must not begin changes nothing.
+
+        What the next run goes on from is then what it was: not what this one had chosen, or had to pass over.
+        """
+        if self.newest == self.incarnation and not self.superseded():
+            self.store.remove_manifest(self.incarnation)
 
     def add(
         self, kind: str, content: dict[str, Any], outputs: dict[str, Content], payloads: dict[str, dict[str, Any]]
@@ -209,6 +221,7 @@ class Ledger:
             "kind": kind,
             "incarnation": self.incarnation,
             "base": self.base,
+            "lost": self._lost,
             "ledger": {name: dict(found) for name, found in self._outputs.items()},
             "outputs": stored,
         }

@@ -59,6 +59,8 @@ class LocalStore(Store):
         StartError: If the directory cannot be used, or its file system lacks exclusive creation, hard links or syncs.
     """
 
+    local = True
+
     def __init__(self, state: Path, clock: Clock) -> None:
         self.place = str(state)
         self._root = (state / FOLDER).absolute()  # the working directory may change

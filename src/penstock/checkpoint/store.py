@@ -15,7 +15,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from penstock.checkpoint.manifest import unpack
@@ -45,9 +45,11 @@ class Store(ABC):
 
     Attributes:
         place: The directory or the address, for people.
+        local: Whether it lives and dies with the state directory.
     """
 
     place: str
+    local: ClassVar[bool] = False
 
     def lock(self) -> None:
         """Keep others out until `close`, or until this process ends, as far as the store can.

@@ -32,6 +32,10 @@ Sets = Annotated[
 Profile = Annotated[
     str | None, typer.Option("--profile", metavar="NAME", help="The profile of penstock.toml that is on.")
 ]
+State = Annotated[
+    str | None,
+    typer.Option(metavar="DIR", help="The state directory, or s3://bucket/prefix. [default: .penstock/NAME]"),
+]
 JobName = Annotated[
     str, typer.Argument(metavar="JOB", help="The name of a pipeline, or its state directory.", show_default=False)
 ]
@@ -43,9 +47,7 @@ Json = Annotated[bool, typer.Option("--json", help="Answer as JSON, on stdout.")
 def run(
     file: File,
     on: Annotated[str | None, typer.Option(metavar="ENGINE", help="embedded, or flink:URL.")] = None,
-    state: Annotated[
-        str | None, typer.Option(metavar="DIR", help="The state directory. [default: .penstock/NAME]")
-    ] = None,
+    state: State = None,
     shards: Annotated[
         int | None, typer.Option(metavar="N", help="Over how many shards keys are spread. [default: 1]")
     ] = None,
@@ -111,9 +113,7 @@ def migrate(
         str | None, typer.Option("--from", metavar="WHAT", help="An epoch or savepoint; by default the newest.")
     ] = None,
     approve: Annotated[bool, typer.Option("--approve", help="Let it be so, and store it.")] = False,
-    state: Annotated[
-        str | None, typer.Option(metavar="DIR", help="The state directory. [default: .penstock/NAME]")
-    ] = None,
+    state: State = None,
     sets: Sets = None,
     profile: Profile = None,
     json: Json = False,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from penstock.api.references import resolved
 from penstock.checkpoint.ledger import Ledger
 from penstock.cli import terminal
 from penstock.cli.load import load
@@ -15,13 +16,13 @@ from penstock.cli.tables import table
 from penstock.core.errors import StateError
 from penstock.engine.compile import compile_plan, sources_of
 from penstock.engine.job import Job
-from penstock.engine.migration import LOSSY, Change, changes
+from penstock.engine.migration import LOSSY, Change, changes, forgotten
 from penstock.engine.recovery import stored_manifest
 from penstock.engine.standing import opened
 from penstock.engine.step import Engine
 from penstock.optimize import optimize
 from penstock.plan.pipeline import Pipeline
-from penstock.runner import Embedded, state_directory
+from penstock.runner import Embedded, address, state_directory
 
 
 def migrate_file(
@@ -41,32 +42,39 @@ def migrate_file(
         StateError: If something would be lost and is not approved, or the state is in use.
     """
     loaded = load(file, settings_of(given, profile))
-    folder = state_directory(loaded.pipeline, loaded.settings.options(**options).state)
-    found = becoming(loaded.pipeline, folder, start)
+    state = loaded.settings.options(**options).state
+    pipeline = resolved(loaded.pipeline, loaded.settings.fill)
+    found = becoming(pipeline, address(state) or state_directory(pipeline, state), start)
     _show(found, as_json=as_json)
     lossy = [change for change in found if change.verdict in LOSSY]
     if approve:
-        _store(loaded.pipeline, folder, start)
+        _store(pipeline, state, start)
         terminal.tell("stored: the next run begins with it")
     elif lossy:
         raise StateError(
-            f"{len(lossy)} of {len(found)} states would be lost", hint="--approve, once that is what is wanted"
+            f"{' and '.join(map(str, lossy))}: that would be lost", hint="--approve, once that is what is wanted"
         )
 
 
-def becoming(pipeline: Pipeline, folder: Path, start: str | None) -> list[Change]:
-    """What each stored state becomes under a pipeline.
+def becoming(pipeline: Pipeline, place: Path | str, start: str | None) -> list[Change]:
+    """What each stored state becomes under a pipeline, and what else is stored that it does not take.
+
+    Args:
+        pipeline: The pipeline.
+        place: Its state directory, or the address of its checkpoints.
+        start: An epoch or savepoint; None = the newest.
 
     Raises:
         StartError: If there is no such checkpoint.
     """
     planned = pipeline.with_outputs(optimize(pipeline.outputs))
-    with opened(folder) as store:
-        manifest = stored_manifest(Ledger(store, pipeline.name), start)
     splits = [list(read.source.splits()) for read in sources_of(planned)]
     names = [[split.name for split in found] for found in splits]
     engine = Engine(compile_plan(planned, names), None)
-    return changes(manifest["engine"], engine)
+    with opened(place) as store:
+        ledger = Ledger(store, pipeline.name)
+        manifest = stored_manifest(ledger, start)
+        return [*changes(manifest["engine"], engine), *forgotten(manifest, engine, ledger)]
 
 
 def _show(found: list[Change], *, as_json: bool) -> None:
@@ -78,9 +86,9 @@ def _show(found: list[Change], *, as_json: bool) -> None:
         terminal.out(line)
 
 
-def _store(pipeline: Pipeline, folder: Path, start: str | None) -> None:
+def _store(pipeline: Pipeline, state: str | None, start: str | None) -> None:
     """Begin with what is left, store it, and end at once."""
-    options = Embedded().options(folder, "10 s", start or "latest")
+    options = Embedded().options(state_directory(pipeline, state), "10 s", start or "latest", address(state))
     job = Job(pipeline, replace(options, approved=True, control=False))
     job.stop()
     job.run()

@@ -18,7 +18,7 @@ from penstock.core.errors import PlanError, UnsupportedError
 from penstock.core.threads import Terminated, terminable
 from penstock.engine.job import Job
 from penstock.plan.pipeline import Pipeline
-from penstock.runner import Embedded, state_directory
+from penstock.runner import Embedded, address, state_directory
 from penstock.settings import RunOptions
 
 _EVERY_US = 200_000
@@ -63,7 +63,7 @@ def open_job(pipeline: Pipeline, options: RunOptions) -> Job:
         raise _other_engine(options.on)
     engine = Embedded(shards=options.shards, latency=options.latency, memory=options.memory)
     folder = state_directory(pipeline, options.state)
-    return Job(pipeline, engine.options(folder, options.checkpoint, options.resume))
+    return Job(pipeline, engine.options(folder, options.checkpoint, options.resume, address(options.state)))
 
 
 def _other_engine(name: str) -> PlanError:

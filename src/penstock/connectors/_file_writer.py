@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -245,6 +245,8 @@ class FileWriter(Writer):
         parts = tuple(Part(one["name"], one["bytes"], one["rows"], one["digest"]) for one in found)
         hit("sink.before_publish")
         for one in found:
+            if self._first_own is None or sealed.token.epoch < self._first_own:
+                self._require_whole(one)
             self._name_part(self._staging / one["staged"], self._path / one["name"])
         self._sync([PurePosixPath(part.name) for part in parts])
         hit("sink.published")
@@ -253,6 +255,29 @@ class FileWriter(Writer):
             self._require_own()
             raise SinkError(f'the manifests of "{self._path}" contradict themselves')
         self._published += len(parts)
+
+    def _require_whole(self, one: Mapping[str, Any]) -> None:
+        """A file that a former writer has staged is what it was, wherever it is by now.
+
+        Raises:
+            StateError: If it is damaged or gone.
+        """
+        staged, final = self._staging / one["staged"], self._path / one["name"]
+        path = final if files.kind(final) else staged
+        try:
+            digest = files.digest_of(path)
+        except FileNotFoundError:
+            self._log.refresh()
+            self._require_own()
+            raise StateError(
+                f'"{path}" is missing: it is output that was sealed and not published', damaged=True
+            ) from None
+        if digest != one["digest"]:
+            raise StateError(
+                f'"{path}" is damaged: it is output that was sealed and not published, and has another digest',
+                hint="restore the file from a copy, or start anew",
+                damaged=True,
+            )
 
     def _name_part(self, staged: Path, final: Path) -> None:
         if files.kind(final.parent) is None:

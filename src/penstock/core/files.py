@@ -96,6 +96,19 @@ def replace(path: Path, data: bytes, mode: int = 0o600) -> None:
     disk.current.replace(staged, path)
 
 
+def digest_of(path: Path) -> str:
+    """The digest of the bytes of a file, as `StagedFile.seal` gives it.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    found = hashlib.blake2b(digest_size=16)
+    with open_read(path) as file:
+        while part := read(file, 1 << 20):
+            found.update(part)
+    return found.hexdigest()
+
+
 def process() -> int:
     """The number of this process, for files that say who wrote them."""
     return disk.current.process()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from penstock.checkpoint.ledger import Ledger
 from penstock.checkpoint.store import Store, open_store
 from penstock.checkpoint.tables import History
+from penstock.core import files
 from penstock.core.clock import Clock
-from penstock.core.errors import SupersededError
+from penstock.core.errors import StateError, SupersededError
 from penstock.core.threads import pool
 from penstock.engine.compile import compile_plan, sources_of
 from penstock.engine.discovery import Discovery
@@ -26,6 +29,34 @@ from penstock.engine.step import Engine
 from penstock.optimize import optimize
 from penstock.plan.pipeline import Pipeline, identities
 from penstock.plan.serde import nodes_to_json
+
+ELSEWHERE = "checkpoints.json"
+"""The file in a local directory that says where its checkpoints are, if they are not there."""
+
+
+def place_of(folder: Path) -> Path | str:
+    """Where the checkpoints of a local directory are: it itself, or an address.
+
+    Raises:
+        StateError: If it does not say so as it should.
+    """
+    if files.kind(folder / ELSEWHERE) is None:
+        return folder
+    try:
+        return str(json.loads(files.read_bytes(folder / ELSEWHERE))["checkpoints"])
+    except (ValueError, KeyError, TypeError) as wrong:
+        raise StateError(f'"{folder / ELSEWHERE}" does not say where checkpoints are', damaged=True) from wrong
+
+
+def _note_place(options: JobOptions) -> None:
+    """Let the commands for jobs find checkpoints that are elsewhere."""
+    if options.state is None:
+        return
+    if options.checkpoints is None:
+        files.remove(options.state / ELSEWHERE)
+        return
+    files.make_private(options.state)
+    files.replace(options.state / ELSEWHERE, json.dumps({"checkpoints": options.checkpoints}).encode())
 
 
 @dataclass
@@ -91,6 +122,7 @@ class Assembly:
         else:
             self._store = open_store(place)
             self._store.lock()
+            _note_place(options)
             ledger = Ledger(self._store, self.pipeline.name)
             self.begun_with = beginning(ledger, options.resume, lambda manifest: self._run_from(manifest, ledger))
             if again and self.begun_with.base >= 0 and ledger.read(self.begun_with.base).get("run") != self.run:
@@ -104,7 +136,9 @@ class Assembly:
         self.feeds.start(self.clock)
         if self.epochs is not None:
             reads = sources_of(self.pipeline)
-            self._opened.append(Discovery(reads, self.feeds.splits, self.loop.begin_again, self.clock))
+            self._opened.append(
+                Discovery(reads, self.feeds.splits, self.loop.begin_again, self.clock, options.look_every)
+            )
 
     def _run_from(self, manifest: Mapping[str, Any] | None, ledger: Ledger | None = None) -> None:
         """Open the sources and build the engine, at the beginning or where a checkpoint was made."""
@@ -139,7 +173,12 @@ class Assembly:
         self._opened.append(epochs)
         if found.manifest is not None:
             self.outputs.restore(found.manifest["counts"])
-        epochs.begin(found.base, found.manifest, found.ledger)
+        try:
+            epochs.begin(found.base, found.manifest, found.ledger)
+        except StateError as refused:
+            # Without what was passed over, nobody could tell what to restore.
+            refused.message = "; ".join((refused.message, *found.damage))
+            raise
         return epochs
 
     def _close_opened(self) -> None:

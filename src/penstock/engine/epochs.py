@@ -14,18 +14,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from penstock.checkpoint.block import digest
-from penstock.checkpoint.ledger import CLOSED, EPOCH, Ledger
+from penstock.checkpoint.ledger import CLOSED, EPOCH, STOPPED, Ledger
 from penstock.checkpoint.tables import Given, History, Piece, Taken, record_parts
 from penstock.connectors.base import Content, Sealed
 from penstock.core import files
 from penstock.core.clock import Clock, Signal
-from penstock.core.errors import PenstockError, SinkError
+from penstock.core.errors import PenstockError, SinkError, StateError, SupersededError
 from penstock.core.failpoint import hit
 from penstock.core.threads import pool
 from penstock.core.timespan import SECOND
 from penstock.engine.feeds import Feeds, Place
 from penstock.engine.journal import Journal, Step, pack
-from penstock.engine.migration import Change, changes, require_approved, restore_changed
+from penstock.engine.migration import Change, changes, forgotten, require_approved, restore_changed
 from penstock.engine.outbox import Publisher
 from penstock.engine.outputs import Outputs
 from penstock.engine.step import Engine
@@ -34,6 +34,9 @@ MOST_WAITING_BYTES = 256 << 20
 MOST_WAITING = 1_000
 CLOSING = 30 * SECOND
 """Bounds of what waits to be published: beyond, no new epoch is begun, and sources are held back."""
+
+KEPT_ON = ("engine", "states", "sources", "counts")
+"""What a run goes on with, of a manifest."""
 
 
 @dataclass
@@ -126,7 +129,15 @@ class Epochs:
         self._places: dict[int, Mapping[tuple[int, int], Place]] = {}
         self.publishers = [
             Publisher(
-                name, writer, remembers=remembers, book=ledger, pipeline=ledger.pipeline, clock=clock, signal=signal
+                name,
+                writer,
+                remembers=remembers,
+                book=ledger,
+                pipeline=ledger.pipeline,
+                clock=clock,
+                signal=signal,
+                # Dead letters stay on this machine: another one that goes on from the same bucket has none.
+                may_vanish=name.startswith("@") and not ledger.store.local,
             )
             for name, writer, remembers in outputs.writers()
         ]
@@ -145,15 +156,22 @@ class Epochs:
             StateError: If what is stored and what the sinks have do not belong together.
         """
         if manifest is not None:
-            kept = ("engine", "states", "sources", "counts")
-            content = {**self._content, **{name: manifest[name] for name in kept}}
+            content = {**self._content, **{name: manifest[name] for name in KEPT_ON}}
         else:
             # Positions are stored before the first row is read: where "latest" was must not be asked again.
             gathered = self._gather(EPOCH, sealing={})
             content = self._stored(gathered, Segment(self._segment_name()))
         self.ledger.take_over(base, {**content, "ledger": dict(ledger)}, [p.name for p in self.publishers])
+        try:
+            for publisher in self.publishers:
+                publisher.recover(fresh=manifest is None)
+        except SupersededError:
+            raise
+        except StateError:
+            self.ledger.withdraw()
+            raise
         for publisher in self.publishers:
-            publisher.recover(fresh=manifest is None)
+            publisher.catch_up()
             self.ledger.was_published(publisher.name, publisher.published)
         for publisher in self.publishers:
             publisher.start()
@@ -237,6 +255,12 @@ class Epochs:
     def close_run(self) -> None:
         """Note that the run has come to its end, and that all is published: the next one starts anew."""
         self.ledger.add(CLOSED, {"engine": None, "states": {}, "sources": [], "counts": {}}, self._empty(), {})
+
+    def note_stop(self) -> None:
+        """Note that the run was stopped, and that all is published: nobody need ask outputs that a plan has no more."""
+        newest = self.ledger.read(self.ledger.newest)
+        content = {**self._content, "now": newest["now"], **{name: newest[name] for name in KEPT_ON}}
+        self.ledger.add(STOPPED, content, self._empty(), {})
 
     def _empty(self) -> dict[str, Content]:
         return {publisher.name: Content({}) for publisher in self.publishers}
@@ -370,8 +394,9 @@ def restore(engine: Engine, manifest: Mapping[str, Any], ledger: Ledger, *, appr
         given[identity] = Given(stored.get("tables", {}), stored.get("blobs", {}), ledger.block)
         return given[identity]
 
+    lost = forgotten(manifest, engine, ledger)
     if not approved:
-        require_approved(changes(manifest["engine"], engine))
-    found = restore_changed(engine, manifest["engine"], loader_of)
+        require_approved([*changes(manifest["engine"], engine), *lost])
+    found = [*restore_changed(engine, manifest["engine"], loader_of), *lost]
     engine.restore_counts(manifest["counts"])
     return Restored({identity: one.histories for identity, one in given.items()}, found)

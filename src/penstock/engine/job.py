@@ -51,7 +51,13 @@ class Job:
         self._wake = Signal()
         self._server: Server | None = None
         self._run = files.unique_name()
-        self._parts = Assembly.open(pipeline, options, self._clock, self._run)
+        self._parts = self._opened(options)
+
+    def _opened(self, options: JobOptions, *, again: bool = False) -> Assembly:
+        parts = Assembly.open(self.pipeline, options, self._clock, self._run, again=again)
+        begun = parts.begun_with
+        self.notes += [f"passed over: {damage}" for damage in begun.damage] if begun is not None else []
+        return parts
 
     def run(self) -> None:
         """Run in this thread until the input ends or `stop` is called.
@@ -83,19 +89,25 @@ class Job:
         """Run, and go on from the last checkpoint as long as the policy says so."""
         policy, attempt, reopen = self.options.restarts, 0, False
         while True:
+            ran = False
             try:
                 if reopen:
                     self._reopen()
+                ran = True
                 finished = self._parts.loop.run()
                 if not self._parts.loop.again or self._stopping:
                     return finished
                 self.notes.append("a source has new splits: they are read from here on")
             except PenstockError as failure:
-                attempt = 0 if self._parts.loop.sealed else attempt
-                if self._parts.epochs is None or self._stopping or not policy.allows(failure, attempt):
+                # Parts that could not be opened again are those of the last attempt still: what they did counts once.
+                attempt = 0 if ran and self._parts.loop.sealed else attempt
+                begun = attempt > 0 or not ran
+                if self._parts.epochs is None or self._stopping or not policy.allows(failure, attempt, again=begun):
                     raise
                 self.notes.append(f"{failure.message}; going on from the last checkpoint")
-                self._clock.wait(self._wake, policy.wait(attempt))
+                self._parts.close()  # while it waits it holds nothing: the lock least of all
+                if self._clock.wait(self._wake, policy.wait(attempt)) and self._stopping:
+                    raise
                 attempt += 1
             reopen = True
 
@@ -103,7 +115,7 @@ class Job:
         self._restarts += 1
         self._parts.close()
         options = replace(self.options, resume=LATEST)
-        self._parts = Assembly.open(self.pipeline, options, self._clock, self._run, again=True)
+        self._parts = self._opened(options, again=True)
         if self._stopping:
             self._parts.loop.stop()
 

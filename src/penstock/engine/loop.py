@@ -170,6 +170,8 @@ class Loop:
         self.epochs.drain()
         if ended:
             self.epochs.close_run()
+        else:
+            self.epochs.note_stop()
         self.sealed += 1
 
     def _patience(self) -> int:

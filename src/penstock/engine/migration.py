@@ -11,11 +11,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from penstock.checkpoint.ledger import Ledger
 from penstock.checkpoint.tables import Given
+from penstock.connectors.base import Token
 from penstock.core.errors import StateError
 from penstock.core.lazy import np
+from penstock.core.schema import Schema
 from penstock.engine.step import Engine
+from penstock.expr.aggregates import AGGREGATES
 from penstock.operators.base import Loader
+from penstock.plan.pipeline import output_name
 from penstock.state.arrangement import Arrangement
 from penstock.state.record import Record
 from penstock.state.words import ACCUMULATORS
@@ -62,16 +67,58 @@ def changes(stored: Mapping[str, Any], engine: Engine) -> list[Change]:
         engine: The engine that is to go on.
     """
     layouts = {made.identity: made.executor.state_layout() for made in engine.plan.nodes}
+    schemas = {made.identity: made.node.schema for made in engine.plan.nodes}
     found = []
     for name, layout in layouts.items():
         if layout is None:
             continue
         old = stored["nodes"].get(name, {}).get("layout")
-        found.append(Change(name, NEW, ("begins empty",)) if old is None else _compared(name, old, layout))
+        found.append(
+            Change(name, NEW, ("begins empty",)) if old is None else _compared(name, old, layout, schemas[name])
+        )
     for name, node in stored["nodes"].items():
         if "layout" in node and layouts.get(name) is None:
             found.append(Change(name, DROPPED, ("nothing in the plan takes it",)))
     return found
+
+
+def forgotten(manifest: Mapping[str, Any], engine: Engine, ledger: Ledger) -> list[Change]:
+    """What is stored besides states, and has nobody in the plan that takes it: it would be lost without a word.
+
+    That is how far sources were read that the plan has no more: added again, they would be read from their beginning.
+    And it is rows that are sealed for outputs that it has no more, and are not known to be published.
+
+    Args:
+        manifest: What the run is to go on from.
+        engine: The engine that is to go on.
+        ledger: The newest manifest knows what was published.
+    """
+    plan = engine.plan
+    reads = {plan.nodes[index].identity for index in plan.reads}
+    sources = [source["source"] for source in manifest["sources"] if source["source"] not in reads]
+    found = [Change(name, DROPPED, ("how far it was read is forgotten",)) for name in sources]
+    newest = next((one for _, one, _ in ledger.candidates() if one is not None), manifest)
+    names = {output_name(output) for output in plan.pipeline.outputs}
+    for name, known in newest["ledger"].items():
+        if name in names or name.startswith("@"):
+            continue
+        epochs = [number for number in ledger.store.manifests() if number > known["published"]]
+        waiting = [number for number in epochs if _has_rows(ledger, number, name)]
+        if waiting:
+            found.append(Change(name, DROPPED, (f"epochs that may not be published: {_listed(waiting)}",)))
+    return found
+
+
+def _has_rows(ledger: Ledger, number: int, output: str) -> bool:
+    try:
+        stored = ledger.read(number)["outputs"].get(output)
+    except StateError:
+        return True  # nobody knows what it had
+    return stored is not None and Token(*stored["token"]).rows > 0
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
 
 
 def require_approved(found: Iterable[Change]) -> None:
@@ -83,13 +130,13 @@ def require_approved(found: Iterable[Change]) -> None:
     lossy = [change for change in found if change.verdict in LOSSY]
     if lossy:
         raise StateError(
-            f"the plan has changed, and stored state would be lost: {', and '.join(map(str, lossy))}",
+            f"the plan has changed, and stored state would be lost: {' and '.join(map(str, lossy))}",
             hint="penstock migrate FILE shows what each state becomes, --approve lets it; names given by "
             '.state("...") keep states together with their verbs',
         )
 
 
-def _compared(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Change:
+def _compared(name: str, old: Mapping[str, Any], new: Mapping[str, Any], schema: Schema) -> Change:
     if old == new:
         return Change(name, KEPT)
     if "aggregates" not in old or "aggregates" not in new:
@@ -101,10 +148,16 @@ def _compared(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Chan
     after = {one["name"]: one for one in new["aggregates"]}
     details, lost = [], False
     for column, one in after.items():
-        if column not in before:
+        if column not in before and not _may_begin_empty(one, schema[column].nullable):
+            # The rows of keys that are stored would have nulls in it, which sinks and verbs below do not expect.
+            details.append(
+                f'"{column}" is added: it is declared without nulls, and has no value for keys that are stored'
+            )
+            lost = True
+        elif column not in before:
             details.append(f'"{column}" is added, and counts rows from here on')
         elif not _fits(before[column], one):
-            details.append(f'"{column}" has become another aggregate, and begins anew')
+            details.append(f'"{column}" has become another aggregate, or is kept in another way: it begins anew')
             lost = True
         elif before[column] != one:
             details.append(f'"{column}" is widened')
@@ -114,6 +167,10 @@ def _compared(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Chan
     if lost:
         return Change(name, REBUILT, tuple(details))
     return Change(name, MIGRATED, tuple(details) or ("its aggregates have another order",))
+
+
+def _may_begin_empty(aggregate: Mapping[str, Any], nullable: bool) -> bool:
+    return nullable or AGGREGATES[aggregate["function"]].empty is not None
 
 
 def _fits(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

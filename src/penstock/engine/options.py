@@ -38,14 +38,18 @@ class RestartPolicy:
     pause: int = SECOND
     longest: int = 30 * SECOND
 
-    def allows(self, failure: BaseException, attempt: int) -> bool:
+    def allows(self, failure: BaseException, attempt: int, *, again: bool = False) -> bool:
         """Whether to go on after a failure.
 
         What may pass by itself does: a server that is away. Anything else would come again: wrong rows, wrong plans,
         damaged state, bugs.
+
+        Args:
+            failure: Why it failed.
+            attempt: How often in a row it has gone on.
+            again: Whether it has begun before: what is not there when it begins again has gone since, and may come back.
         """
-        # It has begun once: what is not there when it begins again has gone since.
-        transient = isinstance(failure, (SinkLost, SourceLost)) or (isinstance(failure, StartError) and attempt > 0)
+        transient = isinstance(failure, (SinkLost, SourceLost)) or (isinstance(failure, StartError) and again)
         return transient and attempt < self.attempts
 
     def wait(self, attempt: int) -> int:
@@ -65,6 +69,7 @@ class JobOptions:
         checkpoints: Where checkpoints are kept, if not in the state directory: `s3://bucket/prefix`.
         resume: `"latest"`, `"none"`, the number of an epoch, or the name of a savepoint.
         restarts: What happens when it fails.
+        look_every: How often sources are asked for new splits, in microseconds.
         approved: Whether stored state may be lost, if the plan has changed so.
         control: Whether the run can be asked and told from outside, by the address in its state directory.
         guarded: Whether to check every delta; None = as `PENSTOCK_GUARDS` says.
@@ -78,6 +83,7 @@ class JobOptions:
     checkpoints: str | None = None
     resume: str = "latest"
     restarts: RestartPolicy = RestartPolicy()
+    look_every: int = 30 * SECOND
     approved: bool = False
     control: bool = True
     guarded: bool | None = None

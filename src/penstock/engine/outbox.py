@@ -64,6 +64,7 @@ class Publisher:
         pipeline: The name of the pipeline.
         clock: Measures pauses between attempts.
         signal: Set when something was published, or has failed.
+        may_vanish: Whether an output that remembers nothing begins anew, though epochs were published to it.
 
     Attributes:
         published: The last epoch that the sink has.
@@ -72,7 +73,16 @@ class Publisher:
     """
 
     def __init__(
-        self, name: str, writer: Writer, *, remembers: bool, book: Book, pipeline: str, clock: Clock, signal: Signal
+        self,
+        name: str,
+        writer: Writer,
+        *,
+        remembers: bool,
+        book: Book,
+        pipeline: str,
+        clock: Clock,
+        signal: Signal,
+        may_vanish: bool = False,
     ) -> None:
         self.name = name
         self.writer = writer
@@ -80,12 +90,14 @@ class Publisher:
         self.waiting_bytes = 0
         self.failure: BaseException | None = None
         self._remembers = remembers
+        self._may_vanish = may_vanish
         self._book = book
         self._pipeline = pipeline
         self._clock = clock
         self._signal = signal
         self._wake = Signal()
         self._queue: deque[Sealed] = deque()
+        self._missing: list[Sealed] = []
         self._lock = lock()
         self._finishing = self._closed = False
         self._worker: Worker | None = None
@@ -93,7 +105,7 @@ class Publisher:
     # -- at the start
 
     def recover(self, *, fresh: bool = False) -> None:
-        """Ask the sink what it has, and publish what is stored and is missing there.
+        """Ask the sink what it has; nothing is published yet, so that a run that must not begin changes nothing.
 
         Args:
             fresh: Whether the run starts anew: an output that remembers nothing begins with it.
@@ -109,7 +121,15 @@ class Publisher:
         missing = [self._stored(epoch) for epoch in range(last + 1, self._book.newest + 1)]
         if not self._remembers:
             missing = [sealed for sealed in missing if sealed.token.rows]  # nobody asks for tokens of empty epochs
-        self.published = last
+        self.published, self._missing = last, missing
+
+    def catch_up(self) -> None:
+        """Publish what is stored and is missing in the sink.
+
+        Raises:
+            SinkError: If it cannot be.
+        """
+        missing, self._missing = self._missing, []
         self._publish(missing)
         self.published = self._book.newest
 
@@ -124,7 +144,7 @@ class Publisher:
 
     def _check(self, token: Token | None, lowest: int, known: int, *, fresh: bool) -> int:
         """The last epoch that the sink has, if that can be true."""
-        if token is None and fresh:
+        if token is None and (fresh or self._may_vanish):
             self._book.begin(self.name)
             return self._book.newest - 1
         if token is None:
@@ -144,14 +164,13 @@ class Publisher:
                 f"epochs {lowest} to {self._book.newest}",
                 hint="is this the state directory that wrote it? Write to a new place, or give the pipeline a new name",
             )
-        # What stands in for an epoch that was passed over bears the number of the run that did so, which is greater.
-        if self._book.is_lost(token.epoch) and token.incarnation <= token.epoch:
-            raise StateError(
-                f'the output "{self.name}" has the epoch {token.epoch}, but the checkpoint of that epoch is damaged',
-                hint="going on from an older checkpoint would write its rows twice; restore the state directory",
-            )
         stored = self._book.sealed(self.name, token.epoch) if token.epoch >= lowest else None
         if stored is not None and stored.token.digest != token.digest:
+            if self._book.is_lost(token.epoch):
+                raise StateError(
+                    f'the output "{self.name}" has the epoch {token.epoch}, whose checkpoint is damaged',
+                    hint="going on from an older one would write its rows twice; restore what is damaged from a copy",
+                )
             raise StateError(
                 f'the epoch {token.epoch} of the output "{self.name}" is not the one that is stored',
                 hint="two state directories write to one output",

@@ -13,7 +13,7 @@ from penstock.connectors import sink_class
 from penstock.connectors.base import Content, Sink, Writer, WriteRequest, seal
 from penstock.core.delta import Delta
 from penstock.core.dtypes import Datetime, Int64, String
-from penstock.core.errors import PenstockError, RowError, SinkError
+from penstock.core.errors import PenstockError, RowError, SinkError, StartError, StateError
 from penstock.core.lazy import pl
 from penstock.core.schema import Field, Schema
 from penstock.core.spec import configure
@@ -194,7 +194,15 @@ def guarded(name: str, action: Callable[[], T]) -> T:
 def _table(path: Path, port: str, pipeline: str, *, fresh: bool) -> tuple[Sink, Writer]:
     request = WriteRequest(REFUSED_SCHEMA, (), updating=False, pipeline=pipeline, fresh=fresh, output=f"@{port}")
     sink = configure(sink_class("files"), {"path": str(path), "format": "json", "mode": "overwrite", "keep": "1 GiB"})
-    return sink, sink.writer(request)
+    try:
+        return sink, sink.writer(request)
+    except StartError as refused:
+        if isinstance(refused.__cause__, ValueError):  # its manifests say what cannot be
+            raise StateError(
+                f'the table "{port}" cannot be used: {refused.message}',
+                hint="restore the state directory from a copy, or start anew with another one",
+            ) from refused
+        raise
 
 
 def _as_table(node: PhysicalNode, delta: Delta) -> pl.DataFrame:

@@ -11,7 +11,8 @@ from penstock.checkpoint.manifest import unpack
 from penstock.checkpoint.store import FOLDER, Store, open_store
 from penstock.control.client import Client, NotRunning
 from penstock.core import files
-from penstock.core.errors import StartError, StateError
+from penstock.core.errors import PenstockError, StartError, StateError
+from penstock.engine.assembly import ELSEWHERE, place_of
 from penstock.engine.commands import contents
 from penstock.engine.compile import compile_plan, sources_of
 from penstock.engine.epochs import restore
@@ -19,7 +20,7 @@ from penstock.engine.recovery import stored_manifest
 from penstock.engine.step import Engine
 from penstock.plan.pipeline import Pipeline
 
-RUNNING, FINISHED, INTERRUPTED, EMPTY = "running", "finished", "interrupted", "empty"
+RUNNING, FINISHED, INTERRUPTED, EMPTY, UNKNOWN = "running", "finished", "interrupted", "empty", "unknown"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Standing:
     Attributes:
         folder: Its state directory.
         pipeline: Its name, if anything is stored.
-        state: `running`, `finished`, `interrupted` (the next run goes on) or `empty`.
+        state: `running`, `finished`, `interrupted` (the next run goes on), `empty`, or `unknown: why`.
         checkpoint: The number of its newest epoch, or None.
         at: When that was made, in microseconds since 1970-01-01 UTC, or None.
         pid: The process that runs it, or None.
@@ -50,7 +51,7 @@ def folder_of(job: str, root: Path = Path(".penstock")) -> Path:
         StartError: If there is none.
     """
     for candidate in (Path(job), root / job):
-        if files.kind(candidate / FOLDER) == "directory":
+        if _is_state(candidate):
             return candidate
     known = ", ".join(path.name for path in _folders(root)) or "none"
     raise StartError(f'there is no job "{job}"', hint=f"jobs in {root}: {known}; or give its state directory")
@@ -58,13 +59,25 @@ def folder_of(job: str, root: Path = Path(".penstock")) -> Path:
 
 def all_jobs(root: Path = Path(".penstock")) -> list[Standing]:
     """How all pipelines below a directory stand, by name."""
-    return [standing(folder) for folder in _folders(root)]
+    return [_standing_or_why(folder) for folder in _folders(root)]
+
+
+def _standing_or_why(folder: Path) -> Standing:
+    try:
+        return standing(folder)
+    except PenstockError as failure:
+        # One that cannot be looked at, such as a bucket that is away, must not hide the others.
+        return Standing(folder, folder.name, f"{UNKNOWN}: {failure.message}")
 
 
 def _folders(root: Path) -> list[Path]:
     if files.kind(root) != "directory":
         return []
-    return [Path(e.path) for e in files.entries(root) if files.kind(Path(e.path) / FOLDER) == "directory"]
+    return sorted(Path(entry.path) for entry in files.entries(root) if _is_state(Path(entry.path)))
+
+
+def _is_state(folder: Path) -> bool:
+    return files.kind(folder / FOLDER) == "directory" or files.kind(folder / ELSEWHERE) == "file"
 
 
 def standing(folder: Path) -> Standing:
@@ -92,10 +105,10 @@ def _running(folder: Path) -> int | None:
 
 
 class opened:
-    """The store of a state directory, to look at; a run that goes on is not disturbed."""
+    """The store of a state directory, wherever its checkpoints are, to look at; a run that goes on is not disturbed."""
 
-    def __init__(self, folder: Path) -> None:
-        self._store = open_store(folder)
+    def __init__(self, folder: Path | str) -> None:
+        self._store = open_store(folder if isinstance(folder, str) else place_of(folder))
 
     def __enter__(self) -> Store:
         return self._store
