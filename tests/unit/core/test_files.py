@@ -142,3 +142,27 @@ def test_a_lock_holds_until_it_is_closed(tmp_path):
         assert path.read_bytes() == b"a long note"
     with files.lock_file(path, b"short"):
         assert path.read_bytes() == b"short"
+
+
+def test_the_name_of_a_private_directory_is_synced_also_by_who_finds_it(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(files, "sync_directory", synced.append)
+    files.make_private(tmp_path / "a" / "b")
+    assert synced == [tmp_path.parent, tmp_path, tmp_path / "a"]
+    synced.clear()
+    files.make_private(tmp_path / "a" / "b")  # whoever made it may have been killed before it was synced
+    assert synced == [tmp_path / "a"]
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_directory_above_that_cannot_be_opened_does_not_matter(tmp_path, monkeypatch):
+    sync = files.sync_directory
+
+    def refuse(path):
+        if path == tmp_path.parent:
+            raise PermissionError
+        sync(path)
+
+    monkeypatch.setattr(files, "sync_directory", refuse)
+    files.make_private(tmp_path / "a")
+    assert (tmp_path / "a").is_dir()
