@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from penstock.api.references import resolved
 from penstock.connectors.memory import MemorySink
 from penstock.core.errors import PlanError, UnsupportedError
-from penstock.core.lazy import pl
+from penstock.core.lazy import load_polars, pl
 from penstock.core.sizes import byte_size
+from penstock.core.threads import Interrupts, terminable
 from penstock.core.timespan import duration
 from penstock.core.where import Where, caller
 from penstock.engine.job import Job
@@ -64,8 +65,19 @@ def _engine(on: Any) -> Embedded:
     raise PlanError(f'on is "embedded" or ps.Embedded(...), found {on!r}', where=caller())
 
 
+_LOCAL = "a path, such as /var/lib/penstock/orders"
+
+
 def state_directory(pipeline: Pipeline, state: str | os.PathLike[str] | None) -> Path:
-    """Where a pipeline keeps its state: by default `.penstock/NAME`."""
+    """Where a pipeline keeps its state: by default `.penstock/NAME`.
+
+    Raises:
+        UnsupportedError: If it is an address: a state directory is local.
+    """
+    if state is not None and "://" in str(state):
+        raise UnsupportedError(
+            "the state directory is a local one; checkpoints are not kept in buckets yet", hint=_LOCAL
+        )
     return Path(state) if state is not None else Path(".penstock") / pipeline.name
 
 
@@ -122,14 +134,17 @@ def run(
         JobError: If a pipeline fails.
     """
     jobs = _open(pipelines, on, state, checkpoint, resume)
-    for job in jobs:
-        job.start()
-    try:
-        _wait(jobs, progress)
-    except KeyboardInterrupt:
-        for job in jobs:
-            job.stop()
-        _wait(jobs, progress)
+    load_polars()
+    with terminable() as interrupts:
+        try:
+            for job in jobs:
+                job.start()
+            _wait(jobs, progress, interrupts)
+        except KeyboardInterrupt:
+            interrupts.seen()
+            for job in jobs:
+                job.stop()
+            _wait(jobs, progress, interrupts)
     return jobs[0] if len(jobs) == 1 else tuple(jobs)
 
 
@@ -163,9 +178,10 @@ def _open(
     return jobs
 
 
-def _wait(jobs: list[Job], progress: Callable[[Statistics], None] | None) -> None:
+def _wait(jobs: list[Job], progress: Callable[[Statistics], None] | None, interrupts: Interrupts) -> None:
     pending = list(jobs)
     while pending:
+        interrupts.check()
         pending = [job for job in pending if not job.wait(200_000)]
         if progress is not None:
             for job in jobs:

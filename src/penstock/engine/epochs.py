@@ -146,7 +146,8 @@ class Epochs:
         """
         if manifest is not None:
             kept = ("engine", "states", "sources", "counts")
-            content = {**self._content, **{name: manifest[name] for name in kept}}
+            found = {name: manifest[name] for name in kept}
+            content: dict[str, Any] = {**self._content, "now": self._clock.now(), **found}
         else:
             # Positions are stored before the first row is read: where "latest" was must not be asked again.
             gathered = self._gather(EPOCH, sealing={})
@@ -236,7 +237,8 @@ class Epochs:
 
     def close_run(self) -> None:
         """Note that the run has come to its end, and that all is published: the next one starts anew."""
-        self.ledger.add(CLOSED, {"engine": None, "states": {}, "sources": [], "counts": {}}, self._empty(), {})
+        content: dict[str, Any] = {"now": self._clock.now(), "engine": None, "states": {}, "sources": [], "counts": {}}
+        self.ledger.add(CLOSED, content, self._empty(), {})
 
     def _empty(self) -> dict[str, Content]:
         return {publisher.name: Content({}) for publisher in self.publishers}

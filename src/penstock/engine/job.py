@@ -50,6 +50,8 @@ class Job:
         self._wake = Signal()
         self._server: Server | None = None
         self._parts = Assembly.open(pipeline, options, self._clock)
+        self._rows_before = self._parts.engine.rows_in
+        self.notes += self._parts.notes()
 
     def run(self) -> None:
         """Run in this thread until the input ends or `stop` is called.
@@ -88,6 +90,11 @@ class Job:
                 if not self._parts.loop.again or self._stopping:
                     return finished
                 self.notes.append("a source has new splits: they are read from here on")
+            except KeyboardInterrupt:
+                # Of Polars, which lets Ctrl-C break a query in any thread; whether to end is said in the main one.
+                if self._worker is None or self._parts.epochs is None:
+                    raise
+                self.notes.append("a step was interrupted; going on from the last checkpoint")
             except PenstockError as failure:
                 attempt = 0 if self._parts.loop.sealed else attempt
                 if self._parts.epochs is None or self._stopping or not policy.allows(failure, attempt):
@@ -212,6 +219,7 @@ class Job:
             checkpoint_bytes=epochs.size if epochs is not None else 0,
             pause_us=epochs.pause_us if epochs is not None else 0,
             restarts=self._restarts,
+            rows_before=self._rows_before,
         )
 
     def _refused(self) -> Counter[str]:

@@ -19,7 +19,8 @@ from penstock.engine.recovery import stored_manifest
 from penstock.engine.step import Engine
 from penstock.plan.pipeline import Pipeline
 
-RUNNING, FINISHED, INTERRUPTED, EMPTY = "running", "finished", "interrupted", "empty"
+RUNNING, FINISHED, INTERRUPTED = "running", "finished", "interrupted"
+EMPTY, DAMAGED = "empty", "damaged"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Standing:
     Attributes:
         folder: Its state directory.
         pipeline: Its name, if anything is stored.
-        state: `running`, `finished`, `interrupted` (the next run goes on) or `empty`.
+        state: `running`, `finished`, `interrupted` (the next run goes on), `empty`, or `damaged`: its newest
+            epoch cannot be read.
         checkpoint: The number of its newest epoch, or None.
         at: When that was made, in microseconds since 1970-01-01 UTC, or None.
         pid: The process that runs it, or None.
@@ -71,14 +73,17 @@ def standing(folder: Path) -> Standing:
     """How a pipeline stands.
 
     Raises:
-        StateError: If its newest manifest cannot be read.
+        StateError: If its checkpoints cannot be listed.
     """
     pid = _running(folder)
     with opened(folder) as store:
         numbers = store.manifests()
         if not numbers:
             return Standing(folder, None, RUNNING if pid is not None else EMPTY, pid=pid)
-        newest = unpack(store.read_manifest(numbers[-1]))
+        try:
+            newest = unpack(store.read_manifest(numbers[-1]))
+        except StateError:
+            return Standing(folder, None, RUNNING if pid is not None else DAMAGED, numbers[-1], pid=pid)
     state = RUNNING if pid is not None else FINISHED if newest["kind"] == CLOSED else INTERRUPTED
     return Standing(folder, newest["pipeline"], state, numbers[-1], newest.get("now"), pid)
 
@@ -92,9 +97,15 @@ def _running(folder: Path) -> int | None:
 
 
 class opened:
-    """The store of a state directory, to look at; a run that goes on is not disturbed."""
+    """The store of a state directory, to look at; a run that goes on is not disturbed, and nothing is created.
+
+    Raises:
+        StartError: If there is none.
+    """
 
     def __init__(self, folder: Path) -> None:
+        if files.kind(folder / FOLDER) != "directory":
+            raise StartError(f'nothing is stored in "{folder}"')
         self._store = open_store(folder)
 
     def __enter__(self) -> Store:
