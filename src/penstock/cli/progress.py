@@ -155,8 +155,8 @@ def summary(statistics: Statistics, reports: Sequence[str], state: Any) -> list[
     took = statistics.elapsed_us
     lines = [f"{statistics.pipeline}: {statistics.state} after {wording.span(took)}"]
     before, new = statistics.rows_before, max(0, statistics.rows_in - statistics.rows_before)
-    total = f", {wording.rows(statistics.rows_in)} with the runs before" if before else ""
-    lines.append(f"  in      {wording.rows(new)}, {wording.rate(new, took)}{total}")
+    here = f", {new:,} of them in this run" if before else ""
+    lines.append(f"  in      {wording.rows(statistics.rows_in)}{here}, {wording.rate(new, took)}")
     count = len(statistics.rows_out)
     lines += [f"  out     {line}" for line in reports[:count]]
     tables = {line.partition(":")[0] for line in reports[count:]}
