@@ -38,7 +38,9 @@ def test_a_step_that_was_interrupted_runs_again(tmp_path):
     assert job.start().wait(60_000_000)
     assert job.status().state == "finished"
     assert "a step was interrupted; going on from the last checkpoint" in job.notes
-    written = [json.loads(line)["n"] for f in sorted((tmp_path / "out").glob("*.json")) for line in f.open()]
+    written = [
+        json.loads(line)["n"] for f in sorted((tmp_path / "out").glob("*.json")) for line in f.read_text().splitlines()
+    ]
     assert written == list(range(3_000))
 
 
