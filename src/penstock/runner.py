@@ -93,14 +93,21 @@ def start(
     Args:
         *pipelines: What to run.
         on: `"embedded"` or `ps.Embedded(...)`.
-        state: The state directory; with several pipelines, its parent.
-        checkpoint: The time between two epochs: how often state is stored and output becomes visible.
+        state: The state directory, `.penstock/NAME` by default; with several pipelines, its parent. It is local.
+        checkpoint: The time between two epochs, `"10 s"` or microseconds: how often state is stored and output
+            becomes visible.
         resume: `"latest"`: an interrupted run goes on where its last checkpoint was made, one that has finished starts
-            anew. `"none"` starts anew in any case. The number of an epoch, or the name of a savepoint: goes on there.
+            anew. `"none"` starts anew in any case. The number of an epoch, or the name of a savepoint: goes on there;
+            what was published after it stays, and comes again.
+
+    Guarantee: rows of an epoch count and are published once if the sink remembers epochs (files, log, Kafka,
+    PostgreSQL), whatever ends the process; `Job.guarantee` says what holds. What was read since the last checkpoint is
+    read again by the next run. A job whose process ends is interrupted: call `Job.stop` and `Job.wait` to end it cleanly.
 
     Raises:
         PlanError: If a setting is not understood.
-        StartError: If a source or sink is not there.
+        StartError: If a source or sink is not there, or there is no such checkpoint.
+        StateError: If stored state is damaged, in use, of another plan, or does not belong to the output.
     """
     jobs = _open(pipelines, on, state, checkpoint, resume)
     for job in jobs:
@@ -118,7 +125,8 @@ def run(
 ) -> Any:
     """Run pipelines until their bounded input ends, or Ctrl-C; gives their Jobs (one, or a tuple).
 
-    Ctrl-C publishes what is done and stops; a second one stops at once. See `start` for the arguments.
+    Ctrl-C or SIGTERM (in the main thread) publishes what is done and stops; a second one stops at once, and the next
+    run goes on from the last checkpoint. See `start` for the arguments and the guarantee.
 
     Args:
         *pipelines: What to run.
@@ -130,8 +138,9 @@ def run(
 
     Raises:
         PlanError: If a setting is not understood.
-        StartError: If a source or sink is not there.
-        JobError: If a pipeline fails.
+        StartError: If a source or sink is not there, or there is no such checkpoint.
+        StateError: If stored state is damaged, in use, of another plan, or does not belong to the output.
+        JobError: If a pipeline fails; what was published stays, and the next run goes on behind it.
     """
     jobs = _open(pipelines, on, state, checkpoint, resume)
     load_polars()

@@ -28,7 +28,10 @@ STARTING, RUNNING, FINISHED, STOPPED, FAILED = "starting", "running", "finished"
 
 
 class Job:
-    """A pipeline that runs, or has run.
+    """A pipeline that runs, or has run: `ps.start` and `ps.run` give it.
+
+    Any thread may ask it. It goes on by itself from its last checkpoint where a source or sink was away
+    (`JobOptions.restarts`); what else fails ends it, and `wait` raises that.
 
     Attributes:
         pipeline: What runs.
@@ -52,6 +55,9 @@ class Job:
         self._parts = Assembly.open(pipeline, options, self._clock)
         self._rows_before = self._parts.engine.rows_in
         self.notes += self._parts.notes()
+
+    def __repr__(self) -> str:
+        return f'<Job "{self.pipeline.name}": {self._state}>'
 
     def run(self) -> None:
         """Run in this thread until the input ends or `stop` is called.
@@ -120,7 +126,10 @@ class Job:
         return self
 
     def stop(self) -> None:
-        """End after the step it is in: what is done is published, windows that are open stay so."""
+        """End after the step it is in: what is done is published, windows that are open stay so.
+
+        It returns at once; `wait` waits for the end. The next run goes on there.
+        """
         self._stopping = True
         self._wake.set()
         self._parts.loop.stop()
@@ -164,7 +173,7 @@ class Job:
         """Store an epoch that is kept until somebody removes it; its name.
 
         Args:
-            name: Letters, digits, `_`, `-` and `.`; by default the number of the epoch.
+            name: Letters, digits, `_`, `-` and `.`; by default `epoch-` and its number.
 
         Raises:
             JobError: If the pipeline does not run, or stores nothing.
@@ -182,6 +191,9 @@ class Job:
 
     def wait(self, timeout_us: int | None = None) -> bool:
         """Wait for the end; whether it has come.
+
+        Args:
+            timeout_us: How long, in microseconds; None = for ever.
 
         Raises:
             PenstockError: Why the pipeline failed.
