@@ -102,7 +102,7 @@ def start(
 
     Guarantee: rows of an epoch count and are published once if the sink remembers epochs (files, log, Kafka,
     PostgreSQL), whatever ends the process; `Job.guarantee` says what holds. What was read since the last checkpoint is
-    read again by the next run. A job whose process ends is interrupted: call `Job.stop` and `Job.wait` to end it cleanly.
+    read again by the next run. `Job.stop` and `Job.wait` end it cleanly, before the process ends.
 
     Raises:
         PlanError: If a setting is not understood.

@@ -235,7 +235,7 @@ class WatermarkExecutor(Executor):
                 self.silent[pair] = state.silent_since
             else:
                 if self.silent.pop(pair, None) is not None:
-                    # It is heard of again without a row, after a restart or by a bad one: time has gone on all the same.
+                    # Heard of again without a row, after a restart or by a bad one: time has gone on all the same.
                     seen = self.seen[pair] = max(seen, self.emitted)
                 active.append(seen)
         if not live:
