@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from penstock.api.references import resolved
 from penstock.connectors.memory import MemorySink
 from penstock.core.errors import PlanError, UnsupportedError
-from penstock.core.lazy import pl
+from penstock.core.lazy import load_polars, pl
 from penstock.core.sizes import byte_size
+from penstock.core.threads import Interrupts, terminable
 from penstock.core.timespan import duration
 from penstock.core.where import Where, caller
 from penstock.engine.job import Job
@@ -72,6 +73,9 @@ def _engine(on: Any) -> Embedded:
     raise PlanError(f'on is "embedded" or ps.Embedded(...), found {on!r}', where=caller())
 
 
+_LOCAL = "a path, such as /var/lib/penstock/orders"
+
+
 def state_directory(pipeline: Pipeline, state: str | os.PathLike[str] | None) -> Path:
     """The local directory of a pipeline: by default, and if its checkpoints are elsewhere, `.penstock/NAME`."""
     return Path(state) if state is not None and not is_address(state) else Path(".penstock") / pipeline.name
@@ -103,15 +107,22 @@ def start(
     Args:
         *pipelines: What to run.
         on: `"embedded"` or `ps.Embedded(...)`.
-        state: The state directory; with several pipelines, its parent. `s3://bucket/prefix` keeps checkpoints there (keys
-            and endpoint come from `AWS_...` in the environment), and all that is local in `.penstock/NAME`.
-        checkpoint: The time between two epochs: how often state is stored and output becomes visible.
+        state: The state directory; with several pipelines, its parent. `s3://bucket/prefix` keeps checkpoints there
+            (keys and endpoint come from `AWS_...` in the environment), and all that is local in `.penstock/NAME`.
+        checkpoint: The time between two epochs, `"10 s"` or microseconds: how often state is stored and output
+            becomes visible.
         resume: `"latest"`: an interrupted run goes on where its last checkpoint was made, one that has finished starts
-            anew. `"none"` starts anew in any case. The number of an epoch, or the name of a savepoint: goes on there.
+            anew. `"none"` starts anew in any case. The number of an epoch, or the name of a savepoint: goes on there;
+            what was published after it stays, and comes again.
+
+    Guarantee: rows of an epoch count and are published once if the sink remembers epochs (files, log, Kafka,
+    PostgreSQL), whatever ends the process; `Job.guarantee` says what holds. What was read since the last checkpoint is
+    read again by the next run. `Job.stop` and `Job.wait` end it cleanly, before the process ends.
 
     Raises:
         PlanError: If a setting is not understood.
-        StartError: If a source or sink is not there.
+        StartError: If a source or sink is not there, or there is no such checkpoint.
+        StateError: If stored state is damaged, in use, of another plan, or does not belong to the output.
     """
     jobs = _open(pipelines, on, state, checkpoint, resume)
     for job in jobs:
@@ -129,7 +140,8 @@ def run(
 ) -> Any:
     """Run pipelines until their bounded input ends, or Ctrl-C; gives their Jobs (one, or a tuple).
 
-    Ctrl-C publishes what is done and stops; a second one stops at once. See `start` for the arguments.
+    Ctrl-C or SIGTERM (in the main thread) publishes what is done and stops; a second one stops at once, and the next
+    run goes on from the last checkpoint. See `start` for the arguments and the guarantee.
 
     Args:
         *pipelines: What to run.
@@ -141,18 +153,22 @@ def run(
 
     Raises:
         PlanError: If a setting is not understood.
-        StartError: If a source or sink is not there.
-        JobError: If a pipeline fails.
+        StartError: If a source or sink is not there, or there is no such checkpoint.
+        StateError: If stored state is damaged, in use, of another plan, or does not belong to the output.
+        JobError: If a pipeline fails; what was published stays, and the next run goes on behind it.
     """
     jobs = _open(pipelines, on, state, checkpoint, resume)
-    for job in jobs:
-        job.start()
-    try:
-        _wait(jobs, progress)
-    except KeyboardInterrupt:
-        for job in jobs:
-            job.stop()
-        _wait(jobs, progress)
+    load_polars()
+    with terminable() as interrupts:
+        try:
+            for job in jobs:
+                job.start()
+            _wait(jobs, progress, interrupts)
+        except KeyboardInterrupt:
+            interrupts.seen()
+            for job in jobs:
+                job.stop()
+            _wait(jobs, progress, interrupts)
     return jobs[0] if len(jobs) == 1 else tuple(jobs)
 
 
@@ -185,9 +201,10 @@ def _open(
     return jobs
 
 
-def _wait(jobs: list[Job], progress: Callable[[Statistics], None] | None) -> None:
+def _wait(jobs: list[Job], progress: Callable[[Statistics], None] | None, interrupts: Interrupts) -> None:
     pending = list(jobs)
     while pending:
+        interrupts.check()
         pending = [job for job in pending if not job.wait(200_000)]
         if progress is not None:
             for job in jobs:

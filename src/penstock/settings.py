@@ -48,7 +48,7 @@ class RunOptions:
     checkpoint: str = option("10 s", doc="The time between epochs: how often output becomes visible.", span=True)
     latency: str = option("10 ms", doc="How long one step should take at most.", span=True)
     memory: str = option("1 GiB", doc="How much decoded input may wait before sources are held back.")
-    resume: str = option("latest", doc="latest, none, or the path of an epoch or savepoint.")
+    resume: str = option("latest", doc="latest, none, the number of an epoch, or the name of a savepoint.")
 
 
 @dataclass(frozen=True)

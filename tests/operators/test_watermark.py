@@ -155,6 +155,16 @@ def test_silence_outlasts_a_restart():
     assert driver.watermark == before + 8 * SECOND
 
 
+def test_a_split_that_is_heard_of_again_without_a_row_has_lost_no_time():
+    # As after a restart, when nothing is known of how long it has been silent; or as a bad row comes.
+    driver = unbounded().push("input", at(1)).push("input", at(25), split=1).step()
+    driver.silence("input", split=0).step().restart()
+    driver.wake("input", split=0).step()
+    driver.push("input", at(3)).step()
+    assert len(driver.late) == 1
+    assert [row["n"] for row in driver.rows()] == [1]
+
+
 def test_when_all_are_silent_time_goes_on_at_the_pace_of_the_clock():
     driver = unbounded().push("input", at(1)).push("input", at(2), split=1).step().silence().step()
     before = driver.watermark

@@ -49,9 +49,8 @@ def _connector(stored: Mapping[str, Any], bind: Mapping[str, Any]) -> Any:
     if stored["connector"] == "memory":
         name = options.get("name")
         if name not in bind:
-            raise PlanError(
-                f'the plan reads or writes data in memory named "{name}"', hint="give it as bind={name: ...}"
-            )
+            named = f' named "{name}"' if name is not None else ""
+            raise PlanError(f"the plan reads or writes data in memory{named}", hint="give it as bind={name: ...}")
         bound = bind[str(name)]
         return bound
     find = source_class if stored["role"] == "source" else sink_class

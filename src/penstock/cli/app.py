@@ -168,7 +168,7 @@ def stop(job: JobName) -> None:
 @app.command()
 def savepoint(
     job: JobName,
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Its name. [default: the epoch]")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Its name. [default: epoch-NUMBER]")] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Remove the savepoint of this name.")] = False,
 ) -> None:
     """Store an epoch of a running pipeline that is kept until it is removed."""

@@ -13,6 +13,7 @@ from types import TracebackType
 
 from penstock.cli import terminal
 from penstock.cli.trace import is_ours, user_error, user_frames
+from penstock.control.protocol import Refused
 from penstock.core import files
 from penstock.core.errors import InvariantError, JobError, PenstockError
 from penstock.core.where import Where, caller
@@ -62,7 +63,7 @@ class Guard:
             if failure.where == self._entry:  # the innermost frame outside of this package is not the user's here
                 failure.where = None
             terminal.error(str(failure))
-            return failure.exit_code
+            return failure.code if isinstance(failure, Refused) else failure.exit_code
         terminal.error(_operating(failure))
         return WRONG
 

@@ -11,8 +11,8 @@ from penstock.cli.tables import table
 from penstock.control.client import Client, NotRunning
 from penstock.core.clock import Clock, Signal, SystemClock
 from penstock.core.errors import PlanError
-from penstock.core.timespan import MILLISECOND, MINUTE, instant_text
-from penstock.engine.standing import INTERRUPTED, Standing, all_jobs, folder_of, opened, standing
+from penstock.core.timespan import END, MILLISECOND, MINUTE, NEVER, instant_text
+from penstock.engine.standing import DAMAGED, FINISHED, INTERRUPTED, Standing, all_jobs, folder_of, opened, standing
 from penstock.engine.standing import checkpoints as stored
 
 _STOPPING = 10 * MINUTE
@@ -34,7 +34,7 @@ def list_jobs(*, as_json: bool) -> None:
 
 def _described(one: Standing) -> dict[str, Any]:
     return {
-        "job": one.pipeline,
+        "job": one.pipeline or one.folder.name,
         "state": one.state,
         "epoch": one.checkpoint,
         "at": _when(one.at),
@@ -62,14 +62,27 @@ def show_status(job: str, *, as_json: bool) -> None:
         if as_json:
             terminal.out(json.dumps(_described(one), indent=2))
             return
-        goes_on = "; the next run goes on there" if one.state == INTERRUPTED else ""
-        terminal.out(f"{one.pipeline or job}: {one.state}, epoch {one.checkpoint} at {_when(one.at)}{goes_on}")
+        terminal.out(f"{one.pipeline or folder.name}: {_stands(one)}")
         return
     if as_json:
+        known = NEVER + 1 < found["watermark"] < END
+        found["watermark"] = instant_text(found["watermark"]) if known else None
         terminal.out(json.dumps(found, indent=2))
         return
     for line in status_lines(found):
         terminal.out(line)
+
+
+def _stands(one: Standing) -> str:
+    if one.checkpoint is None:
+        return f"{one.state}, nothing is stored"
+    next_run = {
+        INTERRUPTED: "; the next run goes on there",
+        FINISHED: "; the next run starts anew",
+        DAMAGED: ", which cannot be read; penstock checkpoints shows what can",
+    }
+    moment = f" at {_when(one.at)}" if one.at is not None else ""
+    return f"{one.state}, epoch {one.checkpoint}{moment}{next_run.get(one.state, '')}"
 
 
 def status_lines(found: dict[str, Any]) -> list[str]:
@@ -106,7 +119,7 @@ def stop_job(job: str, clock: Clock | None = None) -> None:
     while clock.monotonic() < until:
         one = standing(folder)
         if one.pid is None:
-            terminal.tell(f"{one.pipeline or job}: {one.state}, epoch {one.checkpoint}")
+            terminal.tell(f"{one.pipeline or folder.name}: {_stands(one)}")
             return
         clock.wait(Signal(), 100 * MILLISECOND)
     raise PlanError(f'"{job}" has not ended after 10 minutes', hint="penstock status says what it waits for")
@@ -135,7 +148,9 @@ def make_savepoint(job: str, name: str | None, *, remove: bool) -> None:
 def _remove(folder: Path, name: str) -> None:
     with opened(folder) as store:
         if name not in store.savepoints():
-            raise PlanError(f'there is no savepoint "{name}"', hint=f"there are: {', '.join(store.savepoints())}")
+            raise PlanError(
+                f'there is no savepoint "{name}"', hint=f"there are: {', '.join(store.savepoints()) or 'none'}"
+            )
         store.remove_savepoint(name)
     terminal.tell(f"removed the savepoint {name}")
 
@@ -148,7 +163,8 @@ def list_checkpoints(job: str, *, as_json: bool) -> None:
     """
     found = stored(folder_of(job))
     if as_json:
-        terminal.out(json.dumps(found, indent=2))
+        texts = [one | {"at": _when(one["at"])} if "at" in one else one for one in found]
+        terminal.out(json.dumps(texts, indent=2))
         return
     rows: list[tuple[object, ...]] = []
     for one in found:

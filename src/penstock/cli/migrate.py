@@ -18,7 +18,7 @@ from penstock.engine.compile import compile_plan, sources_of
 from penstock.engine.job import Job
 from penstock.engine.migration import LOSSY, Change, changes, forgotten
 from penstock.engine.recovery import stored_manifest
-from penstock.engine.standing import opened
+from penstock.engine.standing import FINISHED, opened, standing
 from penstock.engine.step import Engine
 from penstock.optimize import optimize
 from penstock.plan.pipeline import Pipeline
@@ -44,7 +44,13 @@ def migrate_file(
     loaded = load(file, settings_of(given, profile))
     state = loaded.settings.options(**options).state
     pipeline = resolved(loaded.pipeline, loaded.settings.fill)
-    found = becoming(pipeline, address(state) or state_directory(pipeline, state), start)
+    folder = state_directory(pipeline, state)
+    if start is None and address(state) is None and standing(folder).state == FINISHED:
+        terminal.tell("the last run has finished: the next one starts anew, so there is nothing to migrate")
+        if as_json:
+            terminal.out("[]")
+        return
+    found = becoming(pipeline, address(state) or folder, start)
     _show(found, as_json=as_json)
     lossy = [change for change in found if change.verdict in LOSSY]
     if approve:

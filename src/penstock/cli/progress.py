@@ -154,7 +154,9 @@ def summary(statistics: Statistics, reports: Sequence[str], state: Any) -> list[
     """
     took = statistics.elapsed_us
     lines = [f"{statistics.pipeline}: {statistics.state} after {wording.span(took)}"]
-    lines.append(f"  in      {wording.rows(statistics.rows_in)}, {wording.rate(statistics.rows_in, took)}")
+    before, new = statistics.rows_before, max(0, statistics.rows_in - statistics.rows_before)
+    here = f", {new:,} of them in this run" if before else ""
+    lines.append(f"  in      {wording.rows(statistics.rows_in)}{here}, {wording.rate(new, took)}")
     count = len(statistics.rows_out)
     lines += [f"  out     {line}" for line in reports[:count]]
     tables = {line.partition(":")[0] for line in reports[count:]}
@@ -177,6 +179,7 @@ def summary_json(statistics: Statistics, reports: Sequence[str], state: Any) -> 
         "pipeline": statistics.pipeline,
         "state": statistics.state,
         "rows_in": statistics.rows_in,
+        "rows_before": statistics.rows_before,
         "rows_out": statistics.rows_out,
         "outputs": list(reports),
         "late": statistics.late,
@@ -187,5 +190,5 @@ def summary_json(statistics: Statistics, reports: Sequence[str], state: Any) -> 
         "steps": statistics.steps,
         "epochs": statistics.epochs,
         "elapsed_s": round(statistics.elapsed_us / 1e6, 3),
-        "rows_per_s": round(statistics.rows_in * 1e6 / took),
+        "rows_per_s": round(max(0, statistics.rows_in - statistics.rows_before) * 1e6 / took),
     }

@@ -36,12 +36,10 @@ def show_refused(job: str, port: str, rows: int, *, as_json: bool) -> None:
     if as_json:
         terminal.out(json.dumps(_answer(found, counts, last), indent=2, default=str))
         return
-    terminal.tell(f"{wording.rows(found.height)} in the table {port}; output that rows were taken by is not in it")
-    for line in table(("verb", "reason", "rows"), counts.rows()):
-        terminal.out(line)
-    if last.height:
-        terminal.out("")
-    for line in table(_SHOWN, last.rows()) if last.height else []:
+    terminal.tell(f"{wording.rows(found.height)} in the table {port}; what an output of .{port}() took is not in it")
+    if found.is_empty():
+        return
+    for line in (*table(("verb", "reason", "rows"), counts.rows()), "", *table(_SHOWN, last.rows())):
         terminal.out(line)
 
 

@@ -15,8 +15,10 @@ from penstock.cli.opened import settings_of
 from penstock.cli.progress import Progress, progress, summary, summary_json
 from penstock.core.clock import SystemClock
 from penstock.core.errors import PlanError, UnsupportedError
-from penstock.core.threads import Terminated, terminable
+from penstock.core.lazy import load_polars
+from penstock.core.threads import Interrupts, Terminated, terminable
 from penstock.engine.job import Job
+from penstock.plan.guarantee import guarantees
 from penstock.plan.pipeline import Pipeline
 from penstock.runner import Embedded, address, state_directory
 from penstock.settings import RunOptions
@@ -79,7 +81,7 @@ def follow(job: Job, guard: Guard, telling: Telling) -> None:
         PenstockError: Why it failed.
     """
     if not telling.quiet:
-        terminal.tell(f"running {job.pipeline.name}: {job.guarantee()}")
+        terminal.tell("\n".join(_beginning(job)))
     printing = _printing(job.pipeline)
     quiet = telling.quiet or "table" in printing  # which a line of ours would tear apart
     shown = progress(SystemClock(), quiet=quiet, shared=bool(printing))
@@ -89,36 +91,51 @@ def follow(job: Job, guard: Guard, telling: Telling) -> None:
         _end(job, guard, telling)
 
 
+def _beginning(job: Job) -> list[str]:
+    """What is said when a run begins: what is promised, and where it goes on."""
+    return [f"running {job.pipeline.name}", *(f"  {line}" for line in (*_promises(job.pipeline), *job.notes))]
+
+
+def _promises(pipeline: Pipeline) -> list[str]:
+    found = guarantees(pipeline)
+    if len({one.promise for one in found}) == 1:
+        return [found[0].promise]
+    return [f"{one.output}: {one.promise}" for one in found]
+
+
 def watch(job: Job, shown: Progress) -> None:
     """Run a job to its end; Ctrl-C or SIGTERM publishes what is done and stops, a second one ends the process at once.
 
     Raises:
         PenstockError: Why it failed.
     """
-    with terminable():
+    load_polars()
+    with terminable() as interrupts:
         try:
             job.start()  # in here, so that no interrupt falls between start and wait
-            _wait(job, shown)
+            _wait(job, shown, interrupts)
         except KeyboardInterrupt as first:
-            _stop(job, shown, first)
+            interrupts.seen()
+            _stop(job, shown, first, interrupts)
         finally:
             shown.close()
 
 
-def _stop(job: Job, shown: Progress, first: KeyboardInterrupt) -> None:
+def _stop(job: Job, shown: Progress, first: KeyboardInterrupt, interrupts: Interrupts) -> None:
     again = "a second SIGTERM" if isinstance(first, Terminated) else "Ctrl-C again"
     try:
         job.stop()
         terminal.tell(f"stopping: what is done is published; {again} stops at once")
-        _wait(job, shown)
+        _wait(job, shown, interrupts)
     except KeyboardInterrupt as second:
         shown.close()
         terminal.tell("stopped at once: the next run goes on from the last checkpoint")
         exit_now(TERMINATED if isinstance(second, Terminated) else INTERRUPTED)
 
 
-def _wait(job: Job, shown: Progress) -> None:
+def _wait(job: Job, shown: Progress, interrupts: Interrupts) -> None:
     while not job.wait(_EVERY_US):
+        interrupts.check()
         shown.show(job.status())
     shown.show(job.status())
 

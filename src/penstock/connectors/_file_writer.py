@@ -372,7 +372,8 @@ class FileWriter(Writer):
 
     def report(self) -> str:
         """How many files there are, and where."""
-        return f"{self._published} {'file' if self._published == 1 else 'files'} in {self._path}"
+        new = "" if self._request.fresh else "new "
+        return f"{self._published} {new}{'file' if self._published == 1 else 'files'} in {self._path}"
 
 
 def _part(name: str) -> re.Match[str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from json import dumps
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock.connectors.base import (
@@ -183,7 +184,9 @@ def _frame_of(value: Any, schema: Schema | None) -> pl.DataFrame:
         if not hasattr(value, "__arrow_c_stream__"):
             raise PlanError(
                 f"{type(value).__name__} cannot be read",
-                hint="a source is a connector, a Polars or Arrow frame, or a list of dicts",
+                hint="files are read by penstock.connectors.files.FileSource(path)"
+                if isinstance(value, (str, PurePath))
+                else "a source is a connector, a Polars or Arrow frame, or a list of dicts",
             )
         value = pl.DataFrame(value)
     return canonical(value).rechunk()

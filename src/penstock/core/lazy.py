@@ -28,4 +28,9 @@ else:
     pa = _LazyModule("pyarrow")
     pl = _LazyModule("polars")
 
-__all__ = ["np", "pa", "pl"]
+__all__ = ["load_polars", "np", "pa", "pl"]
+
+
+def load_polars() -> None:
+    """Import Polars now, with what it does to the process: it takes Ctrl-C for itself, in addition to Python."""
+    importlib.import_module("polars")

@@ -55,18 +55,45 @@ class Terminated(KeyboardInterrupt):
     """The process was asked to end (SIGTERM): to be treated like Ctrl-C."""
 
 
+class Interrupts:
+    """Requests to end that nobody has caught yet: one that is raised while Python finalises an object is lost."""
+
+    def __init__(self) -> None:
+        self._pending: list[KeyboardInterrupt] = []
+
+    def come(self, number: int, frame: FrameType | None) -> None:
+        """Take a signal, and raise it."""
+        self._pending.append(Terminated() if number == signal.SIGTERM else KeyboardInterrupt())
+        raise self._pending[-1]
+
+    def seen(self) -> None:
+        """Forget those that were raised: somebody has caught them."""
+        self._pending.clear()
+
+    def check(self) -> None:
+        """Raise again what was lost.
+
+        Raises:
+            KeyboardInterrupt: If there is something.
+        """
+        if self._pending:
+            raise self._pending[0]
+
+
 @contextmanager
-def terminable() -> Iterator[None]:
-    """In here SIGTERM raises `Terminated` in the main thread; elsewhere, and outside, it stays what it was."""
+def terminable() -> Iterator[Interrupts]:
+    """In here SIGTERM raises `Terminated` in the main thread, and Ctrl-C `KeyboardInterrupt` in this thread only.
+
+    Libraries that catch Ctrl-C in threads of their own (Polars does, and fails the query) do not see it in here if they
+    were loaded before. In other threads than the main one, and outside, signals stay what they were.
+    """
+    interrupts = Interrupts()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield interrupts
         return
-
-    def raised(number: int, frame: FrameType | None) -> None:
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, raised)
+    before = {number: signal.signal(number, interrupts.come) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield
+        yield interrupts
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

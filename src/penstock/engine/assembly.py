@@ -16,12 +16,13 @@ from penstock.core import files
 from penstock.core.clock import Clock
 from penstock.core.errors import StateError, SupersededError
 from penstock.core.threads import pool
+from penstock.core.timespan import instant_text
 from penstock.engine.compile import compile_plan, sources_of
 from penstock.engine.discovery import Discovery
 from penstock.engine.epochs import Epochs, restore
 from penstock.engine.feeds import Feeds
 from penstock.engine.loop import Loop
-from penstock.engine.migration import Change
+from penstock.engine.migration import KEPT, Change
 from penstock.engine.options import JobOptions
 from penstock.engine.outputs import Outputs
 from penstock.engine.recovery import Beginning, beginning
@@ -180,6 +181,20 @@ class Assembly:
             refused.message = "; ".join((refused.message, *found.damage))
             raise
         return epochs
+
+    def notes(self) -> list[str]:
+        """What people should know about how it began."""
+        found = self.begun_with
+        if found is None:
+            return []
+        notes = [f"{damage}: an older checkpoint is used" for damage in found.damage]
+        if found.manifest is None:
+            return notes
+        number, at = found.manifest["number"], found.manifest.get("now")
+        notes.append(f"going on from epoch {number}{f', {instant_text(at)}' if at is not None else ''}")
+        if number < found.base:
+            notes.append(f"what was published after epoch {number} stays, and comes again")
+        return notes + [f"state {change}" for change in self.changes if change.verdict != KEPT]
 
     def _close_opened(self) -> None:
         while self._opened:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from penstock.checkpoint.block import digest
 from penstock.checkpoint.ledger import CLOSED, EPOCH, STOPPED, Ledger
+from penstock.checkpoint.segment import Segment
 from penstock.checkpoint.tables import Given, History, Piece, Taken, record_parts
 from penstock.connectors.base import Content, Sealed
 from penstock.core import files
@@ -58,29 +58,6 @@ class Gathered:
     sealing: dict[str, Callable[[], Content]]
     places: Mapping[tuple[int, int], Place]
     journal: Sequence[Step] = ()
-
-
-@dataclass
-class Segment:
-    """The blocks of an epoch, laid end to end.
-
-    Attributes:
-        name: The name of the file.
-        parts: Their bytes.
-        length: How many.
-    """
-
-    name: str
-    parts: list[bytes | memoryview] = field(default_factory=list)
-    length: int = 0
-
-    def add(self, parts: Sequence[bytes | memoryview]) -> dict[str, Any]:
-        """Add a block; gives where it is."""
-        size = sum(memoryview(part).nbytes for part in parts)
-        reference = {"segment": self.name, "offset": self.length, "length": size, "digest": digest(parts)}
-        self.parts += parts
-        self.length += size
-        return reference
 
 
 class Epochs:
@@ -156,7 +133,8 @@ class Epochs:
             StateError: If what is stored and what the sinks have do not belong together.
         """
         if manifest is not None:
-            content = {**self._content, **{name: manifest[name] for name in KEPT_ON}}
+            found = {name: manifest[name] for name in KEPT_ON}
+            content: dict[str, Any] = {**self._content, "now": self._clock.now(), **found}
         else:
             # Positions are stored before the first row is read: where "latest" was must not be asked again.
             gathered = self._gather(EPOCH, sealing={})
@@ -254,7 +232,8 @@ class Epochs:
 
     def close_run(self) -> None:
         """Note that the run has come to its end, and that all is published: the next one starts anew."""
-        self.ledger.add(CLOSED, {"engine": None, "states": {}, "sources": [], "counts": {}}, self._empty(), {})
+        content: dict[str, Any] = {"now": self._clock.now(), "engine": None, "states": {}, "sources": [], "counts": {}}
+        self.ledger.add(CLOSED, content, self._empty(), {})
 
     def note_stop(self) -> None:
         """Note that the run was stopped, and that all is published: nobody need ask outputs that a plan has no more."""

@@ -29,7 +29,10 @@ STARTING, RUNNING, FINISHED, STOPPED, FAILED = "starting", "running", "finished"
 
 
 class Job:
-    """A pipeline that runs, or has run.
+    """A pipeline that runs, or has run: `ps.start` and `ps.run` give it.
+
+    Any thread may ask it. It goes on by itself from its last checkpoint where a source or sink was away
+    (`JobOptions.restarts`); what else fails ends it, and `wait` raises that.
 
     Attributes:
         pipeline: What runs.
@@ -52,11 +55,14 @@ class Job:
         self._server: Server | None = None
         self._run = files.unique_name()
         self._parts = self._opened(options)
+        self._rows_before = self._parts.engine.rows_in
+
+    def __repr__(self) -> str:
+        return f'<Job "{self.pipeline.name}": {self._state}>'
 
     def _opened(self, options: JobOptions, *, again: bool = False) -> Assembly:
         parts = Assembly.open(self.pipeline, options, self._clock, self._run, again=again)
-        begun = parts.begun_with
-        self.notes += [f"passed over: {damage}" for damage in begun.damage] if begun is not None else []
+        self.notes += parts.notes()
         return parts
 
     def run(self) -> None:
@@ -98,6 +104,11 @@ class Job:
                 if not self._parts.loop.again or self._stopping:
                     return finished
                 self.notes.append("a source has new splits: they are read from here on")
+            except KeyboardInterrupt:
+                # Of Polars, which lets Ctrl-C break a query in any thread; whether to end is said in the main one.
+                if self._worker is None or self._parts.epochs is None:
+                    raise
+                self.notes.append("a step was interrupted; going on from the last checkpoint")
             except PenstockError as failure:
                 # Parts that could not be opened again are those of the last attempt still: what they did counts once.
                 attempt = 0 if ran and self._parts.loop.sealed else attempt
@@ -127,7 +138,10 @@ class Job:
         return self
 
     def stop(self) -> None:
-        """End after the step it is in: what is done is published, windows that are open stay so."""
+        """End after the step it is in: what is done is published, windows that are open stay so.
+
+        It returns at once; `wait` waits for the end. The next run goes on there.
+        """
         self._stopping = True
         self._wake.set()
         self._parts.loop.stop()
@@ -171,7 +185,7 @@ class Job:
         """Store an epoch that is kept until somebody removes it; its name.
 
         Args:
-            name: Letters, digits, `_`, `-` and `.`; by default the number of the epoch.
+            name: Letters, digits, `_`, `-` and `.`; by default `epoch-` and its number.
 
         Raises:
             JobError: If the pipeline does not run, or stores nothing.
@@ -189,6 +203,9 @@ class Job:
 
     def wait(self, timeout_us: int | None = None) -> bool:
         """Wait for the end; whether it has come.
+
+        Args:
+            timeout_us: How long, in microseconds; None = for ever.
 
         Raises:
             PenstockError: Why the pipeline failed.
@@ -226,6 +243,7 @@ class Job:
             checkpoint_bytes=epochs.size if epochs is not None else 0,
             pause_us=epochs.pause_us if epochs is not None else 0,
             restarts=self._restarts,
+            rows_before=self._rows_before,
         )
 
     def _refused(self) -> Counter[str]:

@@ -74,6 +74,7 @@ class Statistics:
         checkpoint_bytes: How many bytes it took, without the manifest.
         pause_us: For how long the steps waited for it.
         restarts: How often the run has gone on from a checkpoint after a failure.
+        rows_before: Of `rows_in`, those of the runs before, where it went on from a checkpoint.
     """
 
     pipeline: str
@@ -93,3 +94,4 @@ class Statistics:
     checkpoint_bytes: int = 0
     pause_us: int = 0
     restarts: int = 0
+    rows_before: int = 0

@@ -164,16 +164,20 @@ class Outputs:
         """Where the output is, for people, by output."""
         found = []
         for name, writer, rows in zip(self._names, self._writers, self.rows, strict=True):
-            found.append(f"{name}: {rows:,} rows{_detail(writer)}")
+            found.append(f"{name}: {_rows(rows)}{_detail(writer)}")
         for port, (_, writer) in self._tables.items():
             if self.refused[port]:
-                found.append(f"{port}: {self.refused[port]:,} rows{_detail(writer)}")
+                found.append(f"{port}: {_rows(self.refused[port])}{_detail(writer)}")
         return found
 
     def close(self) -> None:
         """Discard what is not sealed."""
         for writer in (*self._writers, *(writer for _, writer in self._tables.values())):
             writer.close()
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
 
 
 def _detail(writer: Writer) -> str:

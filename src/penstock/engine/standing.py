@@ -20,7 +20,8 @@ from penstock.engine.recovery import stored_manifest
 from penstock.engine.step import Engine
 from penstock.plan.pipeline import Pipeline
 
-RUNNING, FINISHED, INTERRUPTED, EMPTY, UNKNOWN = "running", "finished", "interrupted", "empty", "unknown"
+RUNNING, FINISHED, INTERRUPTED = "running", "finished", "interrupted"
+EMPTY, DAMAGED, UNKNOWN = "empty", "damaged", "unknown"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Standing:
     Attributes:
         folder: Its state directory.
         pipeline: Its name, if anything is stored.
-        state: `running`, `finished`, `interrupted` (the next run goes on), `empty`, or `unknown: why`.
+        state: `running`, `finished`, `interrupted` (the next run goes on), `empty`, `damaged` (its newest
+            epoch cannot be read), or `unknown: why`.
         checkpoint: The number of its newest epoch, or None.
         at: When that was made, in microseconds since 1970-01-01 UTC, or None.
         pid: The process that runs it, or None.
@@ -84,14 +86,17 @@ def standing(folder: Path) -> Standing:
     """How a pipeline stands.
 
     Raises:
-        StateError: If its newest manifest cannot be read.
+        StateError: If its checkpoints cannot be listed.
     """
     pid = _running(folder)
     with opened(folder) as store:
         numbers = store.manifests()
         if not numbers:
             return Standing(folder, None, RUNNING if pid is not None else EMPTY, pid=pid)
-        newest = unpack(store.read_manifest(numbers[-1]))
+        try:
+            newest = unpack(store.read_manifest(numbers[-1]))
+        except StateError:
+            return Standing(folder, None, RUNNING if pid is not None else DAMAGED, numbers[-1], pid=pid)
     state = RUNNING if pid is not None else FINISHED if newest["kind"] == CLOSED else INTERRUPTED
     return Standing(folder, newest["pipeline"], state, numbers[-1], newest.get("now"), pid)
 
@@ -105,10 +110,17 @@ def _running(folder: Path) -> int | None:
 
 
 class opened:
-    """The store of a state directory, wherever its checkpoints are, to look at; a run that goes on is not disturbed."""
+    """The store of a state directory, wherever its checkpoints are, to look at; a run that goes on is not disturbed.
+
+    Raises:
+        StartError: If nothing is stored there.
+    """
 
     def __init__(self, folder: Path | str) -> None:
-        self._store = open_store(folder if isinstance(folder, str) else place_of(folder))
+        place = folder if isinstance(folder, str) else place_of(folder)
+        if isinstance(place, Path) and files.kind(place / FOLDER) != "directory":
+            raise StartError(f'nothing is stored in "{folder}"')
+        self._store = open_store(place)
 
     def __enter__(self) -> Store:
         return self._store

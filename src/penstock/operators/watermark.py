@@ -234,7 +234,9 @@ class WatermarkExecutor(Executor):
             if state is not None and state.silent_since is not None:
                 self.silent[pair] = state.silent_since
             else:
-                self.silent.pop(pair, None)
+                if self.silent.pop(pair, None) is not None:
+                    # Heard of again without a row, after a restart or by a bad one: time has gone on all the same.
+                    seen = self.seen[pair] = max(seen, self.emitted)
                 active.append(seen)
         if not live:
             return END

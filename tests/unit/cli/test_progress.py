@@ -107,6 +107,12 @@ def test_the_summary():
     ]
 
 
+def test_a_run_that_went_on_tells_its_own_rate():
+    lines = summary(statistics(state="finished", rows_before=1_000_000), ["out: 10 rows"], "st")
+    assert lines[1] == "  in      1,200,000 rows, 200,000 of them in this run, 100 K rows/s"
+    assert summary_json(statistics(rows_before=1_000_000), [], "st")["rows_per_s"] == 100_000
+
+
 def test_an_output_may_be_called_late():
     lines = summary(statistics(rows_out={"late": 3}), ["late: 3 rows (1 file in x)"], "st")
     assert lines[2:] == ["  out     late: 3 rows (1 file in x)", "  late    3 rows"]

@@ -82,6 +82,7 @@ def test_a_declared_schema_gives_types_and_order():
         (5, None, "int cannot be read"),
         ([1, 2], None, "list cannot be read"),
         (FRAME.lazy(), None, "a lazy frame cannot be read"),
+        ("rows.csv", None, "FileSource"),
         (FRAME, {"kk": d.String}, 'no column "kk"; did you mean "k"'),
         (FRAME, {"k": d.Int64}, 'column "k" is String, not Int64'),
         (None, None, "takes rows"),

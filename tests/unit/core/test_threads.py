@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 
 import pytest
@@ -28,3 +29,20 @@ def test_other_threads_leave_the_signal_alone():
     worker = Worker("look", look).start()
     assert worker.join(10_000_000)
     assert (worker.failure, found) == (None, [before])
+
+
+def test_an_interrupt_that_was_lost_comes_again():
+    with terminable() as interrupts:
+        with contextlib.suppress(KeyboardInterrupt):  # as Python does where it finalises an object
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.check()
+        interrupts.seen()
+        interrupts.check()
+
+
+def test_ctrl_c_is_what_it_was_outside():
+    before = signal.getsignal(signal.SIGINT)
+    with terminable():
+        assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before
