@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
+from penstock.connectors._postgres_text import blocks
 from penstock.connectors.base import (
     AT_LEAST_ONCE,
     Content,
@@ -24,6 +25,7 @@ from penstock.connectors.base import (
     Writer,
     WriteRequest,
 )
+from penstock.connectors.files import FileSink
 from penstock.core import files
 from penstock.core.dtypes import Datetime, Int64
 from penstock.core.schema import Field, Schema
@@ -168,25 +170,37 @@ class RepeatReader(Reader):
         return self._at >= self._times * self._frame.height
 
 
-class PlainWriter(Writer):
-    """Collects an epoch's rows, and has them written beside the next steps; nothing is published later."""
+class PlainFile(Writer):
+    """Encodes rows as the sink of files does; a file per epoch is synced beside the next steps, and that is all."""
 
-    def __init__(self, put: Callable[[Sequence[pl.DataFrame], int], None], done: Callable[[], None]) -> None:
-        self._put, self._done = put, done
-        self._frames: list[pl.DataFrame] = []
+    def __init__(self, sink: FileSink, request: WriteRequest) -> None:
+        self._format, self._schema = sink._format(), request.schema
+        self._folder = Path(sink.path)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._rows = self._number = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._file = files.create(self._folder / f"{self._number:08d}.jsonl")
+        self._frames = self._format.writer(self._file, self._schema)
+        self._number += 1
 
     def write(self, frame: pl.DataFrame, diff: Any) -> None:
-        """Keep rows."""
-        self._frames.append(frame)
+        """Encode rows."""
+        self._frames.write(frame)
+        self._rows += frame.height
 
     def prepare(self, epoch: int) -> Callable[[], Content]:
-        """Hand the rows over."""
-        taken, self._frames = self._frames, []
+        """Begin the next file."""
+        file, frames, rows = self._file, self._frames, self._rows
+        self._rows = 0
+        self._begin()
 
         def work() -> Content:
-            if taken:
-                self._put(taken, epoch)
-            return Content({}, rows=sum(frame.height for frame in taken))
+            frames.finish()
+            files.sync(file)
+            file.close()
+            return Content({}, rows=rows)
 
         return work
 
@@ -195,7 +209,7 @@ class PlainWriter(Writer):
 
     def close(self) -> None:
         """Let go."""
-        self._done()
+        self._file.close()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,16 +222,44 @@ class PlainFiles(Sink):
 
     def writer(self, request: WriteRequest) -> Writer:
         """Open it."""
-        folder = Path(self.path)
-        folder.mkdir(parents=True, exist_ok=True)
+        return PlainFile(FileSink(self.path, format="json"), request)
 
-        def put(frames: Sequence[pl.DataFrame], epoch: int) -> None:
-            with files.create(folder / f"{epoch:08d}.jsonl") as file:
-                for frame in frames:
-                    frame.write_ndjson(file)
-                files.sync(file)
 
-        return PlainWriter(put, lambda: None)
+class PlainTable(Writer):
+    """Encodes rows as the sink of PostgreSQL does, and copies them beside the next steps, without tokens."""
+
+    def __init__(self, url: str, table: str, request: WriteRequest) -> None:
+        import psycopg
+
+        self._link = psycopg.connect(url)
+        self._statement = f"COPY {table} FROM STDIN"
+        self._schema = request.schema
+        self._frames: list[pl.DataFrame] = []
+
+    def write(self, frame: pl.DataFrame, diff: Any) -> None:
+        """Keep rows."""
+        self._frames.append(frame)
+
+    def prepare(self, epoch: int) -> Callable[[], Content]:
+        """Hand the rows over."""
+        taken, self._frames = self._frames, []
+
+        def work() -> Content:
+            if taken:
+                with self._link.cursor() as cursor, cursor.copy(self._statement) as copy:  # type: ignore[arg-type]
+                    for text in blocks(pl.concat(taken), self._schema, 1 << 20):
+                        copy.write(text)
+                self._link.commit()
+            return Content({}, rows=sum(frame.height for frame in taken))
+
+        return work
+
+    def commit(self, epochs: Sequence[Sealed]) -> None:
+        """Nothing is left to do."""
+
+    def close(self) -> None:
+        """Let go."""
+        self._link.close()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,14 +273,4 @@ class PlainPostgres(Sink):
 
     def writer(self, request: WriteRequest) -> Writer:
         """Connect."""
-        import psycopg
-
-        connection = psycopg.connect(self.url, autocommit=False)
-
-        def put(frames: Sequence[pl.DataFrame], epoch: int) -> None:
-            with connection.cursor() as cursor, cursor.copy(f"COPY {self.table} FROM STDIN WITH (FORMAT csv)") as copy:  # type: ignore[arg-type]
-                for frame in frames:
-                    copy.write(frame.write_csv(include_header=False))
-            connection.commit()
-
-        return PlainWriter(put, connection.close)
+        return PlainTable(self.url, self.table, request)
