@@ -14,7 +14,7 @@ from penstock.checkpoint.store import Store, open_store
 from penstock.checkpoint.tables import History
 from penstock.core import files
 from penstock.core.clock import Clock
-from penstock.core.errors import StateError
+from penstock.core.errors import StartError, StateError
 from penstock.core.threads import pool
 from penstock.engine.compile import compile_plan, sources_of
 from penstock.engine.discovery import Discovery
@@ -94,6 +94,9 @@ class Assembly:
         made = cls(planned, options, clock)
         try:
             made._open()
+        except OSError as failure:
+            made.close()
+            raise StartError(f'the pipeline "{pipeline.name}" cannot be started: {failure}') from failure
         except BaseException:
             made.close()
             raise
