@@ -14,7 +14,7 @@ from penstock.checkpoint.store import Store, open_store
 from penstock.checkpoint.tables import History
 from penstock.core import files
 from penstock.core.clock import Clock
-from penstock.core.errors import StateError, SupersededError
+from penstock.core.errors import StartError, StateError, SupersededError
 from penstock.core.threads import pool
 from penstock.core.timespan import instant_text
 from penstock.engine.compile import compile_plan, sources_of
@@ -106,6 +106,9 @@ class Assembly:
         made = cls(planned, options, clock, run)
         try:
             made._open(again=again)
+        except OSError as failure:
+            made.close()
+            raise StartError(f'the pipeline "{pipeline.name}" cannot be started: {failure}') from failure
         except BaseException:
             made.close()
             raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from penstock.core.errors import StateError
 from penstock.operators.base import SplitState
@@ -74,18 +74,24 @@ def unpack(data: bytes) -> Iterator[Step]:
         StateError: If the bytes are no journal.
     """
     try:
-        head, *lines = zlib.decompressobj().decompress(data, MOST_BYTES).decode().split("\n")
+        stream = zlib.decompressobj()
+        head, *lines = stream.decompress(data, MOST_BYTES).decode().split("\n")
+        if not stream.eof:
+            raise ValueError("it is cut short")
         version = json.loads(head)["journal"]
     except (zlib.error, ValueError, KeyError, TypeError) as wrong:
         raise StateError("the journal of an epoch cannot be read", damaged=True) from wrong
     if version != VERSION:
         raise StateError(f"a journal of version {version} cannot be read; this program reads {VERSION}")
-    return (_step(json.loads(line)) for line in lines)
+    return (_step(line) for line in lines)
 
 
-def _step(stored: list[Any]) -> Step:
-    now, taken, splits = stored
-    decided = None
-    if splits is not None:
-        decided = {(source, split): SplitState(ended, silent) for source, split, ended, silent in splits}
-    return Step(now, tuple((source, split, end) for source, split, end in taken), decided)
+def _step(line: str) -> Step:
+    try:
+        now, taken, splits = json.loads(line)
+        decided = None
+        if splits is not None:
+            decided = {(source, split): SplitState(ended, silent) for source, split, ended, silent in splits}
+        return Step(now, tuple((source, split, end) for source, split, end in taken), decided)
+    except (ValueError, TypeError) as wrong:
+        raise StateError("the journal of an epoch cannot be read", damaged=True) from wrong

@@ -1,41 +1,169 @@
-"""A run that goes on after a failure."""
+"""Restarts: what passes by itself is waited for, all else ends the run at once."""
 
 from __future__ import annotations
 
 import pytest
 
 import penstock as ps
-from penstock.connectors.memory import MemorySink
-from penstock.core.errors import SupersededError
-from penstock.engine.job import FINISHED, Job
-from penstock.engine.options import JobOptions
+from penstock.core.clock import SystemClock
+from penstock.core.errors import JobError, SinkError, SinkLost, SourceLost, StartError, StateError
+from penstock.engine.assembly import Assembly
+from penstock.engine.job import Job
+from penstock.engine.options import RestartPolicy
+from tests.unit.engine.models import Table, expected, left, options, pipeline
+
+pytestmark = pytest.mark.timeout(120)
 
 
-def job(state):
-    plan = ps.Pipeline("p", ps.read([{"a": 1}]).write(MemorySink()))
-    return Job(plan, JobOptions(state=state, control=False))
+class Waits(SystemClock):
+    """Waits for none of the long pauses, and takes note of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.pauses = []
+
+    def wait(self, signal, timeout):
+        if timeout is not None and timeout >= 7_000_000:
+            self.pauses.append(timeout)
+            timeout = 1_000
+        return super().wait(signal, timeout)
 
 
-def test_it_goes_on_from_its_own_checkpoint(tmp_path):
-    run = job(tmp_path)
-    for _ in range(2):
-        run._reopen()
+POLICY = RestartPolicy(attempts=3, pause=7_000_000, longest=20_000_000)
+
+
+def failing(table, *, at, failure, turns):
+    """Let a sink fail when it has prepared so many epochs, some times."""
+    left_, prepared = [turns], [0]
+
+    def fault(what, epochs):
+        if what == "prepare":
+            prepared[0] += 1
+            if prepared[0] > at and left_[0]:
+                left_[0] -= 1
+                raise failure
+
+    table.fault = fault
+
+
+def job(folder, *tables, **more):
+    found = Job(pipeline(*tables), options(folder, restarts=POLICY, **more), Waits())
+    return found, found._clock
+
+
+@pytest.mark.parametrize("failure", [SinkLost("away"), SourceLost("away")])
+def test_what_passes_is_waited_for_longer_each_time(tmp_path, failure):
+    tables = Table(), Table()
+    failing(tables[0], at=0, failure=failure, turns=3)
+    run, clock = job(tmp_path, *tables)
     run.run()
-    assert run.status().state == FINISHED
+    assert clock.pauses == [7_000_000, 14_000_000, 20_000_000]
+    assert run.status().restarts == 3
+    assert run.notes == ["away; going on from the last checkpoint"] * 3
+    wanted = expected()
+    assert tables[0].bag() == wanted[0]
+    assert left(tables[1].rows) == left(wanted[1])
 
 
-def test_it_does_not_begin_anew_when_another_has_come_to_the_end_of_the_input(tmp_path):
-    run, other = job(tmp_path), None
-    run.close()  # it waits, for a server that is away
-    other = job(tmp_path)
-    other.run()
-    with pytest.raises(SupersededError):
-        run._reopen()
+def test_attempts_end(tmp_path):
+    table = Table()
+    failing(table, at=0, failure=SinkLost("away"), turns=4)
+    run, clock = job(tmp_path, table)
+    with pytest.raises(SinkLost):
+        run.run()
+    assert len(clock.pauses) == 3
+    assert run.status().state == "failed"
 
 
-def test_it_does_not_go_on_from_what_another_has_stored(tmp_path):
-    run = job(tmp_path)
-    run.close()
-    job(tmp_path).close()
-    with pytest.raises(SupersededError):
-        run._reopen()
+def test_an_epoch_that_was_stored_begins_a_new_row(tmp_path):
+    table = Table()
+    count = [0]
+
+    def fault(what, epochs):
+        if what == "prepare":
+            count[0] += 1
+            if count[0] % 4 == 0 and count[0] <= 20:
+                raise SinkLost("away")
+
+    table.fault = fault
+    run, clock = job(tmp_path, table)
+    run.run()
+    assert clock.pauses == [7_000_000] * 5
+    assert table.bag() == expected(outputs=1)[0]
+
+
+@pytest.mark.parametrize("failure", [StartError("not there"), SinkLost("away")])
+@pytest.mark.parametrize(("times", "ends"), [(2, True), (3, False)])
+def test_what_cannot_be_opened_again_counts_on(tmp_path, monkeypatch, failure, times, ends):
+    table = Table()
+    failing(table, at=3, failure=SinkLost("away"), turns=1)
+    run, clock = job(tmp_path, table)
+    opened, left_ = Assembly.open, [times]
+
+    def fails(*given):
+        if left_[0]:
+            left_[0] -= 1
+            raise failure
+        return opened(*given)
+
+    monkeypatch.setattr(Assembly, "open", fails)
+    if ends:
+        run.run()
+        assert table.bag() == expected(outputs=1)[0]
+    else:
+        with pytest.raises(type(failure)):
+            run.run()
+    assert clock.pauses == [7_000_000, 14_000_000, 20_000_000]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [SinkError("refused"), StateError("damaged"), StartError("not there"), JobError("?"), ValueError("a bug")],
+)
+def test_all_else_ends_the_run_at_once(tmp_path, failure):
+    table = Table()
+    failing(table, at=2, failure=failure, turns=1)
+    run, clock = job(tmp_path, table)
+    with pytest.raises(ps.PenstockError) as ended:
+        run.run()
+    assert not clock.pauses
+    assert str(failure) in str(ended.value)
+    Job(pipeline(table), options(tmp_path)).run()
+    assert table.bag() == expected(outputs=1)[0]
+
+
+def test_a_stop_while_it_waits_ends_it_with_the_failure(tmp_path):
+    table = Table()
+    failing(table, at=2, failure=SinkLost("away"), turns=1)
+    run, clock = job(tmp_path, table)
+    waits = clock.wait
+
+    def stopping(signal, timeout):
+        if timeout is not None and timeout >= 7_000_000:
+            run.stop()
+        return waits(signal, timeout)
+
+    clock.wait = stopping
+    with pytest.raises(SinkLost):
+        run.run()
+    assert run.status().restarts == 0
+    Job(pipeline(table), options(tmp_path)).run()
+    assert table.bag() == expected(outputs=1)[0]
+
+
+def test_while_it_waits_it_holds_no_lock(tmp_path):
+    table, seen = Table(), []
+    failing(table, at=2, failure=SinkLost("away"), turns=1)
+    run, clock = job(tmp_path, table)
+    waits = clock.wait
+
+    def looking(signal, timeout):
+        if timeout is not None and timeout >= 7_000_000:
+            other = Assembly.open(pipeline(Table(remembers=False)), options(tmp_path), SystemClock())
+            seen.append(other.begun_with)
+            other.close()
+        return waits(signal, timeout)
+
+    clock.wait = looking
+    run.run()
+    assert len(seen) == 1
