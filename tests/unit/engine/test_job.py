@@ -59,7 +59,8 @@ def test_what_passes_is_waited_for_longer_each_time(tmp_path, failure):
     run.run()
     assert clock.pauses == [7_000_000, 14_000_000, 20_000_000]
     assert run.status().restarts == 3
-    assert run.notes == ["away; going on from the last checkpoint"] * 3
+    failures = [note for note in run.notes if not note.startswith("going on from epoch")]
+    assert failures == ["away; going on from the last checkpoint"] * 3
     wanted = expected()
     assert tables[0].bag() == wanted[0]
     assert left(tables[1].rows) == left(wanted[1])
@@ -100,11 +101,11 @@ def test_what_cannot_be_opened_again_counts_on(tmp_path, monkeypatch, failure, t
     run, clock = job(tmp_path, table)
     opened, left_ = Assembly.open, [times]
 
-    def fails(*given):
+    def fails(*given, **more):
         if left_[0]:
             left_[0] -= 1
             raise failure
-        return opened(*given)
+        return opened(*given, **more)
 
     monkeypatch.setattr(Assembly, "open", fails)
     if ends:
