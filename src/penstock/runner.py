@@ -103,8 +103,8 @@ def start(
     Args:
         *pipelines: What to run.
         on: `"embedded"` or `ps.Embedded(...)`.
-        state: The state directory; with several pipelines, its parent. `s3://bucket/prefix` keeps checkpoints there (keys
-            and endpoint come from `AWS_...` in the environment), and all that is local in `.penstock/NAME`.
+        state: The state directory; with several pipelines, its parent. `s3://bucket/prefix` keeps checkpoints there
+            (keys and endpoint come from `AWS_...` in the environment), and all that is local in `.penstock/NAME`.
         checkpoint: The time between two epochs: how often state is stored and output becomes visible.
         resume: `"latest"`: an interrupted run goes on where its last checkpoint was made, one that has finished starts
             anew. `"none"` starts anew in any case. The number of an epoch, or the name of a savepoint: goes on there.

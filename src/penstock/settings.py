@@ -41,7 +41,9 @@ class RunOptions:
     """How a pipeline runs; each is an option of `penstock run`, a key of `[run]`, and a variable `PENSTOCK_...`."""
 
     on: str = option("embedded", doc="The engine: embedded, or flink:URL.")
-    state: str | None = option(None, doc="The state directory, or s3://bucket/prefix; by default .penstock/NAME.", example="/var/lib/penstock")
+    state: str | None = option(
+        None, doc="The state directory, or s3://bucket/prefix; by default .penstock/NAME.", example="/var/lib/penstock"
+    )
     shards: int = option(1, doc="Over how many shards keys are spread; large steps run on as many threads.")
     checkpoint: str = option("10 s", doc="The time between epochs: how often output becomes visible.", span=True)
     latency: str = option("10 ms", doc="How long one step should take at most.", span=True)

@@ -269,7 +269,9 @@ class FileWriter(Writer):
         except FileNotFoundError:
             self._log.refresh()
             self._require_own()
-            raise StateError(f'"{path}" is missing: it is output that was sealed and not published', damaged=True) from None
+            raise StateError(
+                f'"{path}" is missing: it is output that was sealed and not published', damaged=True
+            ) from None
         if digest != one["digest"]:
             raise StateError(
                 f'"{path}" is damaged: it is output that was sealed and not published, and has another digest',

@@ -30,7 +30,6 @@ from penstock.optimize import optimize
 from penstock.plan.pipeline import Pipeline, identities
 from penstock.plan.serde import nodes_to_json
 
-
 ELSEWHERE = "checkpoints.json"
 """The file in a local directory that says where its checkpoints are, if they are not there."""
 
@@ -125,7 +124,9 @@ class Assembly:
         self.feeds.start(self.clock)
         if self.epochs is not None:
             reads = sources_of(self.pipeline)
-            self._opened.append(Discovery(reads, self.feeds.splits, self.loop.begin_again, self.clock, options.look_every))
+            self._opened.append(
+                Discovery(reads, self.feeds.splits, self.loop.begin_again, self.clock, options.look_every)
+            )
 
     def _run_from(self, manifest: Mapping[str, Any] | None, ledger: Ledger | None = None) -> None:
         """Open the sources and build the engine, at the beginning or where a checkpoint was made."""

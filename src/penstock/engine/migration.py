@@ -150,7 +150,9 @@ def _compared(name: str, old: Mapping[str, Any], new: Mapping[str, Any], schema:
     for column, one in after.items():
         if column not in before and not _may_begin_empty(one, schema[column].nullable):
             # The rows of keys that are stored would have nulls in it, which sinks and verbs below do not expect.
-            details.append(f'"{column}" is added: it is declared without nulls, and has no value for keys that are stored')
+            details.append(
+                f'"{column}" is added: it is declared without nulls, and has no value for keys that are stored'
+            )
             lost = True
         elif column not in before:
             details.append(f'"{column}" is added, and counts rows from here on')

@@ -38,7 +38,9 @@ def pipeline(folder):
         bad=ps.when(col("n") % 50 == 7).then(col("name")).cast(ps.Int8),
     )
     late = rows.group_by("group").window(ps.tumbling("100 ms")).agg(n=ps.count(), middle=col("v").median())
-    hopping = rows.group_by("k").window(ps.hopping("200 ms", every="100 ms")).agg(total=col("v").sum(), top=col("v").max())
+    hopping = (
+        rows.group_by("k").window(ps.hopping("200 ms", every="100 ms")).agg(total=col("v").sum(), top=col("v").max())
+    )
     running = rows.group_by("key").agg(n=ps.count(), mean=col("v").mean(), middle=col("v").median(), low=col("v").min())
 
     def out(stream, name):

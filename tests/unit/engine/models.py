@@ -8,6 +8,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import pytest
+
 import penstock as ps
 from penstock import col
 from penstock.connectors.base import TRANSACTIONAL, Content, Sink, Writer
@@ -118,7 +120,9 @@ def pipeline(*tables, rows=3_000, **more):
     """Windows into the first table, running aggregates into the second."""
     taken = read(rows, **more)
     made = [windows(taken), running(taken).changelog()]
-    written = [one.write(ModelSink(table=t), name=n) for one, t, n in zip(made, tables, ("windows", "running"), strict=False)]
+    written = [
+        one.write(ModelSink(table=t), name=n) for one, t, n in zip(made, tables, ("windows", "running"), strict=False)
+    ]
     return ps.Pipeline("modelled", *written)
 
 
@@ -173,12 +177,10 @@ def crash(made, folder, after, *, publishes=True, **more):
             raise Crash
 
     parts.loop.seal = sealed
-    try:
+    with pytest.raises(ps.JobError) as failure:
         found.run()
-    except ps.JobError as failure:
-        assert isinstance(failure.__cause__, Crash), failure
-        return found
-    raise AssertionError("it has ended before")
+    assert isinstance(failure.value.__cause__, Crash), failure.value
+    return found
 
 
 def wait_for(met, seconds=20):

@@ -26,7 +26,9 @@ AFTER = 7
 def pipeline(folder):
     """Windows, a running table with a value store, and rows that are late or bad: each in a place of its own."""
     rows = read(ROWS).with_columns(odd=col("n").cast(ps.String).str.slice(0, 2).cast(ps.Int8))
-    windows = rows.group_by("k").window(ps.tumbling("100 ms")).agg(n=ps.count(), top=col("v").max(), middle=col("v").median())
+    windows = (
+        rows.group_by("k").window(ps.tumbling("100 ms")).agg(n=ps.count(), top=col("v").max(), middle=col("v").median())
+    )
     running = rows.group_by("name").agg(n=ps.count(), middle=col("v").median())
     return ps.Pipeline(
         "damaged",
@@ -100,16 +102,15 @@ class Trial:
             run(place, epoch=50_000)
         except StateError as refused:
             self.outcomes["refused"] += 1
-            assert named(refused.message, path), f"{path}: {refused.message}"
-            self.stays_refused(place, path)
+            self.is_refused(refused.message, place, path)
             return
         self.outcomes["went on"] += 1
         for bag, wanted in zip(found_in(place, path), self.expected, strict=True):
             assert bag is None or bag == wanted, f"{path}: {wanted - bag} are lost, {bag - wanted} are too many"
 
-
-    def stays_refused(self, place, path):
-        """A second try is refused as well; once the file is restored, all is well."""
+    def is_refused(self, message, place, path):
+        """What is damaged is named; a second try is refused as well; once the file is restored, all is well."""
+        assert named(message, path), f"{path}: {message}"
         with pytest.raises(StateError):
             run(place, epoch=50_000)
         shutil.copy(self.stored / path, place / path)
@@ -132,7 +133,9 @@ def named(message, path):
     """Whether a message names a file, as people would look for it."""
     if path.name.startswith("manifest-"):
         number = str(int(path.stem.removeprefix("manifest-")))
-        return path.name in message or any(f"{word} {number}" in message for word in ("manifest", "epoch", "checkpoint"))
+        return path.name in message or any(
+            f"{word} {number}" in message for word in ("manifest", "epoch", "checkpoint")
+        )
     return path.name in message
 
 

@@ -117,7 +117,8 @@ def test_what_cannot_be_opened_again_counts_on(tmp_path, monkeypatch, failure, t
 
 
 @pytest.mark.parametrize(
-    "failure", [SinkError("refused"), StateError("damaged"), StartError("not there"), JobError("?"), ValueError("a bug")]
+    "failure",
+    [SinkError("refused"), StateError("damaged"), StartError("not there"), JobError("?"), ValueError("a bug")],
 )
 def test_all_else_ends_the_run_at_once(tmp_path, failure):
     table = Table()

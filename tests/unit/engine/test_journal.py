@@ -49,7 +49,9 @@ def test_an_epoch_begins_with_all_that_was_decided():
     assert journal.seal() == []
 
 
-@pytest.mark.parametrize("data", [b"", b"no journal", zlib.compress(b"[]"), zlib.compress(b"{}"), zlib.compress(b"\xff")])
+@pytest.mark.parametrize(
+    "data", [b"", b"no journal", zlib.compress(b"[]"), zlib.compress(b"{}"), zlib.compress(b"\xff")]
+)
 def test_what_is_no_journal_is_damaged(data):
     with pytest.raises(StateError, match="cannot be read") as wrong:
         unpack(data)
@@ -57,7 +59,7 @@ def test_what_is_no_journal_is_damaged(data):
 
 
 def test_a_step_that_is_none_is_damaged():
-    for line in ("[1, 2]", "nothing", '[1, [[1]], null]', '[1, [], [[1]]]'):
+    for line in ("[1, 2]", "nothing", "[1, [[1]], null]", "[1, [], [[1]]]"):
         data = zlib.compress(f'{{"journal": 1}}\n{line}'.encode())
         with pytest.raises(StateError, match="cannot be read"):
             list(unpack(data))

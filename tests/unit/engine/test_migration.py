@@ -18,7 +18,8 @@ FIELDS = {"n": "sequence", "k": {"kind": "int", "least": 0, "most": 4}, "v": {"k
     "name": {"kind": "string", "least": 2, "most": 2}, "at": {"kind": "time", "step": "10 ms", "disorder": "0 s"}}
 
 def rows(named=None):
-    read = ps.read(GenerateSource(FIELDS, rows=ROWS, split_count=2, seed=3), event_time="at", watermark="0 s", name="rows")
+    source = GenerateSource(FIELDS, rows=ROWS, split_count=2, seed=3)
+    read = ps.read(source, event_time="at", watermark="0 s", name="rows")
     return (read.state(named) if named else read).with_columns(w=ps.when(col("v") > 0).then(col("v")))
 
 def out(stream, name):
@@ -136,7 +137,19 @@ def name_of(body):
         ("a=col('v').median(), b=col('n').median()", "b=col('n').median(), a=col('v').median()", "migrated", "order"),
         ("a=col('v').sum()", "a=col('v').max()", "rebuilt", "another aggregate"),
     ],
-    ids=["kept", "added", "added without nulls", "removed", "reordered", "widened", "kept otherwise", "as wide", "values", "values reordered", "another"],
+    ids=[
+        "kept",
+        "added",
+        "added without nulls",
+        "removed",
+        "reordered",
+        "widened",
+        "kept otherwise",
+        "as wide",
+        "values",
+        "values reordered",
+        "another",
+    ],
 )
 @pytest.mark.parametrize("shards", [1, 3])
 def test_aggregates(begun, command, make, before, after, verdict, why, shards):
@@ -190,7 +203,7 @@ def test_rebuilt(begun, command, before, after, why):
     assert becomes(command, code=3)[name_of(before)] == ("rebuilt", why)
     assert why in command("run", "p.py", "-q").refused(3)
     assert command("migrate", "p.py", "--approve").code == 0
-    assert set(verdict for verdict, _ in becomes(command).values()) == {"kept"}
+    assert {verdict for verdict, _ in becomes(command).values()} == {"kept"}
     assert command("run", "p.py", "-q").code == 0
 
 
@@ -244,9 +257,7 @@ pipeline = ps.Pipeline("p", out(totals{then}.changelog(), "{output}"))
 
 
 def test_a_named_state_moves_with_its_verb(begun, command):
-    begun(MOVED.format(then="", output="totals"))(
-        MOVED.format(then=".filter(col('n') >= 0)", output="elsewhere")
-    )
+    begun(MOVED.format(then="", output="totals"))(MOVED.format(then=".filter(col('n') >= 0)", output="elsewhere"))
     found = becomes(command)
     assert found["by k"] == ("kept", "")
     assert command("run", "p.py", "-q").code == 0
@@ -268,9 +279,10 @@ def test_from_a_savepoint(begun, command):
 
 
 def test_a_setting_is_filled_in_before_anything_is_compared(command):
-    body = group(BOTH).replace('out(totals.changelog(), "totals")', (
-        'totals.changelog().write(FileSink("${PLACE:out}/totals", format="json", mode="append"), name="totals")'
-    ))
+    body = group(BOTH).replace(
+        'out(totals.changelog(), "totals")',
+        ('totals.changelog().write(FileSink("${PLACE:out}/totals", format="json", mode="append"), name="totals")'),
+    )
     write(command, body)
     run_part_filled(command)
     assert becomes(command)[GROUP] == ("kept", "")

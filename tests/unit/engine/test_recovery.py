@@ -17,7 +17,19 @@ from penstock.checkpoint.store import open_store
 from penstock.core.errors import SinkError, StartError, StateError
 from penstock.engine.job import Job
 from tests.house.sources import ROOT
-from tests.unit.engine.models import ModelSink, Table, crash, expected, job, left, options, pipeline, read, running, windows
+from tests.unit.engine.models import (
+    ModelSink,
+    Table,
+    crash,
+    expected,
+    job,
+    left,
+    options,
+    pipeline,
+    read,
+    running,
+    windows,
+)
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -200,7 +212,7 @@ def test_the_order_of_outputs_does_not_matter(tmp_path, tables):
 
 def test_state_of_an_output_that_is_removed_needs_approval(tmp_path, tables):
     job(two(*tables), tmp_path, stop_after=4).run()
-    with pytest.raises(StateError, match=r'lost: r dropped: nothing in the plan takes it\n'):
+    with pytest.raises(StateError, match=r"lost: r dropped: nothing in the plan takes it\n"):
         Job(two(*tables, which=[0]), options(tmp_path))
     job(two(*tables, which=[0]), tmp_path, approved=True).run()
     assert tables[0].bag() == expected()[0]
@@ -239,11 +251,11 @@ def test_when_all_is_damaged_nothing_is_begun_over_it(tmp_path, tables):
     crash(pipeline(*tables), tmp_path, 6)
     for path in (tmp_path / "checkpoints" / "segments").iterdir():
         path.write_bytes(b"")
-    with pytest.raises(StateError, match="no checkpoint in .* is whole: .*cut short"):
+    with pytest.raises(StateError, match=r"no checkpoint in .* is whole: .*cut short"):
         Job(pipeline(*tables), options(tmp_path))
     for path in (tmp_path / "checkpoints").glob("manifest-*"):
         path.write_bytes(b"")
-    with pytest.raises(StateError, match="no checkpoint in .* is whole: the manifest"):
+    with pytest.raises(StateError, match=r"no checkpoint in .* is whole: the manifest"):
         Job(pipeline(*tables), options(tmp_path))
 
 
