@@ -47,7 +47,7 @@ class RestartPolicy:
         Args:
             failure: Why it failed.
             attempt: How often in a row it has gone on.
-            again: Whether it has begun before: what is not there then has gone since, and may come back.
+            again: Whether it has begun before: what is not there now has gone since, and may come back.
         """
         transient = isinstance(failure, (SinkLost, SourceLost)) or (isinstance(failure, StartError) and again)
         return transient and attempt < self.attempts

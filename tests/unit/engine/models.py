@@ -8,6 +8,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import pytest
+
 import penstock as ps
 from penstock import col
 from penstock.connectors.base import TRANSACTIONAL, Content, Sink, Writer
@@ -175,12 +177,10 @@ def crash(made, folder, after, *, publishes=True, **more):
             raise Crash
 
     parts.loop.seal = sealed
-    try:
+    with pytest.raises(ps.JobError) as failure:
         found.run()
-    except ps.JobError as failure:
-        assert isinstance(failure.__cause__, Crash), failure
-        return found
-    raise AssertionError("it has ended before")
+    assert isinstance(failure.value.__cause__, Crash), failure.value
+    return found
 
 
 def wait_for(met, seconds=20):

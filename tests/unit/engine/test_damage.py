@@ -102,15 +102,15 @@ class Trial:
             run(place, epoch=50_000)
         except StateError as refused:
             self.outcomes["refused"] += 1
-            assert named(refused.message, path), f"{path}: {refused.message}"
-            self.stays_refused(place, path)
+            self.is_refused(refused.message, place, path)
             return
         self.outcomes["went on"] += 1
         for bag, wanted in zip(found_in(place, path), self.expected, strict=True):
             assert bag is None or bag == wanted, f"{path}: {wanted - bag} are lost, {bag - wanted} are too many"
 
-    def stays_refused(self, place, path):
-        """A second try is refused as well; once the file is restored, all is well."""
+    def is_refused(self, message, place, path):
+        """What is damaged is named; a second try is refused as well; once the file is restored, all is well."""
+        assert named(message, path), f"{path}: {message}"
         with pytest.raises(StateError):
             run(place, epoch=50_000)
         shutil.copy(self.stored / path, place / path)

@@ -18,7 +18,8 @@ FIELDS = {"n": "sequence", "k": {"kind": "int", "least": 0, "most": 4}, "v": {"k
     "name": {"kind": "string", "least": 2, "most": 2}, "at": {"kind": "time", "step": "10 ms", "disorder": "0 s"}}
 
 def rows(named=None):
-    read = ps.read(GenerateSource(FIELDS, rows=ROWS, split_count=2, seed=3), event_time="at", watermark="0 s", name="rows")
+    source = GenerateSource(FIELDS, rows=ROWS, split_count=2, seed=3)
+    read = ps.read(source, event_time="at", watermark="0 s", name="rows")
     return (read.state(named) if named else read).with_columns(w=ps.when(col("v") > 0).then(col("v")))
 
 def out(stream, name):
@@ -202,7 +203,7 @@ def test_rebuilt(begun, command, before, after, why):
     assert becomes(command, code=3)[name_of(before)] == ("rebuilt", why)
     assert why in command("run", "p.py", "-q").refused(3)
     assert command("migrate", "p.py", "--approve").code == 0
-    assert set(verdict for verdict, _ in becomes(command).values()) == {"kept"}
+    assert {verdict for verdict, _ in becomes(command).values()} == {"kept"}
     assert command("run", "p.py", "-q").code == 0
 
 

@@ -241,7 +241,7 @@ def test_patience_ends(table, monkeypatch):
 def test_what_the_system_says_is_an_error_of_the_sink(table):
     table.tokens = [token(7)]
     table.fault = Faults(before=[OSError(28, "No space left on device")])
-    with pytest.raises(SinkError, match='cannot write "out": .*No space left'):
+    with pytest.raises(SinkError, match=r'cannot write "out": .*No space left'):
         recovered(Book(), table)
 
 

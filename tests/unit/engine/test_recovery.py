@@ -251,11 +251,11 @@ def test_when_all_is_damaged_nothing_is_begun_over_it(tmp_path, tables):
     crash(pipeline(*tables), tmp_path, 6)
     for path in (tmp_path / "checkpoints" / "segments").iterdir():
         path.write_bytes(b"")
-    with pytest.raises(StateError, match="no checkpoint in .* is whole: .*cut short"):
+    with pytest.raises(StateError, match=r"no checkpoint in .* is whole: .*cut short"):
         Job(pipeline(*tables), options(tmp_path))
     for path in (tmp_path / "checkpoints").glob("manifest-*"):
         path.write_bytes(b"")
-    with pytest.raises(StateError, match="no checkpoint in .* is whole: the manifest"):
+    with pytest.raises(StateError, match=r"no checkpoint in .* is whole: the manifest"):
         Job(pipeline(*tables), options(tmp_path))
 
 
