@@ -22,11 +22,14 @@ def test_a_library_may_load_parts_of_itself_meanwhile(monkeypatch):
             growing.__dict__[f"part{number % 1_000}"] = number
             growing.__dict__.pop(f"part{(number + 500) % 1_000}", None)
 
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
     worker = Worker("grow", grow).start()
     try:
         for _ in range(20):
             assert type(lazy.np)("growing").name7 == 7
     finally:
+        sys.setswitchinterval(before)
         going.clear()
         assert worker.join(10_000_000)
     assert worker.failure is None
