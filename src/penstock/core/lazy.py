@@ -21,7 +21,8 @@ else:
 
         def __getattr__(self, name: str) -> Any:
             module = importlib.import_module(self.__name__)
-            self.__dict__.update({k: v for k, v in module.__dict__.items() if not k.startswith("__")})
+            names = module.__dict__.copy()  # in one go: other threads may load submodules meanwhile
+            self.__dict__.update({k: v for k, v in names.items() if not k.startswith("__")})
             return getattr(module, name)
 
     np = _LazyModule("numpy")
