@@ -115,7 +115,7 @@ class Epochs:
                 signal=signal,
                 # Dead letters stay on this machine: another one that goes on from the same bucket has none.
                 may_vanish=name.startswith("@") and not ledger.store.local,
-            )  # fmt: skip
+            )
             for name, writer, remembers in outputs.writers()
         ]
 
