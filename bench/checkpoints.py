@@ -135,13 +135,13 @@ class Bench:
         pairs, part = (3, 5) if self.quick else (5, 1)
         self.say("\n### Exactly once against at least once\n")
         self.say(
-            f"Rows of two numbers, an epoch every second, steps of 16 K, {pairs} alternating pairs. At least once writes"
+            f"Rows of two numbers, an epoch every second, steps of 16 K, {pairs} alternating pairs. At least once is"
         )
         self.say(
-            "the same bytes; for files and PostgreSQL by sinks that only this benchmark has: a synced file per epoch, a"
+            "the same bytes, for files and PostgreSQL by sinks that only this benchmark has: a synced file per epoch, a"
         )
         self.say(
-            "`COPY` per epoch beside the next steps. For Kafka it is the sink's own mode. CPU is that of this process.\n"
+            "`COPY` per epoch beside the next steps. For Kafka it is the sink's own mode. CPU is this process's.\n"
         )
         self.say("| sink | rows | rows/s exactly once | at least once | speed by time | by CPU time |")
         self.say("|---|---|---|---|---|---|")
