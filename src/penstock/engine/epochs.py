@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from penstock.checkpoint.ledger import CLOSED, EPOCH, STOPPED, Ledger
@@ -104,18 +105,10 @@ class Epochs:
         self._threads = pool("checkpoint", 1)
         self._writing: Future[None] | None = None
         self._places: dict[int, Mapping[tuple[int, int], Place]] = {}
+        made = partial(Publisher, book=ledger, pipeline=ledger.pipeline, clock=clock, signal=signal)
         self.publishers = [
-            Publisher(
-                name,
-                writer,
-                remembers=remembers,
-                book=ledger,
-                pipeline=ledger.pipeline,
-                clock=clock,
-                signal=signal,
-                # Dead letters stay on this machine: another one that goes on from the same bucket has none.
-                may_vanish=name.startswith("@") and not ledger.store.local,
-            )
+            # Dead letters stay on this machine: another one that goes on from the same bucket has none.
+            made(name, writer, remembers=remembers, may_vanish=name.startswith("@") and not ledger.store.local)
             for name, writer, remembers in outputs.writers()
         ]
 
