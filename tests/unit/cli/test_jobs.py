@@ -103,10 +103,10 @@ def test_going_back_says_that_rows_come_again(penstock, interrupted):
 
 
 def test_a_changed_program(penstock, interrupted):
-    penstock.write("more.py", ENDLESS.replace("KEPT", 'n=ps.count(), top=ps.col("n").max()'))
+    penstock.write("more.py", ENDLESS.replace("KEPT", 'n=ps.count(), many=ps.col("n").n_unique()'))
     more = penstock("migrate", "more.py")
     assert more.code == 0, more.err
-    assert 'migrated  "top" is added, and counts rows from here on' in more.out
+    assert 'migrated  "many" is added, and counts rows from here on' in more.out
     other = ENDLESS.replace("KEPT", "c=ps.count()").replace('"k")', '"n")')
     penstock.write("other.py", other)
     assert "--approve" in penstock("migrate", "other.py").refused(3)
@@ -140,10 +140,10 @@ def test_a_savepoint_that_is_not_there(penstock, interrupted):
     assert penstock("savepoint", "counts", "before", "--remove").refused(2).endswith("hint: there are: none\n")
 
 
-def test_state_in_a_bucket_is_refused(penstock):
+def test_a_bucket_that_is_not_there_is_refused(penstock):
     penstock.flights()
     penstock.write("delays.py", DELAYS)
-    assert "not kept in buckets yet" in penstock("run", "delays.py", "--state", "s3://bucket/x").refused(2)
+    assert "cannot keep checkpoints" in penstock("run", "delays.py", "--state", "s3://bucket/x").refused(2)
     assert not (penstock.folder / "s3:").exists()
 
 

@@ -302,4 +302,4 @@ def run_part_filled(command):
 
 def test_nothing_is_stored(command):
     write(command, group(BOTH))
-    assert "no checkpoint" in command("migrate", "p.py").refused(2)
+    assert "nothing is stored" in command("migrate", "p.py").refused(2)
