@@ -96,7 +96,7 @@ def test_a_file_system_that_gives_a_name_twice_is_refused(tmp_path, monkeypatch)
 
 def test_a_directory_that_cannot_be_synced_is_refused(tmp_path, monkeypatch):
     open_store(tmp_path)
-    left = [2]  # those before the probe
+    left = [4]  # those before the probe
 
     def fail():
         left[0] -= 1
