@@ -90,6 +90,7 @@ class Feed:
         bound: int,
         signal: Signal,
         place: Place | None = None,
+        ended: bool = False,
     ) -> None:
         self.source = source
         self.split = split
@@ -110,7 +111,8 @@ class Feed:
         self._closed = False
         self._worker: Worker | None = None
         self._found_nothing = False
-        self._done = False
+        # A split that was read to its end stays so, before its reader has looked: else watermarks would go back.
+        self._done = ended
         self._failure: BaseException | None = None
         self.blocked_us = 0
 
@@ -308,7 +310,8 @@ class Feeds:
                 reader = read.source.reader(split, place.position if place else None, read.request())
                 inline = read.source.inline
                 bytes_ = share // max(1, len(splits))
-                found.append(Feed(i, j, reader, inline=inline, bound=bytes_, signal=signal, place=place))
+                ended = split.name in known and known[split.name]["ended"]
+                found.append(Feed(i, j, reader, inline=inline, bound=bytes_, signal=signal, place=place, ended=ended))
         return cls(found, signal, names, identities)
 
     def start(self, clock: Clock) -> None:

@@ -154,7 +154,7 @@ class Scenario:
             inputs=inputs,
             delay=random.choice([0, 200, 1_000]),
             into_files=frozenset(files),
-            options=JobOptions(shards=random.choice([1, 1, 3]), loop=loop, state=STATE, control=False),
+            options=JobOptions(shards=random.choice([1, 1, 3]), loop=loop, state=STATE, control=False, guarded=True),
             troubles=Troubles(random.choice([0.0, 0.02, 0.15]), random.choice([0.0, 0.05])),
             blows=blows,
             locks=ZOMBIE not in kinds or random.random() < 0.5,
