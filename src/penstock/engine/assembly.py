@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,7 +121,7 @@ class Assembly:
         place = options.checkpoints or options.state
         if place is None:
             self._run_from(None)
-            self._connect(fresh=True)
+            self._connect(())
             self.epochs: Epochs | None = None
         else:
             self._store = open_store(place)
@@ -134,7 +134,7 @@ class Assembly:
                 raise SupersededError("another process has taken over this pipeline")
             if self.begun_with.manifest is None:
                 self._run_from(None)
-            self._connect(fresh=self.begun_with.manifest is None)
+            self._connect(() if self.begun_with.manifest is None else self.begun_with.ledger)
             self.epochs = self._begin(ledger, self.begun_with)
         self.loop = Loop(self.engine, self.feeds, self.outputs, options.loop, self.clock, self.epochs)
         self.feeds.start(self.clock)
@@ -161,9 +161,9 @@ class Assembly:
             restored = restore(self.engine, manifest, ledger, approved=self.options.approved)
             self._histories, self.changes = restored.histories, restored.changes
 
-    def _connect(self, *, fresh: bool) -> None:
+    def _connect(self, known: Collection[str]) -> None:
         """Open the sinks."""
-        self.outputs = Outputs(self.pipeline, self.options.state, fresh=fresh)
+        self.outputs = Outputs(self.pipeline, self.options.state, known=known)
         self._opened.append(self.outputs)
         self.engine.outlet = self.outputs
 

@@ -135,7 +135,7 @@ class Epochs:
         self.ledger.take_over(base, {**content, "ledger": dict(ledger)}, [p.name for p in self.publishers])
         try:
             for publisher in self.publishers:
-                publisher.recover(fresh=manifest is None)
+                publisher.recover(fresh=manifest is None or publisher.name not in ledger)
         except SupersededError:
             raise
         except StateError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -78,10 +78,10 @@ class Outputs:
     Args:
         pipeline: The pipeline.
         state: The directory for the tables `late` and `errors`; None = refused rows are only counted.
-        fresh: Whether the run starts anew, rather than resuming an interrupted one.
+        known: The outputs that an interrupted run has written to, if this one goes on with it: all others begin anew.
     """
 
-    def __init__(self, pipeline: Pipeline, state: Path | None, *, fresh: bool = True) -> None:
+    def __init__(self, pipeline: Pipeline, state: Path | None, *, known: Collection[str] = ()) -> None:
         self.pipeline = pipeline
         self.state = state
         self.rows = [0] * len(pipeline.outputs)
@@ -94,10 +94,11 @@ class Outputs:
         self._tables: dict[str, tuple[Sink, Writer]] = {}
         try:
             for output in self._writes:
-                self._writers.append(output.sink.writer(output.request(pipeline.name, fresh=fresh)))
+                request = output.request(pipeline.name, fresh=output.name not in known)
+                self._writers.append(output.sink.writer(request))
             if state is not None:
                 for port in self.refused:
-                    self._tables[port] = _table(state / port, port, pipeline.name, fresh=fresh)
+                    self._tables[port] = _table(state / port, port, pipeline.name, fresh=f"@{port}" not in known)
         except BaseException:
             self.close()
             raise

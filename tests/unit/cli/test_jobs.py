@@ -152,3 +152,17 @@ def test_a_refusal_of_a_running_pipeline_has_its_exit_code(capsys):
     from penstock.control.protocol import Refused
 
     assert Guard().report(Refused("there is another", None, 3)) == 3
+
+
+def test_a_new_output_of_a_resumed_pipeline_refuses_what_it_must_not_mix(penstock, interrupted):
+    place = penstock.folder / "other"
+    place.mkdir()
+    foreign = place / "part-00000000-000000000000.json"
+    foreign.write_text('{"k": 1}\n')
+    more = ENDLESS.replace("KEPT", "n=ps.count()").rstrip().removesuffix(")")
+    penstock.write("more.py", f'{more}, rows.write(FileSink("other", format="json"), name="other"))\n')
+    assert "must not be mixed" in penstock("run", "more.py").refused(2)
+    foreign.unlink()
+    ended = penstock("run", "more.py")
+    assert ended.code == 0, ended.err
+    assert "other" in ended.err

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -122,10 +121,7 @@ def test_a_savepoint_goes_on_after_all_else_is_gone(tmp_path, tables):
     other = Table(), Table()
     for path in (tmp_path / "checkpoints").glob("manifest-*"):
         path.unlink()
-    with pytest.raises(StateError, match='the output "@late" has the epoch'):
-        Job(pipeline(*other), options(tmp_path, resume="kept"))
-    for table in ("late", "errors"):
-        shutil.rmtree(tmp_path / table)
+    # Nothing is known of outputs any more: all begin anew, the dead letters in place of the old ones.
     job(pipeline(*other), tmp_path, resume="kept").run()
     assert 0 < len(other[0].rows) < len(tables[0].rows)
     assert not other[0].bag() - expected()[0]
