@@ -71,7 +71,6 @@ class FileWriter(Writer):
         if files.kind(self._path) == "file":
             raise StartError(f'"{self._path}" is a file; a sink of files is a directory')
         files.make_directory(self._path)
-        files.sync_directory(self._path.parent)
         staging = self._path / STAGING
         if fresh and files.kind(staging):
             for entry in list(files.entries(staging)):
@@ -101,7 +100,6 @@ class FileWriter(Writer):
         try:
             if self._frames is None:
                 self._file = files.StagedFile(self._path / STAGING, self._prefix)
-                files.sync_directory(self._path)  # else the name of the hidden directory may go, and all that is in it
                 self._frames = self._format.writer(self._file, self._schema)  # type: ignore[arg-type]
             self._frames.write(frame)
         except (OSError, pa.ArrowException) as failure:
