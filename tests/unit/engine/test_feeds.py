@@ -84,3 +84,9 @@ def test_rows_read_before_a_failure_come_before_it() -> None:
         drain(feed, rows)
     assert sum(rows) == 2000
     feed.close()
+
+
+def test_a_split_that_had_ended_is_not_open_again_before_its_reader_has_looked() -> None:
+    feed = Feed(0, 0, Endless(), inline=False, bound=1 << 30, signal=Signal(), ended=True)
+    assert feed.ended
+    assert not Feed(0, 0, Endless(), inline=False, bound=1 << 30, signal=Signal()).ended

@@ -142,7 +142,7 @@ class Scenario:
         shape = random.choice(SHAPES)
         epoch = random.choice([5, 20, 60]) * MILLISECOND
         inputs = [_input(random) for _ in range(shape.inputs)]
-        blows = [_blow(random) for _ in range(random.choice([1, 1, 2, 3, 5]))]
+        blows = [_blow(random) for _ in range(random.choice([1, 2, 2, 3, 5]))]
         kinds = {blow.kind for blow in blows}
         files = {name for name, kind in shape.kinds.items() if kind != CHANGES and random.random() < 0.35}
         if kinds & {DAMAGE, POWER} and not FileSink.remembers:
@@ -152,7 +152,7 @@ class Scenario:
             seed=seed,
             shape=shape,
             inputs=inputs,
-            delay=random.choice([0, 200, 1_000]),
+            delay=random.choice([0, 0, 200, 1_000]),
             into_files=frozenset(files),
             options=JobOptions(shards=random.choice([1, 1, 3]), loop=loop, state=STATE, control=False, guarded=True),
             troubles=Troubles(random.choice([0.0, 0.02, 0.15]), random.choice([0.0, 0.05])),
@@ -223,7 +223,7 @@ class Scenario:
 def _input(random: Random) -> dict[str, tuple[pl.DataFrame, list[int]]]:
     """Rows of one source by split, and when each comes."""
     found = {}
-    disorder, keys = random.choice([0, 300, 3_000]), random.choice([1, 6, 40])
+    disorder, keys = random.choice([0, 300, 3_000, 10_000]), random.choice([1, 6, 40])
     for split in range(random.choice([1, 2, 3])):
         count, step, pause = random.randrange(20, 120), random.randrange(20, 120), random.choice([1, 3, 10])
         at = [_BEGIN + dt.timedelta(milliseconds=i * step - random.randrange(disorder + 1)) for i in range(count)]
