@@ -223,7 +223,8 @@ class Topic:
             self.world.note(f"{self.name} has {token.epoch}, {token.rows} rows")
             if last is not None and token.epoch != last.epoch + 1:
                 self.wrong.append(f"epoch {token.epoch} is committed after {last.epoch}")
-            if last is not None and token.incarnation < last.incarnation:
+            # What stands in for an epoch that was passed over bears the number of a later run.
+            if last is not None and token.incarnation < last.incarnation <= last.epoch:
                 self.wrong.append(f"incarnation {token.incarnation} commits after {last.incarnation}")
             if not self.durable(token.epoch) and (last is None or token.epoch > last.epoch):
                 self.wrong.append(f"epoch {token.epoch} is committed before its manifest is durable")
