@@ -126,7 +126,7 @@ def test_what_cannot_be_opened_again_counts_on(tmp_path, monkeypatch, failure, t
 )
 def test_all_else_ends_the_run_at_once(tmp_path, failure):
     table = Table()
-    failing(table, at=2, failure=failure, turns=1)
+    failing(table, at=0, failure=failure, turns=1)
     run, clock = job(tmp_path, table)
     with pytest.raises(ps.PenstockError) as ended:
         run.run()
