@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -35,7 +36,9 @@ def keep_what_counts(folder: Path) -> None:
 
 def main() -> None:
     """Make the one of the number that was given."""
-    target = GOLDEN / sys.argv[1]
+    # From within its folder, so that no path of this machine is stored.
+    os.chdir(GOLDEN)
+    target = Path(sys.argv[1])
     if target.exists():
         raise SystemExit(f"{target} is there: golden checkpoints are never made again")
     whole = target / "whole"

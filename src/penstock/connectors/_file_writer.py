@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from penstock.connectors._file_hive import check_columns
 from penstock.connectors._file_log import MANIFEST, STAGING, Entry, FileLog, LogError, Part
+from penstock.connectors._file_retention import Retention
 from penstock.connectors._file_stage import Layout, Stage, StagedPart, seal_all
 from penstock.connectors.base import Content, Sealed, Token, Writer, WriteRequest
 from penstock.connectors.formats import format_of_name
@@ -27,19 +27,6 @@ if TYPE_CHECKING:
 _TRIES = 20
 _PART = re.compile(r"part-(\d{8,})-[0-9a-f]{12}\.[a-z.]+")
 _STAGED = re.compile(rf"(?:(\d{{8,}})-|{MANIFEST})[0-9a-f]{{24}}\.staged")
-
-
-@dataclass(frozen=True)
-class Retention:
-    """How much output is kept; the newest epoch with rows always is.
-
-    Attributes:
-        bytes: How many bytes; None = all.
-        span: For how many microseconds; None = for ever.
-    """
-
-    bytes: int | None = None
-    span: int | None = None
 
 
 class FileWriter(Writer):
@@ -73,6 +60,8 @@ class FileWriter(Writer):
         check_columns(layout.partition_by, request.schema)
         self._path = path
         self._layout = layout
+        self._mode = mode
+        self._begins = request.fresh
         self._retention = retention
         self._request = request
         self._clock = clock or SystemClock()
@@ -84,9 +73,7 @@ class FileWriter(Writer):
         self._published = 0
         try:
             self._former, number = self._look(mode)
-            if request.fresh:
-                self._begin(mode)
-                self._collect()
+            self._try()
         except (OSError, LogError, SupersededError) as failure:
             raise StartError(f'cannot write to "{path}": {_reason(failure)}') from failure
         self._stage = Stage(self._staging, layout, request.schema, number)
@@ -114,18 +101,38 @@ class FileWriter(Writer):
         matches += [_part(part.name) for entry in self._log.history.entries for part in entry.parts]
         return former, max((int(match[1]) for match in matches if match and match[1]), default=-1) + 1
 
-    def _begin(self, mode: str) -> None:
-        """Make this the run that writes: no other can publish from here on."""
+    def _try(self) -> None:
+        """Make a file, name it and remove it: what cannot be done here is said before the first row."""
+        probe = files.StagedFile(self._staging, MANIFEST)
+        named = self._staging / f"{MANIFEST}{files.unique_name()}.staged"
+        try:
+            probe.write(b"{}")
+            probe.seal(named=False)
+            files.publish(probe.path, named)
+            files.remove(named)
+        finally:
+            probe.discard()
+
+    def _begin(self) -> None:
+        """Make this the run that writes: no other can publish from here on.
+
+        Not when the sink is opened: of two runs that begin at once only the one that has taken over may forget what
+        was published.
+        """
         adopted: list[Part] = []
-        if mode == "append" and not self._log.history.next:
+        if self._mode == "append" and not self._log.history.next:
             # What is there before the first manifest counts, or readers would lose it.
             for one in sorted(files.walk(self._path), key=lambda one: one.name):
                 if format_of_name(one.name) == self._layout.format.name:
                     adopted.append(Part(one.name, one.size, -1, ""))
         partitions = {name: self._request.schema[name].dtype.to_json() for name in self._layout.partition_by}
         self._fence(
-            parts=tuple(adopted), owner=self._request.pipeline, replaces=mode == "overwrite", partitions=partitions
+            parts=tuple(adopted),
+            owner=self._request.pipeline,
+            replaces=self._mode == "overwrite",
+            partitions=partitions,
         )
+        self._collect()
 
     def _fence(self, **told: Any) -> None:
         name = files.unique_name()
@@ -151,7 +158,9 @@ class FileWriter(Writer):
         with self._failing():
             self._log.refresh()
             history = self._log.history
-            if self._name is None:
+            if self._name is None and self._begins:
+                self._begin()
+            elif self._name is None:
                 if history.owner not in (None, self._request.pipeline):
                     raise StateError(
                         f'"{self._path}" holds a newer run of the pipeline "{history.owner}"',
@@ -309,25 +318,10 @@ class FileWriter(Writer):
             found = [one.name for one in files.walk(self._path) if _part(one.name) and one.name not in known]
             removes, first = tuple(found), number
         else:
-            first = self._kept(sum(part.bytes for part in parts), first, number, now)
+            first = self._retention.first_kept(history, sum(part.bytes for part in parts), now)
         return Entry(
             number=number, at=now, parts=parts, token=token, first=first, replaces=history.replacing, removes=removes
         )
-
-    def _kept(self, size: int, first: int, number: int, now: int) -> int:
-        """The oldest manifest whose files are kept once a number of bytes is added."""
-        live = [(one.number, one.at, sum(part.bytes for part in one.parts)) for one in self._log.history.entries]
-        if size:
-            live.append((number, now, size))
-        total, place = self._log.history.bytes + size, 0
-        limit, span = self._retention.bytes, self._retention.span
-        while place < len(live) - 1:
-            old = span is not None and live[place][1] < now - span
-            if not old and (limit is None or total <= limit):
-                break
-            total -= live[place][2]
-            place += 1
-        return live[place][0] if place else first
 
     def _tidy(self, epoch: int) -> None:
         """Remove what does not count any more, and gather manifests."""

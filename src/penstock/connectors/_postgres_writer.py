@@ -62,6 +62,7 @@ class PostgresWriter(Writer):
         self._tokens = Tokens(settings.token_table, settings.target, request.pipeline, request.output)
         self._show_values = not any(field.mask for field in request.schema)
         check_columns(request.schema, settings.key)
+        self._forget = request.fresh and settings.adds
         self._required = self._start()
         self._epoch = self._new_epoch()
         self._link: psycopg.Connection[Any] | None = None
@@ -107,8 +108,7 @@ class PostgresWriter(Writer):
     def _check_former(self, link: psycopg.Connection[Any]) -> None:
         """Refuse to mix what two runs have published, or two tables."""
         name = f'output "{self._request.output}" of pipeline "{self._request.pipeline}"'
-        if self._request.fresh and self._settings.adds:
-            self._tokens.forget(link)
+        if self._forget:
             return
         stored = self._tokens.stored(link)
         if stored is None:
@@ -172,9 +172,13 @@ class PostgresWriter(Writer):
             except psycopg.errors.InsufficientPrivilege:
                 # Then it is waited for, and its idle transactions end by themselves.
                 link.rollback()
+            if self._forget:
+                # Not when the sink is opened: only the run that has taken over may.
+                self._tokens.forget(link)
             if self._tokens.stored(link) is None:
                 self._tokens.add(link)
             link.commit()
+            self._forget = False
             hit("postgres.before_take_over")
             stored = self._tokens.take(link)
             hit("postgres.taking_over")

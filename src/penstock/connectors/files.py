@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 from penstock.connectors._file_hive import columns_of
 from penstock.connectors._file_listing import ORDERS, Listing, format_name
 from penstock.connectors._file_reader import FileReader
+from penstock.connectors._file_retention import Retention
 from penstock.connectors._file_stage import Layout
-from penstock.connectors._file_writer import FileWriter, Retention
+from penstock.connectors._file_writer import FileWriter
 from penstock.connectors.base import (
     TRANSACTIONAL,
     Reader,

@@ -10,8 +10,9 @@ import pytest
 
 from penstock.connectors import _file_log
 from penstock.connectors._file_log import FileLog, LogError
+from penstock.connectors._file_retention import Retention
 from penstock.connectors._file_stage import Layout
-from penstock.connectors._file_writer import FileWriter, Retention
+from penstock.connectors._file_writer import FileWriter
 from penstock.connectors.base import Split, WriteRequest, seal
 from penstock.connectors.files import FileSink, FileSource
 from penstock.connectors.formats import format_of
@@ -221,6 +222,7 @@ def test_overwriting_shows_the_former_rows_or_the_new_ones(tmp_path, monkeypatch
     publish(writer, 1, FRAME[1:2])
     writer = opened(tmp_path, mode="overwrite")
     made = prepared(writer, 0, FRAME[2:])
+    writer.last_token()
     with monkeypatch.context() as patch:
         patch.setitem(failpoint.ACTIONS, "sink.manifest_made", lambda: seen.append(numbers(FileSource(tmp_path))))
         patch.setitem(failpoint.ACTIONS, "sink.before_manifest", lambda: seen.append(numbers(FileSource(tmp_path))))
@@ -502,3 +504,12 @@ def test_every_step_of_writing_may_fail_and_leaves_nothing(tmp_path, monkeypatch
         writer.close()
         steps += 1
     assert steps > 40
+
+
+def test_who_opens_a_sink_anew_and_does_not_take_over_changes_nothing(tmp_path):
+    # Two fresh starts at once, of which one loses the takeover: it has wiped the winner's token before.
+    winner = opened(tmp_path)
+    loser = opened(tmp_path)
+    publish(winner, 7, FRAME[:1])
+    loser.close()
+    assert opened(tmp_path, fresh=False).last_token().epoch == 7

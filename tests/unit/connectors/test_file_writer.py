@@ -76,7 +76,7 @@ def test_nothing_is_visible_before_the_commit_and_nothing_is_left_after_close(tm
     assert shown(tmp_path) == []
     assert len(staged(tmp_path)) == 1
     writer.close()
-    assert files_below(tmp_path) == ["_penstock/epoch-00000000.json"]
+    assert files_below(tmp_path) == []
 
 
 def test_an_epoch_may_be_published_by_another_process(tmp_path):
