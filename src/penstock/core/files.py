@@ -287,6 +287,13 @@ def link(existing: Path, name: Path) -> None:
     hit("files.linked")
 
 
+def rename(staged: Path, final: Path) -> None:
+    """Give a file or a directory another name, in the place of a file that has it now, atomically."""
+    hit("files.rename")
+    disk.current.replace(staged, final)
+    hit("files.renamed")
+
+
 def same_file(one: Path, other: Path) -> bool:
     """Whether two names are of one file."""
     try:

@@ -9,13 +9,6 @@ from typing import BinaryIO, cast
 from penstock.core.failpoint import hit
 
 
-def make_private_directory(path: Path) -> None:
-    """Create a directory that only its owner may enter, and its parents, if they are missing."""
-    hit("files.make_directory")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.mkdir(mode=0o700, exist_ok=True)
-
-
 def open_update(path: Path) -> BinaryIO:
     """Open an existing file for `read_at` and `write_at`."""
     hit("positioned.open_update")
@@ -58,13 +51,6 @@ def size(file: BinaryIO) -> int:
     return os.fstat(file.fileno()).st_size
 
 
-def replace(staged: Path, final: Path) -> None:
-    """Give a staged file a final name, in the place of what has it now, atomically."""
-    hit("positioned.replace")
-    os.replace(staged, final)
-    hit("files.replaced")
-
-
 def lock_exclusively(file: BinaryIO) -> bool:
     """Lock an open file against other processes and other openings, if nobody holds it; does not wait.
 
@@ -84,16 +70,6 @@ def unlock(file: BinaryIO) -> None:
     import fcntl  # not on Windows
 
     fcntl.flock(file.fileno(), fcntl.LOCK_UN)
-
-
-def process_id() -> int:
-    """The number of this process, for messages."""
-    return os.getpid()
-
-
-def random_bytes(count: int) -> bytes:
-    """Bytes that no other file has, for names and fences; no result depends on them."""
-    return os.urandom(count)
 
 
 def is_named(file: BinaryIO, path: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from penstock.core import files, positioned
+from penstock.core import files
 from penstock.core.errors import StartError
 from penstock.core.failpoint import hit
 from penstock.log.settings import load, resolve
@@ -27,8 +27,8 @@ def delete(name: str | Path) -> None:
     if load(folder) is None:
         raise StartError(f'there is no log "{folder}"')
     with as_source_error(folder):
-        hidden = folder.parent / f".deleted-{positioned.random_bytes(8).hex()}"
-        positioned.replace(folder, hidden)
+        hidden = folder.parent / f".deleted-{files.unique_name()}"
+        files.rename(folder, hidden)
         files.sync_directory(folder.parent)
         hit("log.renamed")
         _remove(hidden)

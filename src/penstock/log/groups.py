@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from penstock.core import files, positioned
+from penstock.core import files
 from penstock.core.clock import Clock
 from penstock.core.errors import PlanError, StateError
 from penstock.core.failpoint import hit
@@ -77,7 +77,7 @@ class Groups:
                 staged.write(json.dumps({"positions": stored, "digest": _digest(stored)}).encode())
                 staged.seal()
                 hit("log.before_position")
-                positioned.replace(staged.path, path)
+                files.rename(staged.path, path)
                 files.sync_directory(self._folder)
                 hit("log.position_stored")
             finally:

@@ -48,7 +48,7 @@ class ProcessLock:
                     raise StateError(
                         f'"{self._path.parent}" was removed or replaced while it was open', hint="open the log again"
                     )
-                positioned.write_at(file, 0, b"%-20d" % positioned.process_id())
+                positioned.write_at(file, 0, b"%-20d" % files.process())
                 yield
             finally:
                 positioned.unlock(file)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penstock.core import positioned
+from penstock.core import files
 from penstock.core.clock import Clock, SystemClock
 from penstock.core.errors import PenstockError, SinkError, SinkLost, StartError, one_of
 from penstock.core.schema import Schema
@@ -72,7 +72,7 @@ class Log:
         found = stored.load(self.path)
         if found is None and partitions is not None:
             wanted = Settings(
-                positioned.random_bytes(16).hex(),
+                files.unique_name(),
                 partitions,
                 segment_bytes,
                 record_bytes,
@@ -201,7 +201,7 @@ class Log:
         Raises:
             SinkLost: If the log cannot be written.
         """
-        fence = positioned.random_bytes(16).hex()
+        fence = files.unique_name()
         return fence, self._append(Fence(producer, fence, forget=forget))
 
     def transact(self, transaction: Transaction) -> int:

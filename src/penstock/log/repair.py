@@ -229,7 +229,7 @@ class _Repair:
                 staged.write(part)
                 position += len(part)
             staged.seal()
-            files.publish(staged.path, folder / f"{segment.path.name}.{positioned.random_bytes(4).hex()}")
+            files.publish(staged.path, folder / f"{segment.path.name}.{files.unique_name()}")
             files.sync_directory(folder)
         finally:
             staged.discard()

@@ -134,7 +134,7 @@ class StagedSegment:
         """Make it durable and put it in the place of the segment of its number."""
         self._file.seal()
         hit("log.before_replace")
-        positioned.replace(self._file.path, path_of(self._folder, self._number))
+        files.rename(self._file.path, path_of(self._folder, self._number))
         files.sync_directory(self._folder)
         hit("log.replaced")
 

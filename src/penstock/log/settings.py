@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from penstock.core import files, positioned
+from penstock.core import files
 from penstock.core.errors import StartError, StateError
 
 NAME = "log.json"
@@ -103,7 +103,7 @@ def create(folder: Path, settings: Settings) -> Settings:
     values = asdict(settings)
     text = json.dumps({"format": FORMAT, "settings": values, "digest": _digest(values)}, indent=1)
     try:
-        positioned.make_private_directory(folder)
+        files.make_private(folder)
         strangers = [entry.name for entry in files.entries(folder) if not entry.name.endswith(".staged")]
         if strangers and NAME not in strangers:
             raise StartError(f'"{folder}" holds {strangers[0]} and is no log: a log has a directory of its own')

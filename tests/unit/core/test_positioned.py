@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock.core import positioned
+from penstock.core import files, positioned
 
 
 def test_files_are_read_and_written_in_place(tmp_path):
@@ -15,7 +15,7 @@ def test_files_are_read_and_written_in_place(tmp_path):
         assert positioned.size(file) == 8
         assert positioned.is_named(file, path)
         (tmp_path / "y").write_bytes(b"new")
-        positioned.replace(tmp_path / "y", path)
+        files.rename(tmp_path / "y", path)
         assert not positioned.is_named(file, path)
         path.unlink()
         assert not positioned.is_named(file, path)
@@ -34,6 +34,6 @@ def test_a_lock_is_held_once_and_ends_with_the_file(tmp_path):
 
 
 def test_a_private_directory_is_only_for_its_owner(tmp_path):
-    positioned.make_private_directory(tmp_path / "a" / "b")
-    positioned.make_private_directory(tmp_path / "a" / "b")
+    files.make_private(tmp_path / "a" / "b")
+    files.make_private(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700

@@ -117,9 +117,7 @@ def test_ids_within_the_span_are_left(tmp_path):
         assert log.compact().rows > 0
 
 
-@pytest.mark.parametrize(
-    "step", ["files.sync", "log.before_replace", "positioned.replace", "files.replaced", "log.replaced"]
-)
+@pytest.mark.parametrize("step", ["files.sync", "log.before_replace", "files.rename", "files.renamed", "log.replaced"])
 def test_a_step_that_fails_changes_nothing_that_is_read(tmp_path, monkeypatch, step):
     def fail():
         raise OSError(errno.EIO, os.strerror(errno.EIO))
@@ -147,7 +145,7 @@ with Log(sys.argv[1]) as log:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", ["log.before_replace", "files.replaced", "log.replaced"])
+@pytest.mark.parametrize("step", ["log.before_replace", "files.renamed", "log.replaced"])
 def test_a_killed_compaction_loses_nothing(tmp_path, step):
     with filled(tmp_path / "x") as log:
         wanted = last_of(log)

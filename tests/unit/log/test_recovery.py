@@ -192,8 +192,8 @@ def test_every_step_is_tested(tmp_path):
     positions = {
         "log.before_position",
         "log.position_stored",
-        "positioned.replace",
-        "files.replaced",
+        "files.rename",
+        "files.renamed",
         "files.make_directory",
     }
     assert set(steps_of(tmp_path / "x")) - positions <= {*STEPS, *FILES}
