@@ -438,18 +438,21 @@ def test_a_staged_file_that_somebody_removed_is_said(tmp_path):
     assert shown(tmp_path) == []
 
 
+class Failing(dict):
+    """Of all failpoints that are passed, the one of a number fails."""
+
+    def __init__(self, left, kind):
+        super().__init__(any=None)
+        self.left, self.kind = left, kind
+
+    def get(self, name, default=None):
+        self.left -= 1
+        return failpoint.KINDS[self.kind] if self.left == -1 else None
+
+
 @pytest.mark.parametrize("kind", ["enospc", "eio"])
 def test_every_step_may_fail_once_and_is_done_by_another_try(tmp_path, monkeypatch, kind):
     monkeypatch.setattr(_file_log, "GATHERED", 2)
-
-    class Failing(dict):
-        def __init__(self, left):
-            super().__init__(any=None)
-            self.left = left
-
-        def get(self, name, default=None):
-            self.left -= 1
-            return failpoint.KINDS[kind] if self.left == -1 else None
 
     steps, failed = 0, True
     while failed:
@@ -458,7 +461,7 @@ def test_every_step_may_fail_once_and_is_done_by_another_try(tmp_path, monkeypat
         publish(writer, 0, FRAME)
         made = [prepared(writer, 1, FRAME[:1]), prepared(writer, 2, FRAME[1:4])]
         with monkeypatch.context() as patch:
-            patch.setattr(failpoint, "ACTIONS", Failing(steps))
+            patch.setattr(failpoint, "ACTIONS", Failing(steps, kind))
             try:
                 writer.commit(made)
             except SinkError:
@@ -474,21 +477,12 @@ def test_every_step_may_fail_once_and_is_done_by_another_try(tmp_path, monkeypat
 
 @pytest.mark.parametrize("kind", ["enospc", "eio"])
 def test_every_step_of_writing_may_fail_and_leaves_nothing(tmp_path, monkeypatch, kind):
-    class Failing(dict):
-        def __init__(self, left):
-            super().__init__(any=None)
-            self.left = left
-
-        def get(self, name, default=None):
-            self.left -= 1
-            return failpoint.KINDS[kind] if self.left == -1 else None
-
     steps, failed = 0, True
     while failed:
         folder, failed = tmp_path / str(steps), False
         writer = opened(folder, partition_by="k", roll_rows=1)
         with monkeypatch.context() as patch:
-            patch.setattr(failpoint, "ACTIONS", Failing(steps))
+            patch.setattr(failpoint, "ACTIONS", Failing(steps, kind))
             try:
                 writer.write(FRAME, None)
                 writer.write(FRAME, None)

@@ -116,47 +116,41 @@ def name_of(body):
     return WINDOW if ".window(" in body else GROUP
 
 
+CHANGES = {
+    "kept": (BOTH, BOTH, "kept", ""),
+    "added": (BOTH, BOTH + ", top=col('w').max(), more=ps.count()", "migrated", '"more" is added'),
+    "added without nulls": (BOTH, BOTH + ", top=col('v').max()", "rebuilt", "declared without nulls"),
+    "removed": (BOTH, "total=col('v').sum()", "migrated", '"n" is removed'),
+    "reordered": (BOTH, "total=col('v').sum(), n=ps.count()", "migrated", "another order"),
+    "widened": ("top=col('v').cast(ps.Int16).max()", "top=col('v').cast(ps.Int32).max()", "migrated", "widened"),
+    "kept otherwise": ("top=col('v').cast(ps.Int16).max()", "top=col('v').max()", "rebuilt", "kept in another way"),
+    "as wide": ("total=col('v').cast(ps.Int16).sum()", "total=col('v').sum()", "kept", ""),
+    "values": (
+        "n=ps.count(), middle=col('v').median(), total=col('v').sum()",
+        "middle=col('v').median(), low=col('w').median(), n=ps.count()",
+        "migrated",
+        '"low" is added',
+    ),
+    "values reordered": (
+        "a=col('v').median(), b=col('n').median()",
+        "b=col('n').median(), a=col('v').median()",
+        "migrated",
+        "order",
+    ),
+    "another": ("a=col('v').sum()", "a=col('v').max()", "rebuilt", "another aggregate"),
+}
+"""Aggregates before and after, what becomes of their state, and why."""
+
+
 @pytest.mark.parametrize("make", [group, window])
 @pytest.mark.parametrize(
-    ("before", "after", "verdict", "why"),
-    [
-        (BOTH, BOTH, "kept", ""),
-        (BOTH, BOTH + ", top=col('w').max(), more=ps.count()", "migrated", '"more" is added'),
-        (BOTH, BOTH + ", top=col('v').max()", "rebuilt", "declared without nulls"),
-        (BOTH, "total=col('v').sum()", "migrated", '"n" is removed'),
-        (BOTH, "total=col('v').sum(), n=ps.count()", "migrated", "another order"),
-        ("top=col('v').cast(ps.Int16).max()", "top=col('v').cast(ps.Int32).max()", "migrated", "widened"),
-        ("top=col('v').cast(ps.Int16).max()", "top=col('v').max()", "rebuilt", "kept in another way"),
-        ("total=col('v').cast(ps.Int16).sum()", "total=col('v').sum()", "kept", ""),
-        (
-            "n=ps.count(), middle=col('v').median(), total=col('v').sum()",
-            "middle=col('v').median(), low=col('w').median(), n=ps.count()",
-            "migrated",
-            '"low" is added',
-        ),
-        ("a=col('v').median(), b=col('n').median()", "b=col('n').median(), a=col('v').median()", "migrated", "order"),
-        ("a=col('v').sum()", "a=col('v').max()", "rebuilt", "another aggregate"),
-    ],
-    ids=[
-        "kept",
-        "added",
-        "added without nulls",
-        "removed",
-        "reordered",
-        "widened",
-        "kept otherwise",
-        "as wide",
-        "values",
-        "values reordered",
-        "another",
-    ],
+    ("change", "shards"),
+    [(name, 1) for name in CHANGES] + [(name, 3) for name in CHANGES if CHANGES[name][2] == "migrated"],
 )
-@pytest.mark.parametrize("shards", [1, 3])
-def test_aggregates(begun, command, make, before, after, verdict, why, shards):
-    if shards == 3 and verdict in ("kept", "rebuilt"):
-        pytest.skip("as with one")
-    change = begun(make(before), shards)
-    change(make(after))
+def test_aggregates(begun, command, make, change, shards):
+    before, after, verdict, why = CHANGES[change]
+    start = begun(make(before), shards)
+    start(make(after))
     found = becomes(command, code=3 if verdict == "rebuilt" else 0)
     assert found[name_of(make(after))][0] == verdict
     assert why in found[name_of(make(after))][1]
