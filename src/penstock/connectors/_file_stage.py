@@ -175,3 +175,9 @@ def seal_all(folder: Path, parts: list[StagedPart]) -> list[dict[str, Any]]:
     if parts:
         files.sync_directory(folder)
     return [part.described() for part in parts]
+
+
+def discard_all(parts: list[StagedPart]) -> None:
+    """Remove staged files, whatever state they are in."""
+    for part in parts:
+        part.discard()

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from penstock.connectors._file_hive import check_columns
 from penstock.connectors._file_log import MANIFEST, STAGING, Entry, FileLog, LogError, Part
 from penstock.connectors._file_retention import Retention
-from penstock.connectors._file_stage import Layout, Stage, StagedPart, seal_all
-from penstock.connectors.base import Content, Sealed, Token, Writer, WriteRequest
+from penstock.connectors._file_stage import Layout, Stage, StagedPart, discard_all, seal_all
+from penstock.connectors.base import Content, Sealed, Token, Writer, WriteRequest, is_newer_run
 from penstock.connectors.formats import format_of_name
 from penstock.core import files
 from penstock.core.clock import Clock, SystemClock
@@ -69,11 +69,13 @@ class FileWriter(Writer):
         self._staging = self._log.folder / STAGING
         self._name: str | None = None
         self._first_own: int | None = None
+        self._strays_removed = False
         self._pending: dict[int, list[StagedPart]] = {}
         self._published = 0
         try:
             self._former, number = self._look(mode)
-            self._try()
+            self._seen = self._log.history.token
+            files.probe(self._staging, MANIFEST)
         except (OSError, LogError, SupersededError) as failure:
             raise StartError(f'cannot write to "{path}": {_reason(failure)}') from failure
         self._stage = Stage(self._staging, layout, request.schema, number)
@@ -101,18 +103,6 @@ class FileWriter(Writer):
         matches += [_part(part.name) for entry in self._log.history.entries for part in entry.parts]
         return former, max((int(match[1]) for match in matches if match and match[1]), default=-1) + 1
 
-    def _try(self) -> None:
-        """Make a file, name it and remove it: what cannot be done here is said before the first row."""
-        probe = files.StagedFile(self._staging, MANIFEST)
-        named = self._staging / f"{MANIFEST}{files.unique_name()}.staged"
-        try:
-            probe.write(b"{}")
-            probe.seal(named=False)
-            files.publish(probe.path, named)
-            files.remove(named)
-        finally:
-            probe.discard()
-
     def _begin(self) -> None:
         """Make this the run that writes: no other can publish from here on.
 
@@ -139,13 +129,15 @@ class FileWriter(Writer):
         for _ in range(_TRIES):
             hit("sink.before_fence")
             history = self._log.history
+            if self._begins and is_newer_run(history.token, self._seen):
+                break
             entry = Entry(number=history.next, at=self._clock.now(), writer=name, first=history.first, **told)
             if self._log.append(entry):
                 files.sync_directory(self._path)
-                self._name = name
+                self._name, self._begins = name, False
                 return
             self._log.refresh()
-        raise SupersededError(f'another writer keeps taking over "{self._path}"')
+        raise SupersededError(f'another process has taken over "{self._path}"')
 
     def last_token(self) -> Token | None:
         """Keep all older writers of the directory from publishing; the token of the newest epoch of this run.
@@ -186,7 +178,7 @@ class FileWriter(Writer):
                 with self._failing():
                     self._stage.write(frame)
             except SinkError:
-                _discard(self._stage.end())
+                discard_all(self._stage.end())
                 raise
 
     def prepare(self, epoch: int) -> Callable[[], Content]:
@@ -207,7 +199,7 @@ class FileWriter(Writer):
             with self._failing():
                 described = seal_all(self._staging, parts)
         except SinkError:
-            _discard(parts)
+            discard_all(parts)
             raise
         finally:
             del self._pending[epoch]
@@ -258,6 +250,9 @@ class FileWriter(Writer):
                 self._require_whole(one)
             self._name_part(self._staging / one["staged"], self._path / one["name"])
         self._sync([PurePosixPath(part.name) for part in parts])
+        for one in found:
+            # Not before the new names are durable: a power cut could leave neither.
+            files.remove(self._staging / one["staged"])
         hit("sink.published")
         if not self._log.append(self._entry(sealed.token, parts)):
             self._log.refresh()
@@ -293,12 +288,11 @@ class FileWriter(Writer):
             files.make_directory(final.parent)
         if files.kind(final):
             # The same content under the same name: it has got it before.
-            files.remove(staged)
             return
         try:
-            files.publish(staged, final)
+            files.link(staged, final)
         except FileExistsError:
-            files.remove(staged)
+            return
         except FileNotFoundError:
             self._log.refresh()
             self._require_own()
@@ -329,6 +323,7 @@ class FileWriter(Writer):
         if self._first_own is not None and epoch >= self._first_own:
             # An epoch of this writer is out, so all those of former ones are.
             self._collect()
+            self._remove_strays()
         self._log.gather()
 
     def _remove_gone(self) -> None:
@@ -341,6 +336,20 @@ class FileWriter(Writer):
             for folder in list(PurePosixPath(name).parents)[:-1]:
                 files.remove_directory(self._path / folder)
 
+    def _remove_strays(self) -> None:
+        """Remove, once, files that a former writer has named and that no manifest names.
+
+        They are of epochs whose checkpoint was damaged: their rows come again, and who reads files without manifests
+        would see them twice.
+        """
+        if self._strays_removed:
+            return
+        self._strays_removed = True
+        known = {part.name for entry in self._log.history.entries for part in entry.parts}
+        for name in [one.name for one in files.walk(self._path) if _part(one.name) and one.name not in known]:
+            hit("sink.before_remove")
+            files.remove(self._path / name)
+
     def _collect(self, kind: str = "") -> None:
         """Remove staged files of former writers; those of epochs may be needed until an epoch of this one is out."""
         for path in [path for path in self._former if path.name.startswith(kind)]:
@@ -351,7 +360,7 @@ class FileWriter(Writer):
     def close(self) -> None:
         """Remove what is not sealed."""
         for parts in (self._stage.end(), *self._pending.values()):
-            _discard(parts)
+            discard_all(parts)
         self._pending = {}
 
     @contextmanager
@@ -372,11 +381,6 @@ class FileWriter(Writer):
 
 def _part(name: str) -> re.Match[str] | None:
     return _PART.fullmatch(name.rsplit("/", 1)[-1])
-
-
-def _discard(parts: list[StagedPart]) -> None:
-    for part in parts:
-        part.discard()
 
 
 def _reason(failure: BaseException) -> str:

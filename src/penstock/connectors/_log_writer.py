@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
-from penstock.connectors.base import Content, Sealed, Token, Writer, WriteRequest
+from penstock.connectors.base import Content, Sealed, Token, Writer, WriteRequest, is_newer_run
 from penstock.connectors.formats._to_text import JsonWriter, json_text, object_text, plain_text
 from penstock.core.clock import SystemClock
 from penstock.core.dtypes import String
@@ -61,6 +61,12 @@ class LogWriter(Writer):
         self._pending_bytes = 0
         self._bodies: list[Body] = []
         self._check()
+        self._seen = self._stored()
+
+    def _stored(self) -> Token | None:
+        """The last token in the log."""
+        known = self._log.state().producers.get(self._producer)
+        return Token._make(known["token"]) if known is not None and known["token"] is not None else None
 
     def _check(self) -> None:
         state = self._log.state()
@@ -114,8 +120,11 @@ class LogWriter(Writer):
 
         Raises:
             SinkLost: If the log cannot be written now.
+            SupersededError: If this run was to begin anew, and a newer one has published.
         """
         self._fence = None
+        if self._forget and is_newer_run(self._stored(), self._seen):
+            raise SupersededError(f'another process has taken over the log "{self._log.path}"')
         try:
             fence, found = self._log.fence(self._producer, forget=self._forget)
         except SinkLost:

@@ -11,7 +11,7 @@ from penstock.connectors._postgres_epoch import Limits, OpenEpoch, unpack
 from penstock.connectors._postgres_publish import Publisher
 from penstock.connectors._postgres_table import Target, check_columns, check_server, check_table, create
 from penstock.connectors._postgres_tokens import Tokens
-from penstock.connectors.base import Content, Sealed, Token, Writer, WriteRequest
+from penstock.connectors.base import Content, Sealed, Token, Writer, WriteRequest, is_newer_run
 from penstock.core.errors import InvariantError, JobError, SinkLost, StartError, StateError, SupersededError
 from penstock.core.failpoint import hit
 from penstock.core.lazy import np
@@ -63,6 +63,7 @@ class PostgresWriter(Writer):
         self._show_values = not any(field.mask for field in request.schema)
         check_columns(request.schema, settings.key)
         self._forget = request.fresh and settings.adds
+        self._seen: Token | None = None
         self._required = self._start()
         self._epoch = self._new_epoch()
         self._link: psycopg.Connection[Any] | None = None
@@ -108,10 +109,11 @@ class PostgresWriter(Writer):
     def _check_former(self, link: psycopg.Connection[Any]) -> None:
         """Refuse to mix what two runs have published, or two tables."""
         name = f'output "{self._request.output}" of pipeline "{self._request.pipeline}"'
-        if self._forget:
-            return
         stored = self._tokens.stored(link)
         if stored is None:
+            return
+        if self._forget:
+            self._seen = stored.token
             return
         if stored.target != str(self._settings.target) and stored.token is not None:
             raise StartError(
@@ -172,10 +174,14 @@ class PostgresWriter(Writer):
             except psycopg.errors.InsufficientPrivilege:
                 # Then it is waited for, and its idle transactions end by themselves.
                 link.rollback()
-            if self._forget:
+            stored = self._tokens.stored(link)
+            if self._forget and stored is not None:
                 # Not when the sink is opened: only the run that has taken over may.
+                if is_newer_run(stored.token, self._seen):
+                    raise SupersededError(f"another process has taken over {self._settings.target}")
                 self._tokens.forget(link)
-            if self._tokens.stored(link) is None:
+                stored = None
+            if stored is None:
                 self._tokens.add(link)
             link.commit()
             self._forget = False

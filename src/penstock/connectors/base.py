@@ -218,6 +218,16 @@ class Token(NamedTuple):
     digest: str
 
 
+def is_newer_run(found: Token | None, seen: Token | None) -> bool:
+    """Whether a newer run has published since a writer looked: one that begins anew must not forget that then.
+
+    Args:
+        found: The last token now.
+        seen: The last token when the writer was opened.
+    """
+    return found is not None and (seen is None or found.incarnation > seen.incarnation)
+
+
 class Content(NamedTuple):
     """What a sealed epoch of one output is.
 

@@ -266,6 +266,22 @@ class StagedFile(io.RawIOBase):
         remove(self.path)
 
 
+def probe(directory: Path, prefix: str) -> None:
+    """Make a staged file, give it another name and remove it: what cannot be done here is known then.
+
+    Raises:
+        OSError: If it cannot be.
+    """
+    staged, named = StagedFile(directory, prefix), unique(directory, prefix)
+    try:
+        staged.write(b"{}")
+        staged.seal(named=False)
+        publish(staged.path, named)
+        remove(named)
+    finally:
+        staged.discard()
+
+
 def unique_name() -> str:
     """A name that no other process has used or will use, though they know nothing of each other."""
     return disk.current.random(12).hex()

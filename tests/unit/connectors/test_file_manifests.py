@@ -125,7 +125,7 @@ def test_only_what_manifests_name_is_read(tmp_path):
     assert numbers(FileSource(tmp_path / "*.json")) == [99, 0, 1]
 
 
-@pytest.mark.parametrize("step", ["files.publish", "files.published", "sink.published", "sink.before_manifest"])
+@pytest.mark.parametrize("step", ["files.publish", "files.linked", "sink.published", "sink.before_manifest"])
 def test_an_epoch_of_several_files_is_seen_whole_or_not_at_all(tmp_path, monkeypatch, step):
     writer = opened(tmp_path, roll_rows=1)
     publish(writer, 0, FRAME[:1])
@@ -299,7 +299,7 @@ def test_a_zombie_publishes_nothing_once_another_has_taken_over(tmp_path):
     assert staged(tmp_path) == []
 
 
-STEPS = ["sink.before_publish", "files.publish", "files.published", "sink.published", "sink.before_manifest"]
+STEPS = ["sink.before_publish", "files.publish", "files.linked", "sink.published", "sink.before_manifest"]
 
 
 @pytest.mark.parametrize("gathered", [3, 64])
@@ -507,3 +507,47 @@ def test_who_opens_a_sink_anew_and_does_not_take_over_changes_nothing(tmp_path):
     publish(winner, 7, FRAME[:1])
     loser.close()
     assert opened(tmp_path, fresh=False).last_token().epoch == 7
+
+
+def test_who_begins_anew_after_a_newer_run_has_published_ends(tmp_path):
+    # It took over first, was held up before it came to its outputs, and a successor has gone on with its epoch.
+    stale = opened(tmp_path, mode="append")
+    successor = opened(tmp_path, fresh=False)
+    publish(successor, 1, FRAME[:1])
+    with pytest.raises(SupersededError, match="another process has taken over"):
+        stale.last_token()
+    stale.close()
+    publish(successor, 2, FRAME[1:2])
+    assert numbers(FileSource(tmp_path)) == [0, 1]
+
+
+def test_files_of_an_epoch_that_was_lost_do_not_stay(tmp_path, monkeypatch):
+    # They have their names, the checkpoint that knew them is damaged, and their rows come again in another epoch.
+    writer = opened(tmp_path)
+    publish(writer, 0, FRAME[:1])
+    with monkeypatch.context() as patch:
+        patch.setitem(failpoint.ACTIONS, "sink.published", failpoint.KINDS["eio"])
+        with pytest.raises(SinkError):
+            writer.commit([prepared(writer, 1, FRAME[1:3])])
+    writer.close()
+    assert numbers(FileSource(tmp_path, manifests=False)) == [0, 1, 2]
+    writer = opened(tmp_path, fresh=False)
+    writer.last_token()
+    publish(writer, 1, FRAME[1:2])
+    publish(writer, 2, FRAME[2:4])
+    assert numbers(FileSource(tmp_path)) == numbers(FileSource(tmp_path, manifests=False)) == [0, 1, 2, 3]
+
+
+def test_staged_files_stay_until_their_names_are_durable(tmp_path, monkeypatch):
+    # A power cut may keep the removal of one name and lose the other name: neither would be left.
+    writer = opened(tmp_path)
+    made = prepared(writer, 0, FRAME)
+    writer.last_token()
+    seen = []
+    with monkeypatch.context() as patch:
+        patch.setitem(failpoint.ACTIONS, "files.linked", lambda: seen.append(len(staged(tmp_path))))
+        patch.setitem(failpoint.ACTIONS, "files.sync_directory", lambda: seen.append(len(staged(tmp_path))))
+        patch.setitem(failpoint.ACTIONS, "sink.published", lambda: seen.append(len(staged(tmp_path))))
+        writer.commit([made])
+    assert seen[:3] == [1, 1, 0]
+    writer.close()

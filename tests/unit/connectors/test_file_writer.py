@@ -178,7 +178,7 @@ def test_an_epoch_that_could_not_be_published_is_published_by_another_try(tmp_pa
     writer.write(FRAME, None)
     prepared = sealed(writer, 0)
     with monkeypatch.context() as patch:
-        patch.setitem(failpoint.ACTIONS, "files.published", failpoint.KINDS["eio"])
+        patch.setitem(failpoint.ACTIONS, "files.linked", failpoint.KINDS["eio"])
         with pytest.raises(SinkError):
             writer.commit([prepared])
     writer.commit([prepared])

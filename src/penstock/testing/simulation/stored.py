@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from penstock.checkpoint.ledger import CLOSED, segments_of
 from penstock.checkpoint.manifest import unpack
+from penstock.connectors._file_log import FOLDER
+from penstock.connectors.base import Token
 from penstock.core.errors import StateError
-from penstock.testing.simulation.scenario import STATE
+from penstock.testing.simulation.scenario import OUTPUT, STATE
 from penstock.testing.simulation.shadow import Shadow
 
 CHECKPOINTS = STATE / "checkpoints"
@@ -80,3 +83,12 @@ def leftovers(shadow: Shadow) -> Iterator[Path]:
     for path, _ in shadow.walk(CHECKPOINTS):
         if (path.parent.name == "segments" and path.name not in named) or path.name.endswith(".staged"):
             yield path
+
+
+def file_tokens(shadow: Shadow) -> Iterator[int]:
+    """The epochs that the manifests of all file outputs say were published, the tables of refused rows included."""
+    for path, file in shadow.walk(OUTPUT.parent):
+        if path.parent.name == FOLDER and path.suffix == ".json":
+            token = json.loads(bytes(file.data)).get("token")
+            if token is not None:
+                yield Token._make(token).epoch

@@ -29,7 +29,7 @@ from penstock.testing.simulation.scenario import (
 )
 from penstock.testing.simulation.seams import entered
 from penstock.testing.simulation.shadow import Shadow
-from penstock.testing.simulation.stored import damage, is_durable, is_over, leftovers, manifests
+from penstock.testing.simulation.stored import damage, file_tokens, is_durable, is_over, leftovers, manifests
 from penstock.testing.simulation.world import RIVAL, Process, Stuck, World
 
 TROUBLE = "trouble"
@@ -104,6 +104,8 @@ class Trial:
         self._current: Process | None = None
         self._usable: int | None = None
         """After damage: the newest checkpoint that was whole then; -1 if there was none."""
+        self._damaged: dict[int, bytes] = {}
+        """Manifests that were durable before something was damaged: who had read them may rely on them."""
         self._finished = self._tidy = False
 
     def run(self) -> Result:
@@ -276,6 +278,8 @@ class Trial:
             world.kill(process)
             shadow.killed()
             if kind == DAMAGE:
+                found = manifests(shadow).items()
+                self._damaged |= {number: data for number, data in found if is_durable(shadow, number)}
                 usable = damage(shadow)
                 self._usable = self._usable if usable is None else usable
         elif kind == POWER:
@@ -319,18 +323,19 @@ class Trial:
         digest = hashlib.blake2b(file.data, digest_size=16).hexdigest()[:12]
         if not file.durable or digest not in path.name:
             self.result.wrong.append(f"{path} is visible before it is whole")
-        numbers = [number for number, data in manifests(self._shadow).items() if path.name.encode() in data]
-        if not any(is_durable(self._shadow, number) for number in numbers):
+        durable = [data for number, data in manifests(self._shadow).items() if is_durable(self._shadow, number)]
+        if not any(path.name.encode() in data for data in (*durable, *self._damaged.values())):
             self.result.wrong.append(f"{path} is visible before its manifest is durable")
 
     def _check_refusal(self, failure: StateError) -> None:
         """Whether what was damaged could not be passed over."""
-        if self.scenario.into_files or failure.damaged:
-            # What outputs have that are files is not looked at here. And the part of the outbox that still has to be
-            # published may be what is damaged: the engine does not go back to an older checkpoint for that.
+        if failure.damaged:
+            # The part of the outbox that still has to be published may be what is damaged: the engine does not go back
+            # to an older checkpoint for that.
             return
         usable = self._usable
         tokens = [topic.last.epoch for topic in self.topics.values() if topic.last is not None]
+        tokens += file_tokens(self._shadow)
         if usable is not None and usable >= 0 and all(token <= usable for token in tokens):
             self.result.wrong.append(
                 f"refused, though checkpoint {usable} is whole and outputs have {tokens}: {failure.message}"
