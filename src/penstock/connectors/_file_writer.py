@@ -345,8 +345,12 @@ class FileWriter(Writer):
         if self._strays_removed:
             return
         self._strays_removed = True
+        found = [one.name for one in files.walk(self._path) if _part(one.name)]
+        # Looked at in this order: what a successor has named, who may be at work by now, is not among them.
+        self._log.refresh()
+        self._require_own()
         known = {part.name for entry in self._log.history.entries for part in entry.parts}
-        for name in [one.name for one in files.walk(self._path) if _part(one.name) and one.name not in known]:
+        for name in [name for name in found if name not in known]:
             hit("sink.before_remove")
             files.remove(self._path / name)
 

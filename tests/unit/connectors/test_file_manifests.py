@@ -551,3 +551,20 @@ def test_staged_files_stay_until_their_names_are_durable(tmp_path, monkeypatch):
         writer.commit([made])
     assert seen[:3] == [1, 1, 0]
     writer.close()
+
+
+def test_a_zombie_removes_nothing_of_its_successor(tmp_path, monkeypatch):
+    zombie = opened(tmp_path)
+    zombie.last_token()
+    made = [prepared(zombie, 0, FRAME[:1])]
+
+    def successor():
+        failpoint.ACTIONS.pop("sink.manifest_made")
+        writer = opened(tmp_path, fresh=False)
+        writer.last_token()
+        publish(writer, 1, FRAME[1:3])
+
+    monkeypatch.setitem(failpoint.ACTIONS, "sink.manifest_made", successor)
+    with pytest.raises(SupersededError):
+        zombie.commit(made)
+    assert numbers(FileSource(tmp_path)) == numbers(FileSource(tmp_path, manifests=False)) == [0, 1, 2]
