@@ -9,6 +9,7 @@ from penstock.operators.explode import Explode
 from penstock.operators.filter import Filter
 from penstock.operators.group import Group
 from penstock.operators.inspect import Inspect
+from penstock.operators.join import Join
 from penstock.operators.read import Read
 from penstock.operators.refused import Refused
 from penstock.operators.select import Select
@@ -20,9 +21,23 @@ from penstock.operators.write import Write
 OPERATORS: dict[str, type[Executable]] = {
     operator.verb: operator
     for operator in (
-        Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog, Refused, Write,
+        Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog,
+        Join, Refused, Write,
     )
 }  # fmt: skip
 
-MACHINERY = ("base", "aggregation", "stateless", "why", "grid", "sharding", "group_execution", "window_execution")
+MACHINERY = (
+    "base",
+    "aggregation",
+    "stateless",
+    "why",
+    "grid",
+    "sharding",
+    "group_execution",
+    "window_execution",
+    "joining",
+    "join_parts",
+    "join_execution",
+    "join_ordered",
+)
 """Files that operators share and that are none themselves."""

@@ -48,6 +48,7 @@ class Put:
         slots: By row given, the slot of the stored row.
         keys: By row given, the slot of its key.
         counts: By row given, how often the stored row is there now.
+        before: By row given, how often it was there before the call.
         new: The slots that this call made, in order of their first row.
         first_row: For each of them, its first row, as a place among the rows given.
     """
@@ -55,6 +56,7 @@ class Put:
     slots: NDArray[np.int32]
     keys: NDArray[np.int32]
     counts: NDArray[np.int64]
+    before: NDArray[np.int64]
     new: NDArray[np.int32]
     first_row: NDArray[np.int32]
 
@@ -133,6 +135,7 @@ class RowStore:
         touched = self.rows.upsert(self.layout.rows.encode([*hidden, *given], len(chosen)), None, step)
         new, first_row = touched.touched[touched.is_new], touched.first_row[touched.is_new]
         counts = self.word(chains.COUNT)
+        before = counts[touched.slots]
         np.add.at(counts, touched.slots, 1 if signs is None else np.asarray(signs)[chosen].astype(np.int64))
         if self.layout.timed and len(new):
             moments = np.asarray(times, np.int64)[chosen[first_row]]
@@ -142,7 +145,7 @@ class RowStore:
         after = counts[touched.slots]
         if len(after) and int(after.min()) < 0:
             raise InvariantError("a row was taken back that never came")
-        return Put(touched.slots, owners, after, new, first_row)
+        return Put(touched.slots, owners, after, before, new, first_row)
 
     def _link(self, new: Any, step: int) -> None:
         if not len(new):
@@ -178,8 +181,8 @@ class RowStore:
     def expired(self, until: int) -> NDArray[np.int32]:
         """The rows of a timed store whose instant is before `until`, each once, in order of (instant, place).
 
-        Without places, rows of one instant are in no order. They are still there: read them, then `drop` them. They are not given again, so drop all of them, or give
-        those that stay a later instant by `postpone`.
+        Without places, rows of one instant are in no order. They are still there: read them, then `drop` them. They
+        are not given again, so drop all of them, or give those that stay a later instant by `postpone`.
         """
         times, slots = self.deadlines.take(until)
         if not len(slots):

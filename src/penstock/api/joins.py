@@ -1,0 +1,142 @@
+"""The verbs that join two streams or tables; what each promises is said on its node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from penstock.api.columns import names_of
+from penstock.core.errors import PlanError
+from penstock.core.where import caller
+from penstock.expr.ast import Column, Term
+from penstock.expr.build import term_of
+from penstock.operators.join import Join
+from penstock.operators.joining import ANTI, CROSS, KEY, LEFT, RIGHT, SEMI, ColumnOf
+from penstock.plan.node import Node
+
+if TYPE_CHECKING:
+    from penstock.api.stream import Stream
+
+
+class Joining:
+    """The joins of a `Stream` or `Table`."""
+
+    node: Node
+
+    def _to(self, node: Node) -> Any:
+        raise NotImplementedError
+
+    def join(
+        self,
+        other: Stream,
+        on: Any = None,
+        *,
+        left_on: Any = None,
+        right_on: Any = None,
+        how: str = "inner",
+        where: Any = None,
+        nulls_equal: bool = False,
+        suffix: str = "_right",
+    ) -> Any:
+        """Rows of both sides with equal keys; see `Join`.
+
+        Args:
+            other: The right side; a stream may be joined with itself.
+            on: The key columns, if they have the same names on both sides.
+            left_on: The key of the left side: columns or expressions.
+            right_on: The key of the right side, as many.
+            how: `inner`, `left`, `right`, `full`, `semi`, `anti`, or `cross` (without keys).
+            where: What must be true of a pair besides: `col("left.a") < col("right.b")`.
+            nulls_equal: Whether null keys are equal; else they have no partner.
+            suffix: What is added to a name of the right side that the left side has too.
+
+        Returns:
+            A Stream if both sides are Streams and the join is inner or cross, else a Table. Keys that are columns
+            on both sides come out once, under the name of the left one.
+
+        Raises:
+            PlanError: If keys, types or names do not fit.
+        """
+        left_keys, right_keys = keys_of(on, left_on, right_on)
+        made = Join(
+            left=self.node,
+            right=other.node,
+            how=how,
+            left_on=left_keys,
+            right_on=right_keys,
+            nulls_equal=(nulls_equal,) * len(left_keys),
+            condition=None if where is None else qualified(term_of(where), self.node, other.node),
+            columns=columns_of(self.node, other.node, left_keys, right_keys, how, suffix),
+            where=caller(),
+        )
+        return self._to(made)
+
+
+def keys_of(on: Any, left_on: Any, right_on: Any) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
+    """The terms of both keys from what users write.
+
+    Raises:
+        PlanError: If it is not clear what they are.
+    """
+    if on is not None and (left_on is not None or right_on is not None):
+        raise PlanError("a join takes on=, or left_on= and right_on=, not both", where=caller())
+    if on is not None:
+        names = tuple(Column(name) for name in names_of([on], "join"))
+        return names, names
+    if (left_on is None) != (right_on is None):
+        raise PlanError("a join needs both left_on= and right_on=", where=caller())
+    if left_on is None:
+        return (), ()
+    return _terms(left_on), _terms(right_on)
+
+
+def _terms(value: Any) -> tuple[Term, ...]:
+    many = value if isinstance(value, (list, tuple)) else [value]
+    return tuple(Column(one) if isinstance(one, str) else term_of(one) for one in many)
+
+
+def columns_of(
+    left: Node, right: Node, left_on: Sequence[Term], right_on: Sequence[Term], how: str, suffix: str
+) -> tuple[ColumnOf, ...]:
+    """The columns that come out: those of the left side, with merged keys, then the others of the right side."""
+    merged = {
+        one.name: i
+        for i, (one, other) in enumerate(zip(left_on, right_on, strict=False))
+        if isinstance(one, Column) and isinstance(other, Column)
+    }
+    gone = {right_on[i].name for i in merged.values() if isinstance(right_on[i], Column)}  # type: ignore[attr-defined]
+    made: list[ColumnOf] = []
+    for name in left.schema.names:
+        if name in merged and how not in (SEMI, ANTI):
+            made.append((name, KEY, str(merged[name])))
+        else:
+            made.append((name, LEFT, name))
+    if how in (SEMI, ANTI):
+        return tuple(made)
+    names = set(left.schema.names)
+    for name in right.schema.names:
+        if name not in gone or how == CROSS:
+            made.append((name if name not in names else f"{name}{suffix}", RIGHT, name))
+    return tuple(made)
+
+
+def qualified(term: Term, left: Node, right: Node) -> Term:
+    """A condition in which columns that only one side has may be written without their side.
+
+    Raises:
+        PlanError: If both sides have a column.
+    """
+
+    def change(one: Term) -> Term:
+        if not isinstance(one, Column) or one.name.partition(".")[0] in (LEFT, RIGHT):
+            return one
+        sides = [side for side, node in ((LEFT, left), (RIGHT, right)) if one.name in node.schema]
+        if len(sides) == 2:
+            raise PlanError(
+                f'both sides have a column "{one.name}"',
+                hint=f'col("left.{one.name}") or col("right.{one.name}")',
+                where=caller(),
+            )
+        return Column(f"{sides[0]}.{one.name}") if sides else one
+
+    return term.rewrite(change)

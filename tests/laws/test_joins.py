@@ -1,0 +1,96 @@
+"""Joins are what their meaning says: all forms, of Streams and Tables, in any cut, over shards, after restarts."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import penstock as ps
+from penstock import col
+from penstock.api.stream import stream
+from penstock.operators.joining import FORMS
+from penstock.plan.pipeline import Pipeline
+from penstock.testing.case import Case
+from penstock.testing.check import agree
+from penstock.testing.plans import _start
+from penstock.testing.scene import Kept, Scene
+from penstock.testing.strategies import cuts, inputs, orders
+from penstock.testing.trial import Mode, try_out
+from tests.laws.law import LAW, SLOW_LAW, told
+
+COLUMNS = ("at", "k", "i", "s")
+
+
+def conditions():
+    """Conditions beside the keys, most often none."""
+    some = [col("left.i") < col("right.i"), col("left.k") != col("right.k"), col("right.i") > 0]
+    return st.one_of(st.none(), st.none(), st.sampled_from(some))
+
+
+def side(draw, rows):
+    """A Stream with duplicates, or a Table of it: with the key of the join for its own, or another one."""
+    rows = rows.select(*COLUMNS) if draw(st.booleans()) else rows.select("k", "i")
+    kind = draw(st.sampled_from(["stream", "stream", "by key", "by another", "without a key"]))
+    if kind == "by key":
+        return rows.group_by("k").agg(i=col("i").max(), n=ps.count())
+    if kind == "by another":
+        return rows.group_by("i").agg(k=col("k").min(), n=ps.count())
+    if kind == "without a key":
+        return rows.group_by("k", "i").agg(n=ps.count()).select("k", "i")
+    return rows
+
+
+@st.composite
+def pairs(draw, most_rows=10, verb=None, **options):
+    """Two inputs, or one with itself, and a join of what is made of them."""
+    one = draw(inputs("input1", most_rows=most_rows, most_splits=2, finite=True, **options))
+    shared = {"key_types": [one.schema["k"].dtype], "starts": [_start(one)]}
+    given_ = [one]
+    left = right = stream(one.node())
+    if draw(st.integers(0, 5)):
+        other = draw(inputs("input2", most_rows=most_rows, most_splits=2, finite=True, **{**options, **shared}))
+        given_.append(other)
+        right = stream(other.node())
+    joined = (verb or regular)(draw, left, right)
+    pipeline = Pipeline("drawn", joined.write(Kept(), name="output"))
+    names = [node.name for node in pipeline.nodes() if node.verb == "read"]
+    given_ = [next(one for one in given_ if one.name == name) for name in names]
+    return Case(pipeline, Scene(tuple(given_), draw(orders(given_))))
+
+
+def regular(draw, left, right):
+    left, right = side(draw, left), side(draw, right)
+    how = draw(st.sampled_from(FORMS))
+    where = draw(conditions())
+    if how == "cross":
+        return left.join(right, how=how, where=where)
+    on = draw(st.sampled_from([["k"], ["k"], ["i"], ["k", "i"]]))
+    return left.join(right, on=on, how=how, where=where, nulls_equal=draw(st.booleans()))
+
+
+@st.composite
+def pauses(draw, steps):
+    """After which steps the state is saved (0) or restored over so many shards."""
+    return draw(st.dictionaries(st.integers(0, max(0, len(steps) - 1)), st.sampled_from([0, 1, 2, 3]), max_size=8))
+
+
+@LAW
+@given(pairs())
+def test_regular_joins(case):
+    agree(case, told(case))
+
+
+@LAW
+@given(pairs(), st.data())
+def test_regular_joins_over_restarts(case, data):
+    steps = data.draw(cuts(case.scene.events(), most=12))
+    shards = data.draw(st.integers(1, 3))
+    try_out(case, told(case), Mode("restarts", steps, shards, 0, data.draw(pauses(steps))))
+
+
+@pytest.mark.slow
+@SLOW_LAW
+@given(pairs(most_rows=25))
+def test_long_regular_joins(case):
+    agree(case, told(case), cuts=6)
