@@ -39,5 +39,6 @@ MACHINERY = (
     "join_parts",
     "join_execution",
     "join_ordered",
+    "join_state",
 )
 """Files that operators share and that are none themselves."""

@@ -7,27 +7,16 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.delta import Delta
-from penstock.core.errors import InvariantError
-from penstock.core.lazy import np, pl
+from penstock.core.lazy import np
 from penstock.core.timespan import NEVER
-from penstock.operators.base import Environment, Executor, Loader, Output, Saver, StepContext
-from penstock.operators.join_ordered import OrderedPairs, pairs_of
-from penstock.operators.join_parts import (
-    Batch,
-    Collector,
-    DeltaRows,
-    JoinKeys,
-    PairMaker,
-    Rows,
-    StoredRows,
-    kept_columns,
-    repeated,
-)
+from penstock.operators.base import Environment, Output, StepContext
+from penstock.operators.join_ordered import OrderedJoin
+from penstock.operators.join_parts import Batch, Collector, DeltaRows, Rows, StoredRows, repeated
+from penstock.operators.join_state import rows_of
 from penstock.operators.joining import SEMI
-from penstock.operators.sharding import Sharded
 from penstock.plan.node import APPEND
 from penstock.state.row_layout import BASE_WORDS, RowLayout
-from penstock.state.rows import RowStore, spread_all
+from penstock.state.rows import RowStore
 
 if TYPE_CHECKING:
     from penstock.operators.join import Join
@@ -39,55 +28,33 @@ TOTAL, WAS = BASE_WORDS, BASE_WORDS + 1
 """Words of a key: how many rows it has; how many it had when the step before ended."""
 
 
-class JoinExecutor(Executor):
+class JoinExecutor(OrderedJoin):
     """Keeps a store of rows per side and shard; see `Join` for what it gives."""
 
     def __init__(self, node: Join, environment: Environment) -> None:
-        self.node, self.how, self.schema = node, node.how, node.schema
-        self.keys, self.seed = JoinKeys(node, environment), environment.seed
-        self.maker = PairMaker(node, self.keys)
-        self.sharded = Sharded(environment)
-        self.most = pairs_of(environment, node)
+        self.how = node.how
         self.plain = node.facts.mode == APPEND
         self.alone = (*node.padded,) if node.pairs else (True, False)
-        layouts = [self._layout(side) for side in (0, 1)]
-        self.layouts = layouts
-        self.stores = [[RowStore(layout, environment.seed) for layout in layouts] for _ in range(environment.shards)]
-        self.ordered = OrderedPairs(self) if self.plain else None
-        self.turn = 0
-        self.rows = 0
+        super().__init__(node, environment)
         key = node.facts.key
         # Where each row that comes out is one row of one side, what replaces it must not overtake it.
         one_side = key is not None and node.pairs and any(self.alone) and key in (node._names(0), node._names(1))
         self.collector = Collector(None if one_side else self.most)
         self.pending = self._none_pending()
 
-    def _layout(self, side: int) -> RowLayout:
-        node = self.node
+    def layout(self, side: int) -> RowLayout:
+        """What is kept of a side."""
         words = [0, 0] if self.alone[side] else []
-        names = kept_columns(node, side, self.keys)
-        schema = (node.left, node.right)[side].schema
-        return RowLayout.of(self.keys.codec, schema, names, ordered=self.plain, words=words, key_words=[0, 0])
+        return self.layout_of(side, ordered=self.plain, words=words, key_words=[0, 0])
 
     def _none_pending(self) -> list[tuple[list[list[Any]], list[list[Any]]]]:
         """By shard and side: rows whose padding may differ, keys whose number of rows may."""
         return [([[], []], [[], []]) for _ in self.stores]
 
-    def batch(self, side: int, delta: Delta, context: StepContext) -> tuple[Batch, Delta | None]:
-        """The rows that can have partners, and the others."""
-        columns = self.keys.of(side, delta, context)
-        without = self.keys.without(columns)
-        other = None
-        if without is not None:
-            mask = pl.Series(~without)
-            other, delta = delta.filter(~mask), delta.filter(mask)
-            columns = [series.filter(mask) for series in columns]
-        return Batch(delta, columns, self.keys.codec.encode(columns, delta.length)), other
-
     def step(self, inputs: Sequence[Delta | None], context: StepContext) -> Iterator[Output]:
         """Take the rows of both sides; see `Executor.step`."""
-        if self.ordered is not None:
-            for made in self.ordered.step(inputs, context):
+        if self.plain:
+            for made in self.pair(inputs, context):
                 yield "out", made
             return
         for side, delta in enumerate(inputs):
@@ -127,7 +94,7 @@ class JoinExecutor(Executor):
         store_columns = [batch.delta.columns[name] for name in self.layouts[side].names]
         signs = np.ones(batch.delta.length, np.int64) if batch.signs is None else batch.signs
         for shard, parts in self.sharded.rows(batch.keys):
-            rows = _rows_of(parts, batch.delta.length)
+            rows = rows_of(parts, batch.delta.length)
             store, partner = self.stores[shard][side], self.stores[shard][1 - side]
             put = store.put(batch.keys, store_columns, self.turn, chosen=rows, signs=signs)
             self.pending[shard][0][side].append(put.slots)
@@ -137,7 +104,7 @@ class JoinExecutor(Executor):
                 continue
             fresh = self._fresh(store, put, side)
             for probes, found in partner.probe(partner.find(batch.keys, rows), self.most):
-                yield from self._pairs(shard, side, batch, rows, signs, (probes, found), (put.slots, fresh))
+                yield from self._changes(shard, side, batch, rows, signs, (probes, found), (put.slots, fresh))
 
     def _fresh(self, store: RowStore, put: Any, side: int) -> Any:
         """By row, whether it is the one for which the partners of its stored row are counted anew."""
@@ -149,14 +116,14 @@ class JoinExecutor(Executor):
             fresh[first[unseen]] = True
         return fresh
 
-    def _pairs(
+    def _changes(
         self, shard: int, side: int, batch: Batch, rows: Any, signs: Any, pairs: tuple[Any, Any], mine: tuple[Any, Any]
     ) -> Iterator[Output]:
         """Pairs of rows of a delta with stored rows of the other side: count them, and send them."""
         probes, found = pairs
         store, partner = self.stores[shard][side], self.stores[shard][1 - side]
         if self.maker.compares:
-            holds = self.maker.holds(*self._sides(side, batch, rows[probes], partner, found), len(found))
+            holds = self.maker.holds(*self._both(side, batch, rows[probes], partner, found), len(found))
             if not holds.all():
                 probes, found = probes[holds], found[holds]
             if self.alone[side]:
@@ -169,10 +136,10 @@ class JoinExecutor(Executor):
                 self.pending[shard][0][1 - side].append(touched)
         if self.node.pairs and len(found):
             index, copies = repeated(np.arange(len(found)), signs[rows[probes]] * partner.counts(found))
-            sides = self._sides(side, batch, rows[probes[index]], partner, found[index])
+            sides = self._both(side, batch, rows[probes[index]], partner, found[index])
             yield from self._give(self.maker.delta(*sides, len(index), signs=copies))
 
-    def _sides(self, side: int, batch: Batch, rows: Any, partner: RowStore, found: Any) -> tuple[Rows, Rows]:
+    def _both(self, side: int, batch: Batch, rows: Any, partner: RowStore, found: Any) -> tuple[Rows, Rows]:
         mine, other = DeltaRows(self.keys, side, batch, rows), StoredRows(self.keys, 1 - side, partner, found)
         return (mine, other) if side == 0 else (other, mine)
 
@@ -180,8 +147,11 @@ class JoinExecutor(Executor):
 
     def due(self) -> int | None:
         """At once, if a step gave rows and has not ended with any."""
-        waits = any(any(rows) for rows, _ in self.pending) or self.collector.parts
-        return NEVER if waits and self.ordered is None else None
+        return NEVER if self.waits() else None
+
+    def waits(self) -> bool:
+        """Whether a step gave rows and has not ended."""
+        return any(any(rows) for rows, _ in self.pending) or bool(self.collector.parts)
 
     def _settle(self) -> Iterator[Output]:
         """Send rows that have lost or found partners, and forget what is gone."""
@@ -244,54 +214,7 @@ class JoinExecutor(Executor):
             slots = np.unique(np.concatenate(rows))
             store.drop(slots[store.counts(slots) == 0], self.turn)
 
-    # -- state
-
     def state_layout(self) -> Any:
         """What is kept of either side, and for which form."""
         sides = [layout.described() for layout in self.layouts]
         return {"kind": "join", "how": self.how, "counted": self.maker.compares, "left": sides[0], "right": sides[1]}
-
-    def snapshot(self, saver: Saver) -> Any:
-        """A store per side and shard."""
-        if any(any(rows) for rows, _ in self.pending) or self.collector.parts:
-            raise InvariantError("a step has not ended: its changes were not sent")
-        for shard, sides in enumerate(self.stores):
-            for side, store in enumerate(sides):
-                store.save(saver, f"{shard}/{side}", self.turn + 1)
-        return {"shards": len(self.stores), "turn": self.turn, "rows": self.rows}
-
-    def restore(self, state: Any, loader: Loader) -> None:
-        """See `snapshot`; keys move if there are more shards or fewer."""
-        self.turn, self.rows = state["turn"], state["rows"]
-        shards = len(self.stores)
-        stores = [[RowStore(layout, self.seed) for layout in self.layouts] for _ in range(state["shards"])]
-        for shard, sides in enumerate(stores):
-            for side, store in enumerate(sides):
-                store.load(loader, f"{shard}/{side}")
-        if len(stores) != shards:
-            self.turn += 1
-            moved = [spread_all([sides[side] for sides in stores], shards, self.turn) for side in (0, 1)]
-            stores = [list(pair) for pair in zip(*moved, strict=True)]
-        self.stores = stores
-
-    def contents(self, limit: int) -> pl.DataFrame:
-        """Rows of both sides: which side, how often, key and kept columns."""
-        frames: list[pl.DataFrame] = []
-        for sides in self.stores:
-            for name, store in zip(("left", "right"), sides, strict=True):
-                slots = store.rows.live()[: max(0, limit - sum(frame.height for frame in frames))]
-                side = pl.Series("side", [name]).new_from_index(0, len(slots))
-                count = pl.Series("count", store.counts(slots))
-                frames.append(pl.DataFrame([side, count, *store.key_columns(slots), *store.columns(slots)]))
-        return pl.concat(frames, how="diagonal_relaxed")
-
-    def state_size(self) -> tuple[int, int]:
-        """Rows and bytes."""
-        stores = [store for sides in self.stores for store in sides]
-        return sum(map(len, stores)), sum(store.nbytes for store in stores)
-
-
-def _rows_of(parts: Sequence[Any], length: int) -> Any:
-    """The rows of a shard, as indices."""
-    found = [np.arange(length, dtype=np.int32) if rows is None else rows for rows in parts]
-    return found[0] if len(found) == 1 else np.concatenate(found)

@@ -3,50 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from penstock.core.delta import Delta, concat
 from penstock.core.lazy import np
-from penstock.operators.base import Environment, StepContext
+from penstock.operators.base import StepContext
 from penstock.operators.join_parts import Batch, DeltaRows, Rows, StoredRows
-from penstock.operators.joining import TwoInputs
-from penstock.state.rows import MOST_PAIRS, RowStore
-
-if TYPE_CHECKING:
-    from penstock.operators.join_execution import JoinExecutor
-
-LEAST_PAIRS = 16
+from penstock.operators.join_state import StoredJoin
+from penstock.state.rows import Put, RowStore
 
 
-class OrderedPairs:
-    """Pairs rows of both sides of a step, in the order in which they came."""
+class Work(NamedTuple):
+    """Rows of one side and shard that look for partners.
 
-    def __init__(self, join: JoinExecutor) -> None:
-        self.join = join
+    Attributes:
+        side: Of which side.
+        batch: The rows.
+        rows: Which of them, in the order of their places.
+        put: Where they are kept.
+        store: The store of their own side.
+        partner: The store of the other side.
+    """
 
-    def step(self, inputs: Sequence[Delta | None], context: StepContext) -> Iterator[Delta]:
+    side: int
+    batch: Batch
+    rows: Any
+    put: Put
+    store: RowStore
+    partner: RowStore
+
+
+class OrderedJoin(StoredJoin):
+    """A join of rows that only come: a pair comes with the later of its two rows.
+
+    Both sides of a step are kept first; then each row takes the partners that came before it. So no pair is missed,
+    none comes twice, and pairs come in the order of the rows that complete them.
+    """
+
+    def instants(self, side: int, batch: Batch) -> Any:
+        """By row, the instant at which it goes; None if it stays."""
+        return None
+
+    def near(self, work: Work, mine: Any, found: Any) -> Any:
+        """Of which pairs of equal keys the rows are partners; None = of all."""
+        return None
+
+    def made(self, work: Work, mine: Any, found: Any, slots: Any) -> tuple[Delta, Any]:
+        """What comes out of pairs, and which of them it comes of.
+
+        Args:
+            work: Where the rows are.
+            mine: By pair, the row of the batch.
+            found: By pair, the stored row of the other side.
+            slots: By pair, where the row of the batch is stored.
+        """
+        positions = None if work.batch.delta.positions is None else work.batch.delta.positions.take(mine)
+        return self.maker.delta(*self._sides(work, mine, found), len(found), positions=positions), None
+
+    def pair(self, inputs: Sequence[Delta | None], context: StepContext) -> Iterator[Delta]:
         """Keep the rows of a step, and give all pairs of which one of them is the later one."""
-        join = self.join
-        join.turn += 1
-        batches = self._batches(inputs, context)
-        work = []
-        for side, batch in batches:
-            columns = [batch.delta.columns[name] for name in join.layouts[side].names]
-            for shard, parts in join.sharded.rows(batch.keys):
+        self.turn += 1
+        work: list[Work] = []
+        for side, batch in self._batches(inputs, context):
+            columns = [batch.delta.columns[name] for name in self.layouts[side].names]
+            times = self.instants(side, batch)
+            for shard, parts in self.sharded.rows(batch.keys):
                 found = [np.arange(batch.delta.length, dtype=np.int32) if rows is None else rows for rows in parts]
                 rows = np.concatenate(found)
                 if (np.diff(batch.places[rows]) < 0).any():
                     rows = rows[np.argsort(batch.places[rows])]
-                join.stores[shard][side].put(batch.keys, columns, join.turn, chosen=rows, places=batch.places)
-                work.append((side, batch, rows, join.stores[shard][1 - side]))
-        yield from self._in_order([(s, b, rows, p.find(b.keys, rows), p) for s, b, rows, p in work])
+                store, partner = self.stores[shard][side], self.stores[shard][1 - side]
+                put = store.put(batch.keys, columns, self.turn, chosen=rows, places=batch.places, times=times)
+                work.append(Work(side, batch, rows, put, store, partner))
+        yield from self._in_order(work)
 
     def _batches(self, inputs: Sequence[Delta | None], context: StepContext) -> list[tuple[int, Batch]]:
         """The rows of both sides, each with its place in the order in which the engine took them."""
         made = []
         for side, delta in enumerate(inputs):
             if delta is not None and delta.length:
-                made.append((side, self.join.batch(side, delta, context)[0]))
+                made.append((side, self.batch(side, delta, context)[0]))
         total = sum(batch.delta.length for _, batch in made)
         positions = [batch.delta.positions for _, batch in made]
         ranks = np.arange(total, dtype=np.int64)
@@ -55,22 +91,23 @@ class OrderedPairs:
             ranks[np.argsort(sequences, kind="stable")] = np.arange(total)
         start = 0
         for _, batch in made:
-            batch.places = self.join.rows + ranks[start : start + batch.delta.length]
+            batch.places = self.rows + ranks[start : start + batch.delta.length]
             start += batch.delta.length
-        self.join.rows += total
+        self.rows += total
         return made
 
-    def _in_order(self, work: Sequence[tuple[int, Batch, Any, Any, RowStore]]) -> Iterator[Delta]:
+    def _in_order(self, work: Sequence[Work]) -> Iterator[Delta]:
         if not work:
             return
-        places = np.concatenate([batch.places[rows] for _, batch, rows, _, _ in work])
-        fans = np.concatenate([partner.measure(slots) for *_, slots, partner in work])
+        slots = [one.partner.find(one.batch.keys, one.rows) for one in work]
+        places = np.concatenate([one.batch.places[one.rows] for one in work])
+        fans = np.concatenate([one.partner.measure(found) for one, found in zip(work, slots, strict=True)])
         order = np.argsort(places)
-        for low, high in segments(fans[order], self.join.most):
+        for low, high in segments(fans[order], self.most):
             first, last = int(places[order[low]]), int(places[order[high - 1]])
             parts: list[tuple[Delta, Any, Any]] = []
-            for one in work:
-                for part in self._pairs(one, first, last):
+            for one, found in zip(work, slots, strict=True):
+                for part in self._pairs(one, found, first, last):
                     if high - low == 1:
                         yield part[0]  # one row with more partners than a delta should have
                     else:
@@ -81,31 +118,32 @@ class OrderedPairs:
                 in_order = np.lexsort((others, causes))
                 yield merged if bool((np.diff(in_order) == 1).all()) else merged.take(in_order)
 
-    def _pairs(
-        self, one: tuple[int, Batch, Any, Any, RowStore], first: int, last: int
-    ) -> Iterator[tuple[Delta, Any, Any]]:
+    def _pairs(self, work: Work, slots: Any, first: int, last: int) -> Iterator[tuple[Delta, Any, Any]]:
         """The pairs of rows with places from `first` to `last`: a delta, the places of both rows of each."""
-        side, batch, rows, slots, partner = one
-        join = self.join
-        low, high = np.searchsorted(batch.places[rows], [first, last + 1])
-        rows, slots = rows[low:high], slots[low:high]
-        for probes, found in partner.probe(slots, join.most):
-            mine = rows[probes]
-            keep = partner.places(found) < batch.places[mine]
+        batch, partner = work.batch, work.partner
+        low, high = np.searchsorted(batch.places[work.rows], [first, last + 1])
+        for probes, found in partner.probe(slots[low:high], self.most):
+            chosen = probes + low
+            keep = partner.places(found) < batch.places[work.rows[chosen]]
+            near = self.near(work, work.rows[chosen], found)
+            keep = keep if near is None else keep & near
             if not keep.all():
-                mine, found = mine[keep], found[keep]
-            if join.maker.compares and len(found):
-                holds = join.maker.holds(*self._sides(side, batch, mine, partner, found), len(found))
-                mine, found = mine[holds], found[holds]
-            if len(found):
-                positions = None if batch.delta.positions is None else batch.delta.positions.take(mine)
-                sides = self._sides(side, batch, mine, partner, found)
-                delta = join.maker.delta(*sides, len(found), positions=positions)
-                yield delta, batch.places[mine], partner.places(found)
+                chosen, found = chosen[keep], found[keep]
+            if self.maker.compares and len(found):
+                holds = self.maker.holds(*self._sides(work, work.rows[chosen], found), len(found))
+                chosen, found = chosen[holds], found[holds]
+            if not len(found):
+                continue
+            mine = work.rows[chosen]
+            delta, kept = self.made(work, mine, found, work.put.slots[chosen])
+            if delta.length:
+                causes, others = batch.places[mine], partner.places(found)
+                yield (delta, causes, others) if kept is None else (delta, causes[kept], others[kept])
 
-    def _sides(self, side: int, batch: Batch, rows: Any, partner: RowStore, found: Any) -> tuple[Rows, Rows]:
-        mine, other = DeltaRows(self.join.keys, side, batch, rows), StoredRows(self.join.keys, 1 - side, partner, found)
-        return (mine, other) if side == 0 else (other, mine)
+    def _sides(self, work: Work, rows: Any, found: Any) -> tuple[Rows, Rows]:
+        mine = DeltaRows(self.keys, work.side, work.batch, rows)
+        other = StoredRows(self.keys, 1 - work.side, work.partner, found)
+        return (mine, other) if work.side == 0 else (other, mine)
 
 
 def segments(fans: Any, most: int) -> list[tuple[int, int]]:
@@ -117,9 +155,3 @@ def segments(fans: Any, most: int) -> list[tuple[int, int]]:
         cuts.append((low, high))
         done, low = int(ends[high - 1]), high
     return cuts
-
-
-def pairs_of(environment: Environment, node: TwoInputs) -> int:
-    """How many pairs one delta should have: the byte budget of a step, by the width of its rows."""
-    width = 8 + 16 * len(node.columns)
-    return int(max(LEAST_PAIRS, min(MOST_PAIRS, environment.step_bytes // width)))

@@ -11,7 +11,7 @@ import pytest
 import penstock as ps
 from penstock import col
 from penstock.core.errors import PlanError, UnsupportedError
-from penstock.operators import join_execution
+from penstock.operators import join_state
 from penstock.state.rows import RowStore
 from penstock.testing.driver import Driver
 from penstock.testing.scene import Kept, Pushed
@@ -60,7 +60,7 @@ TYPES = {"k": ps.Int64, "a": ps.Int64}
 
 @pytest.mark.parametrize("how", ["inner", "left", "full"])
 def test_many_matches_come_in_many_deltas(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(join_execution, "pairs_of", lambda environment, node: 100)
+    monkeypatch.setattr(join_state, "pairs_of", lambda environment, node: 100)
     driver = pushed(lambda left, right: left.join(right, on="k", how=how), left=TYPES, right=TYPES)
     driver.push("left", [{"k": 1, "a": i} for i in range(50)]).step()
     driver.push("right", [{"k": 1, "a": i} for i in range(40)]).step()
