@@ -69,6 +69,19 @@ def regular(draw, left, right):
     return left.join(right, on=on, how=how, where=where, nulls_equal=draw(st.booleans()))
 
 
+def interval(draw, left, right):
+    left, right = (rows.select(*COLUMNS) for rows in (left, right))
+    how = draw(st.sampled_from(["inner", "left", "right", "full", "semi", "anti"]))
+    within = draw(st.sampled_from([("-10 s", "5 s"), ("0 s", "3 s"), ("-3 s", "-1 s"), ("1 ms", "20 s")]))
+    closed = draw(st.sampled_from(["both", "left", "right", "none"]))
+    on = draw(st.sampled_from([["k"], ["i"], ["k", "s"]]))
+    options = {"where": draw(conditions()), "nulls_equal": draw(st.booleans())}
+    joined = left.join(right, on=on, how=how, within=within, closed=closed, **options)
+    if joined.node.facts.time is not None and draw(st.booleans()):
+        return joined.window(ps.tumbling("5 s")).agg(n=ps.count())
+    return joined
+
+
 @st.composite
 def pauses(draw, steps):
     """After which steps the state is saved (0) or restored over so many shards."""
@@ -87,6 +100,27 @@ def test_regular_joins_over_restarts(case, data):
     steps = data.draw(cuts(case.scene.events(), most=12))
     shards = data.draw(st.integers(1, 3))
     try_out(case, told(case), Mode("restarts", steps, shards, 0, data.draw(pauses(steps))))
+
+
+@LAW
+@given(pairs(verb=interval))
+def test_interval_joins(case):
+    agree(case, told(case))
+
+
+@LAW
+@given(pairs(verb=interval), st.data())
+def test_interval_joins_over_restarts(case, data):
+    steps = data.draw(cuts(case.scene.events(), most=12))
+    shards = data.draw(st.integers(1, 3))
+    try_out(case, told(case), Mode("restarts", steps, shards, 0, data.draw(pauses(steps))))
+
+
+@pytest.mark.slow
+@SLOW_LAW
+@given(pairs(most_rows=25, verb=interval))
+def test_long_interval_joins(case):
+    agree(case, told(case), cuts=6)
 
 
 @pytest.mark.slow

@@ -6,16 +6,21 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from penstock.api.columns import names_of
-from penstock.core.errors import PlanError
+from penstock.core.errors import PlanError, one_of
+from penstock.core.timespan import duration
 from penstock.core.where import caller
 from penstock.expr.ast import Column, Term
 from penstock.expr.build import term_of
+from penstock.operators.interval_join import IntervalJoin
 from penstock.operators.join import Join
 from penstock.operators.joining import ANTI, CROSS, KEY, LEFT, RIGHT, SEMI, ColumnOf
 from penstock.plan.node import Node
 
 if TYPE_CHECKING:
     from penstock.api.stream import Stream
+
+
+CLOSED = ("both", "left", "right", "none")
 
 
 class Joining:
@@ -34,11 +39,13 @@ class Joining:
         left_on: Any = None,
         right_on: Any = None,
         how: str = "inner",
+        within: tuple[Any, Any] | None = None,
+        closed: str = "both",
         where: Any = None,
         nulls_equal: bool = False,
         suffix: str = "_right",
     ) -> Any:
-        """Rows of both sides with equal keys; see `Join`.
+        """Rows of both sides with equal keys; see `Join`, and with `within` `IntervalJoin`.
 
         Args:
             other: The right side; a stream may be joined with itself.
@@ -46,30 +53,50 @@ class Joining:
             left_on: The key of the left side: columns or expressions.
             right_on: The key of the right side, as many.
             how: `inner`, `left`, `right`, `full`, `semi`, `anti`, or `cross` (without keys).
+            within: How far the right row's event time may be from the left row's, such as `("-10 min", "5 min")`;
+                state is bounded by that.
+            closed: Which bounds of `within` belong to it: `both`, `left`, `right` or `none`.
             where: What must be true of a pair besides: `col("left.a") < col("right.b")`.
             nulls_equal: Whether null keys are equal; else they have no partner.
             suffix: What is added to a name of the right side that the left side has too.
 
         Returns:
-            A Stream if both sides are Streams and the join is inner or cross, else a Table. Keys that are columns
-            on both sides come out once, under the name of the left one.
+            A Stream if it is within an interval, or both sides are Streams and it is inner or cross; else a Table.
+            Keys that are columns on both sides come out once, under the name of the left one.
 
         Raises:
             PlanError: If keys, types or names do not fit.
         """
         left_keys, right_keys = keys_of(on, left_on, right_on)
-        made = Join(
-            left=self.node,
-            right=other.node,
-            how=how,
-            left_on=left_keys,
-            right_on=right_keys,
-            nulls_equal=(nulls_equal,) * len(left_keys),
-            condition=None if where is None else qualified(term_of(where), self.node, other.node),
-            columns=columns_of(self.node, other.node, left_keys, right_keys, how, suffix),
-            where=caller(),
-        )
-        return self._to(made)
+        common: dict[str, Any] = {
+            "left": self.node,
+            "right": other.node,
+            "how": how,
+            "left_on": left_keys,
+            "right_on": right_keys,
+            "nulls_equal": (nulls_equal,) * len(left_keys),
+            "condition": None if where is None else qualified(term_of(where), self.node, other.node),
+            "columns": columns_of(self.node, other.node, left_keys, right_keys, how, suffix),
+            "where": caller(),
+        }
+        if within is not None:
+            lower, upper = interval_of(within, closed)
+            return self._to(IntervalJoin(**common, lower=lower, upper=upper))
+        return self._to(Join(**common))
+
+
+def interval_of(within: Any, closed: str) -> tuple[int, int]:
+    """The least and the greatest difference of times, both of which belong to the interval, in microseconds.
+
+    Raises:
+        PlanError: If it is none.
+    """
+    if not isinstance(within, (tuple, list)) or len(within) != 2:
+        raise PlanError(f"within is a pair of durations, found {within!r}", hint='("-10 min", "5 min")', where=caller())
+    if closed not in CLOSED:
+        raise one_of("closed", closed, CLOSED, where=caller())
+    lower, upper = (0 if bound == 0 else duration(bound) for bound in within)
+    return lower + (closed in ("right", "none")), upper - (closed in ("left", "none"))
 
 
 def keys_of(on: Any, left_on: Any, right_on: Any) -> tuple[tuple[Term, ...], tuple[Term, ...]]:

@@ -9,6 +9,7 @@ from penstock.operators.explode import Explode
 from penstock.operators.filter import Filter
 from penstock.operators.group import Group
 from penstock.operators.inspect import Inspect
+from penstock.operators.interval_join import IntervalJoin
 from penstock.operators.join import Join
 from penstock.operators.read import Read
 from penstock.operators.refused import Refused
@@ -22,7 +23,7 @@ OPERATORS: dict[str, type[Executable]] = {
     operator.verb: operator
     for operator in (
         Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog,
-        Join, Refused, Write,
+        Join, IntervalJoin, Refused, Write,
     )
 }  # fmt: skip
 
@@ -40,5 +41,6 @@ MACHINERY = (
     "join_execution",
     "join_ordered",
     "join_state",
+    "interval_join_execution",
 )
 """Files that operators share and that are none themselves."""

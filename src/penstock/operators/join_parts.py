@@ -123,7 +123,10 @@ class Batch:
         keys: Their keys.
         signs: +1 or -1 per row, or None if all come.
         places: By row, its place among all rows that the operator has taken, of both sides.
+        times: By row, its event time; only where the operator has asked for it.
     """
+
+    times: Any = None
 
     def __init__(self, delta: Delta, columns: list[pl.Series], keys: Keys, places: Any = None) -> None:
         self.delta, self.columns, self.keys, self.places = delta, columns, keys, places
