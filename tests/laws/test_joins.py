@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,6 +84,25 @@ def interval(draw, left, right):
     return joined
 
 
+def as_of(draw, left, right):
+    left, right = (rows.select(*COLUMNS) for rows in (left, right))
+    strategy = draw(st.sampled_from(["backward", "backward", "forward", "nearest"]))
+    tolerances = ["0 s", "2 s", "20 s"] + [None] * (strategy == "backward")
+    joined = left.join_asof(
+        right,
+        by=draw(st.sampled_from([["k"], ["i"], None, ["k", "s"]])),
+        strategy=strategy,
+        tolerance=draw(st.sampled_from(tolerances)),
+        how=draw(st.sampled_from(["left", "inner"])),
+        where=draw(conditions()),
+        nulls_equal=draw(st.booleans()),
+    )
+    if draw(st.booleans()):
+        deletes = draw(st.sampled_from([col("i") > 0, col("k").is_null(), col("s") == "a"]))
+        joined = stream(replace(joined.node, delete=deletes.term))
+    return joined.window(ps.tumbling("5 s")).agg(n=ps.count()) if draw(st.integers(0, 3)) == 0 else joined
+
+
 @st.composite
 def pauses(draw, steps):
     """After which steps the state is saved (0) or restored over so many shards."""
@@ -114,6 +135,27 @@ def test_interval_joins_over_restarts(case, data):
     steps = data.draw(cuts(case.scene.events(), most=12))
     shards = data.draw(st.integers(1, 3))
     try_out(case, told(case), Mode("restarts", steps, shards, 0, data.draw(pauses(steps))))
+
+
+@LAW
+@given(pairs(verb=as_of))
+def test_asof_joins(case):
+    agree(case, told(case))
+
+
+@LAW
+@given(pairs(verb=as_of), st.data())
+def test_asof_joins_over_restarts(case, data):
+    steps = data.draw(cuts(case.scene.events(), most=12))
+    shards = data.draw(st.integers(1, 3))
+    try_out(case, told(case), Mode("restarts", steps, shards, 0, data.draw(pauses(steps))))
+
+
+@pytest.mark.slow
+@SLOW_LAW
+@given(pairs(most_rows=25, verb=as_of))
+def test_long_asof_joins(case):
+    agree(case, told(case), cuts=6)
 
 
 @pytest.mark.slow

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from penstock.api.columns import names_of
-from penstock.core.errors import PlanError, one_of
+from penstock.core.errors import PlanError, UnsupportedError, one_of
 from penstock.core.timespan import duration
 from penstock.core.where import caller
 from penstock.expr.ast import Column, Term
 from penstock.expr.build import term_of
+from penstock.operators.asof_join import AsofJoin
 from penstock.operators.interval_join import IntervalJoin
 from penstock.operators.join import Join
 from penstock.operators.joining import ANTI, CROSS, KEY, LEFT, RIGHT, SEMI, ColumnOf
@@ -41,11 +42,12 @@ class Joining:
         how: str = "inner",
         within: tuple[Any, Any] | None = None,
         closed: str = "both",
+        as_of: str | None = None,
         where: Any = None,
         nulls_equal: bool = False,
         suffix: str = "_right",
     ) -> Any:
-        """Rows of both sides with equal keys; see `Join`, and with `within` `IntervalJoin`.
+        """Rows of both sides with equal keys; see `Join`, with `within` `IntervalJoin`, with `as_of` `AsofJoin`.
 
         Args:
             other: The right side; a stream may be joined with itself.
@@ -56,6 +58,8 @@ class Joining:
             within: How far the right row's event time may be from the left row's, such as `("-10 min", "5 min")`;
                 state is bounded by that.
             closed: Which bounds of `within` belong to it: `both`, `left`, `right` or `none`.
+            as_of: `event_time`: each left row with the row that the right side, a Table of versions
+                (`.as_table("key")`), has at the left row's time.
             where: What must be true of a pair besides: `col("left.a") < col("right.b")`.
             nulls_equal: Whether null keys are equal; else they have no partner.
             suffix: What is added to a name of the right side that the left side has too.
@@ -80,9 +84,89 @@ class Joining:
             "where": caller(),
         }
         if within is not None:
+            if as_of is not None:
+                raise PlanError("a join takes within= or as_of=, not both", where=caller())
             lower, upper = interval_of(within, closed)
             return self._to(IntervalJoin(**common, lower=lower, upper=upper))
+        if as_of is not None:
+            return self._to(AsofJoin(**common | versions_of(as_of, other.node, right_keys), spelling="join"))
         return self._to(Join(**common))
+
+    def join_asof(
+        self,
+        other: Stream,
+        by: Any = None,
+        *,
+        by_left: Any = None,
+        by_right: Any = None,
+        strategy: str = "backward",
+        tolerance: Any = None,
+        how: str = "left",
+        where: Any = None,
+        nulls_equal: bool = False,
+        suffix: str = "_right",
+    ) -> Any:
+        """Each row with the row of the other side that is next to it in event time; see `AsofJoin`.
+
+        Args:
+            other: The right side.
+            by: The key columns, if they have the same names on both sides; without keys all rows are compared.
+            by_left: The key of the left side: columns or expressions.
+            by_right: The key of the right side, as many.
+            strategy: `backward`, `forward` or `nearest`.
+            tolerance: How far apart they may be, such as `"1 h"`; `forward` and `nearest` need it.
+            how: `left`: rows without a partner come out with nulls; `inner`: they do not.
+            where: What must be true of the pair besides: `col("left.a") < col("right.b")`.
+            nulls_equal: Whether null keys are equal; else they have no partner.
+            suffix: What is added to a name of the right side that the left side has too.
+
+        Returns:
+            A Stream.
+
+        Raises:
+            PlanError: If keys, types or names do not fit.
+        """
+        left_keys, right_keys = keys_of(by, by_left, by_right)
+        made = AsofJoin(
+            left=self.node,
+            right=other.node,
+            how=how,
+            left_on=left_keys,
+            right_on=right_keys,
+            nulls_equal=(nulls_equal,) * len(left_keys),
+            condition=None if where is None else qualified(term_of(where), self.node, other.node),
+            columns=columns_of(self.node, other.node, left_keys, right_keys, how, suffix),
+            strategy=strategy,
+            tolerance=None if tolerance is None else duration(tolerance),
+            where=caller(),
+        )
+        return self._to(made)
+
+
+def versions_of(as_of: str, table: Node, keys: Sequence[Term]) -> dict[str, Any]:
+    """The stream of versions that a Table is made of, and what deletes: the Table itself has only their net.
+
+    Raises:
+        PlanError: If it is no Table of versions, or the keys are not its own.
+    """
+    if as_of == "processing_time":
+        raise UnsupportedError("a join as of processing time is not offered yet", where=caller())
+    if as_of != "event_time":
+        raise one_of("as_of", as_of, ["event_time", "processing_time"], where=caller())
+    found: Any = table
+    if table.verb != "as_table" or getattr(table, "op", None) is not None:
+        raise PlanError(
+            "the right side of a join as of a time is a Table of versions",
+            hint='a Stream with an event time becomes one by .as_table("key"), right before the join',
+            where=caller(),
+        )
+    if getattr(table, "by", None) not in (None, table.inputs[0].facts.time):
+        raise PlanError(f'versions follow event time, and this Table follows "{found.by}"', where=caller())
+    names = {term.name if isinstance(term, Column) else str(term) for term in keys}
+    if names != set(found.keys):
+        told = f"found {', '.join(sorted(names)) or 'none'}; needed are {', '.join(found.keys)}"
+        raise PlanError(f"a join as of a time compares the whole key of the Table, {told}", where=caller())
+    return {"right": table.inputs[0], "delete": found.delete}
 
 
 def interval_of(within: Any, closed: str) -> tuple[int, int]:

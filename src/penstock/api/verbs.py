@@ -21,7 +21,7 @@ GUESSES: dict[str, str] = {
 
 PLANNED = (
     "map", "flat_map", "map_batches", "map_async", "top_n", "dedup", "distinct", "limit", "sort", "as_table",
-    "join_asof", "lookup", "match", "process", "over", "saga", "rows", "broadcast", "side",
+    "lookup", "match", "process", "over", "saga", "rows", "broadcast", "side",
 )  # fmt: skip
 """Verbs that the design has and this version does not."""
 

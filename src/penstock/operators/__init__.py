@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from penstock.operators.asof_join import AsofJoin
 from penstock.operators.base import Executable
 from penstock.operators.changelog import Changelog
 from penstock.operators.expect import Expect
@@ -23,7 +24,7 @@ OPERATORS: dict[str, type[Executable]] = {
     operator.verb: operator
     for operator in (
         Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog,
-        Join, IntervalJoin, Refused, Write,
+        Join, IntervalJoin, AsofJoin, Refused, Write,
     )
 }  # fmt: skip
 
@@ -42,5 +43,6 @@ MACHINERY = (
     "join_ordered",
     "join_state",
     "interval_join_execution",
+    "asof_join_execution",
 )
 """Files that operators share and that are none themselves."""

@@ -12,7 +12,20 @@ from penstock.core.timespan import END, MILLISECOND, NEVER, floor_to_millisecond
 from penstock.expr.function import NotOnFlink
 from penstock.operators.base import Emission, Environment, Executor, Meaning, Row
 from penstock.operators.interval_join_execution import IntervalJoinExecutor
-from penstock.operators.joining import ANTI, FULL, INNER, LEFT, RIGHT, SEMI, SIDES, PlainPairs, TwoInputs, both
+from penstock.operators.joining import (
+    ANTI,
+    FULL,
+    INNER,
+    LEFT,
+    RIGHT,
+    SEMI,
+    SIDES,
+    PlainPairs,
+    TwoInputs,
+    both,
+    late_names,
+    late_schema,
+)
 from penstock.operators.why import seconds
 from penstock.plan.node import UPDATING, Facts, refused_schema
 
@@ -41,6 +54,7 @@ class IntervalJoin(TwoInputs):
     verb: ClassVar[str] = "interval_join"
     refuses: ClassVar[tuple[str, ...]] = ("late",)
     forms: ClassVar[tuple[str, ...]] = (INNER, LEFT, RIGHT, FULL, SEMI, ANTI)
+    keyless: ClassVar[bool] = True
 
     lower: int = field(kw_only=True)
     upper: int = field(kw_only=True)
@@ -88,25 +102,11 @@ class IntervalJoin(TwoInputs):
 
     def late_names(self, side: int) -> dict[str, str]:
         """What the columns of a side are called among late rows: those of both sides are in one table."""
-        if side == 0:
-            return {name: name for name in self.left.schema.names}
-        left, names = self.left.schema, {}
-        for one in self.right.schema:
-            shared = one.name in left and left[one.name].dtype == one.dtype
-            name = one.name
-            while not shared and (name in left or name in names.values()):
-                name += "_right"
-            names[one.name] = name
-        return names
+        return late_names(self, side)
 
     def late_schema(self) -> Schema:
         """The columns of late rows of either side."""
-        names = self.late_names(1)
-        fields = list(self.left.schema)
-        for one in self.right.schema:
-            if names[one.name] not in self.left.schema:
-                fields.append(type(one)(names[one.name], one.dtype, True, one.mask))
-        return Schema(tuple(fields)).nullable()
+        return late_schema(self)
 
     def port_schema(self, port: str) -> Schema:
         """Late rows have the columns of both sides: those of the other one are null."""

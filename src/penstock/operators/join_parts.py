@@ -20,15 +20,21 @@ if TYPE_CHECKING:
 
 
 class JoinKeys:
-    """The keys of both sides, under one codec."""
+    """The keys of both sides, under one codec.
 
-    def __init__(self, node: TwoInputs, environment: Environment) -> None:
+    Args:
+        node: The join.
+        environment: What it runs in.
+        nullable: Whether rows are kept whose key has no partner, since it is null.
+    """
+
+    def __init__(self, node: TwoInputs, environment: Environment, *, nullable: bool = False) -> None:
         self.types = node.key_types()
         count = range(len(self.types))
         typed = [[node.typed_key(side, i) for i in count] for side in (0, 1)]
         self.nulls_equal = node.nulls_equal
-        nullable = [node.nulls_equal[i] and (typed[0][i].nullable or typed[1][i].nullable) for i in count]
-        self.codec = KeyCodec([f"k{i}" for i in count], self.types, nullable)
+        may_be = [(nullable or node.nulls_equal[i]) and (typed[0][i].nullable or typed[1][i].nullable) for i in count]
+        self.codec = KeyCodec([f"k{i}" for i in count], self.types, may_be)
         self.terms = [[one.term for one in side] for side in typed]
         self.plain = [[one.term.name if isinstance(one.term, Column) else None for one in side] for side in typed]
         self.projections = [

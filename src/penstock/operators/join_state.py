@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock.core.delta import Delta
 from penstock.core.errors import InvariantError
@@ -32,9 +32,12 @@ class StoredJoin(Executor):
         rows: How many rows it has taken: the place of the next one.
     """
 
+    keeps_nulls: ClassVar[bool] = False
+    """Whether left rows are kept whose key is null and equal to none."""
+
     def __init__(self, node: TwoInputs, environment: Environment) -> None:
         self.node, self.environment, self.seed = node, environment, environment.seed
-        self.keys = JoinKeys(node, environment)
+        self.keys = JoinKeys(node, environment, nullable=self.keeps_nulls)
         self.maker = PairMaker(node, self.keys)
         self.sharded = Sharded(environment)
         self.most = pairs_of(environment, node)
@@ -56,6 +59,11 @@ class StoredJoin(Executor):
     def waits(self) -> bool:
         """Whether a step gave rows and has not ended."""
         return False
+
+    def whole(self, side: int, delta: Delta, context: StepContext) -> Batch:
+        """All rows, those with null keys too."""
+        columns = self.keys.of(side, delta, context)
+        return Batch(delta, columns, self.keys.codec.encode(columns, delta.length))
 
     def batch(self, side: int, delta: Delta, context: StepContext) -> tuple[Batch, Delta | None]:
         """The rows that can have partners, and the others."""

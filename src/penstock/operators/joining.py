@@ -44,6 +44,8 @@ class TwoInputs(Executable):
 
     stateful: ClassVar[bool] = True
     forms: ClassVar[tuple[str, ...]] = FORMS
+    keyless: ClassVar[bool] = False
+    """Whether a join other than a cross join may be without keys."""
 
     left: Node
     right: Node
@@ -68,7 +70,7 @@ class TwoInputs(Executable):
             raise PlanError(
                 f"a join needs as many keys on both sides, found {len(self.left_on)} and {len(self.right_on)}"
             )
-        if bool(self.left_on) == (self.how == CROSS):
+        if not self.keyless and bool(self.left_on) == (self.how == CROSS):
             hint = "a cross join has no keys" if self.left_on else 'on="key", left_on= and right_on=, or how="cross"'
             raise PlanError("a join needs equal keys, and a cross join has none", hint=hint)
         self.key_types()
@@ -225,6 +227,28 @@ class TwoInputs(Executable):
 def both(node: TwoInputs) -> tuple[Facts, Facts]:
     """What is known of the two inputs."""
     return node.left.facts, node.right.facts
+
+
+def late_names(node: TwoInputs, side: int) -> dict[str, str]:
+    """What the columns of a side are called among late rows: those of both sides are in one table."""
+    if side == 0:
+        return {name: name for name in node.left.schema.names}
+    left = node.left.schema
+    names: dict[str, str] = {}
+    for one in node.right.schema:
+        shared = one.name in left and left[one.name].dtype == one.dtype
+        name = one.name
+        while not shared and (name in left or name in names.values()):
+            name += "_right"
+        names[one.name] = name
+    return names
+
+
+def late_schema(node: TwoInputs) -> Schema:
+    """The columns of late rows of either side."""
+    names = late_names(node, 1)
+    mine = [replace(one, name=names[one.name]) for one in node.right.schema if names[one.name] not in node.left.schema]
+    return Schema((*node.left.schema, *mine)).nullable()
 
 
 # -- the plain side ------------------------------------------------------------
