@@ -17,7 +17,7 @@ from penstock.testing.case import Case
 from penstock.testing.check import agree
 from penstock.testing.plans import _start
 from penstock.testing.scene import Kept, Scene
-from penstock.testing.strategies import cuts, inputs, orders
+from penstock.testing.strategies import cuts, inputs, orders, windows
 from penstock.testing.trial import Mode, try_out
 from tests.laws.law import LAW, SLOW_LAW, told
 
@@ -103,6 +103,15 @@ def as_of(draw, left, right):
     return joined.window(ps.tumbling("5 s")).agg(n=ps.count()) if draw(st.integers(0, 3)) == 0 else joined
 
 
+def in_windows(draw, left, right):
+    left, right = (rows.select(*COLUMNS) for rows in (left, right))
+    how = draw(st.sampled_from(["inner", "left", "right", "full", "semi", "anti"]))
+    on = draw(st.sampled_from([["k"], ["i"], None, ["k", "s"]]))
+    options = {"where": draw(conditions()), "nulls_equal": draw(st.booleans())}
+    joined = left.join(right, on=on, how=how, window=draw(windows()), **options)
+    return joined.window(ps.tumbling("5 s")).agg(n=ps.count()) if draw(st.integers(0, 3)) == 0 else joined
+
+
 @st.composite
 def pauses(draw, steps):
     """After which steps the state is saved (0) or restored over so many shards."""
@@ -149,6 +158,27 @@ def test_asof_joins_over_restarts(case, data):
     steps = data.draw(cuts(case.scene.events(), most=12))
     shards = data.draw(st.integers(1, 3))
     try_out(case, told(case), Mode("restarts", steps, shards, 0, data.draw(pauses(steps))))
+
+
+@LAW
+@given(pairs(verb=in_windows))
+def test_window_joins(case):
+    agree(case, told(case))
+
+
+@LAW
+@given(pairs(verb=in_windows), st.data())
+def test_window_joins_over_restarts(case, data):
+    steps = data.draw(cuts(case.scene.events(), most=12))
+    shards = data.draw(st.integers(1, 3))
+    try_out(case, told(case), Mode("restarts", steps, shards, 0, data.draw(pauses(steps))))
+
+
+@pytest.mark.slow
+@SLOW_LAW
+@given(pairs(most_rows=25, verb=in_windows))
+def test_long_window_joins(case):
+    agree(case, told(case), cuts=6)
 
 
 @pytest.mark.slow

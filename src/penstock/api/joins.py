@@ -9,13 +9,15 @@ from penstock.api.columns import names_of
 from penstock.core.errors import PlanError, UnsupportedError, one_of
 from penstock.core.timespan import duration
 from penstock.core.where import caller
-from penstock.expr.ast import Column, Term
-from penstock.expr.build import term_of
+from penstock.expr.ast import Aggregation, Column, Term
+from penstock.expr.build import Expr, term_of
 from penstock.operators.asof_join import AsofJoin
 from penstock.operators.interval_join import IntervalJoin
 from penstock.operators.join import Join
 from penstock.operators.joining import ANTI, CROSS, KEY, LEFT, RIGHT, SEMI, ColumnOf
+from penstock.operators.window_join import WindowJoin
 from penstock.plan.node import Node
+from penstock.plan.windows import Windows
 
 if TYPE_CHECKING:
     from penstock.api.stream import Stream
@@ -42,12 +44,15 @@ class Joining:
         how: str = "inner",
         within: tuple[Any, Any] | None = None,
         closed: str = "both",
+        window: Windows | None = None,
         as_of: str | None = None,
         where: Any = None,
         nulls_equal: bool = False,
         suffix: str = "_right",
     ) -> Any:
-        """Rows of both sides with equal keys; see `Join`, with `within` `IntervalJoin`, with `as_of` `AsofJoin`.
+        """Rows of both sides with equal keys.
+
+        See `Join`; with `within` `IntervalJoin`, with `window` `WindowJoin`, with `as_of` `AsofJoin`.
 
         Args:
             other: The right side; a stream may be joined with itself.
@@ -58,6 +63,7 @@ class Joining:
             within: How far the right row's event time may be from the left row's, such as `("-10 min", "5 min")`;
                 state is bounded by that.
             closed: Which bounds of `within` belong to it: `both`, `left`, `right` or `none`.
+            window: Windows, such as `ps.tumbling("1 min")`: rows of one window are partners; sent when it closes.
             as_of: `event_time`: each left row with the row that the right side, a Table of versions
                 (`.as_table("key")`), has at the left row's time.
             where: What must be true of a pair besides: `col("left.a") < col("right.b")`.
@@ -65,7 +71,7 @@ class Joining:
             suffix: What is added to a name of the right side that the left side has too.
 
         Returns:
-            A Stream if it is within an interval, or both sides are Streams and it is inner or cross; else a Table.
+            A Stream if it follows time, or both sides are Streams and it is inner or cross; else a Table.
             Keys that are columns on both sides come out once, under the name of the left one.
 
         Raises:
@@ -83,14 +89,36 @@ class Joining:
             "columns": columns_of(self.node, other.node, left_keys, right_keys, how, suffix),
             "where": caller(),
         }
+        if sum(one is not None for one in (within, window, as_of)) > 1:
+            raise PlanError("a join takes one of within=, window= and as_of=, not several", where=caller())
+        if window is not None:
+            if not isinstance(window, Windows):
+                raise PlanError(f"window takes windows, found {window!r}", hint='ps.tumbling("1 min")', where=caller())
+            return self._to(WindowJoin(**common, windows=window))
         if within is not None:
-            if as_of is not None:
-                raise PlanError("a join takes within= or as_of=, not both", where=caller())
             lower, upper = interval_of(within, closed)
             return self._to(IntervalJoin(**common, lower=lower, upper=upper))
         if as_of is not None:
             return self._to(AsofJoin(**common | versions_of(as_of, other.node, right_keys), spelling="join"))
         return self._to(Join(**common))
+
+    def intersect(self, other: Stream, *, all: bool = False) -> Any:
+        """The distinct rows that are on both sides: a Table. Null equals null; columns are matched by name.
+
+        Args:
+            other: The right side.
+            all: Not offered yet: each row as often as on the side that has fewer.
+        """
+        return set_operation("intersect", self, other, SEMI, all)
+
+    def except_(self, other: Stream, *, all: bool = False) -> Any:
+        """The distinct rows that are not on the right side: a Table. Null equals null; columns are matched by name.
+
+        Args:
+            other: The right side.
+            all: Not offered yet: each row as many times more often as it is on this side.
+        """
+        return set_operation("except", self, other, ANTI, all)
 
     def join_asof(
         self,
@@ -141,6 +169,31 @@ class Joining:
             where=caller(),
         )
         return self._to(made)
+
+
+def set_operation(verb: str, left: Any, right: Any, how: str, all_rows: bool) -> Any:
+    """Distinct rows of one side that the other side has, or has not.
+
+    Raises:
+        PlanError: If the sides have other columns.
+    """
+    if all_rows:
+        raise UnsupportedError(f"{verb} of all rows, with their numbers, is not offered yet", where=caller())
+    one, other = left.schema, right.schema
+    if [(field.name, field.dtype) for field in one] != [
+        (other[n].name, other[n].dtype) for n in one.names if n in other
+    ]:
+        raise PlanError(
+            f"{verb} needs equal columns, found {one} and {other}", hint=".select(...), .rename(...), .cast(...)"
+        )
+    if len(one) != len(other):
+        raise PlanError(f"{verb} needs equal columns, found {one} and {other}", hint=".select(...)")
+    count = "rows"
+    while count in one:
+        count += "_"
+    sides = [side.group_by(*one.names).agg(**{count: Expr(Aggregation("count", ()))}) for side in (left, right)]
+    found = sides[0].join(sides[1].select(*one.names), on=list(one.names), how=how, nulls_equal=True)
+    return found.select(*one.names)
 
 
 def versions_of(as_of: str, table: Node, keys: Sequence[Term]) -> dict[str, Any]:

@@ -18,13 +18,14 @@ from penstock.operators.select import Select
 from penstock.operators.union import Union
 from penstock.operators.watermark import Watermark
 from penstock.operators.window import Window
+from penstock.operators.window_join import WindowJoin
 from penstock.operators.write import Write
 
 OPERATORS: dict[str, type[Executable]] = {
     operator.verb: operator
     for operator in (
         Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog,
-        Join, IntervalJoin, AsofJoin, Refused, Write,
+        Join, IntervalJoin, AsofJoin, WindowJoin, Refused, Write,
     )
 }  # fmt: skip
 
@@ -44,5 +45,6 @@ MACHINERY = (
     "join_state",
     "interval_join_execution",
     "asof_join_execution",
+    "window_join_execution",
 )
 """Files that operators share and that are none themselves."""

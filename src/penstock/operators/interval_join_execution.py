@@ -182,7 +182,19 @@ class LateRows:
         late = watermarks > times
         if not late.any():
             return delta, None
-        rows, behind = delta.filter(pl.Series(late)), watermarks[late] - times[late]
+        refused = self.refused(side, delta.filter(pl.Series(late)), None, watermarks[late] - times[late], 0)
+        return delta.filter(pl.Series(~late)), refused
+
+    def refused(self, side: int, rows: Delta, reason: str | None, behind: Any = None, more: int = 0) -> Delta:
+        """Rows of a side as refused rows.
+
+        Args:
+            side: Which side.
+            rows: The rows.
+            reason: Why; None = they are late.
+            behind: By late row, by how many microseconds.
+            more: By how much a bound must be greater than that to save a row.
+        """
         columns = {self.names[side][source]: series for source, series in rows.columns.items()}
         made = {
             column: columns[column].alias(column)
@@ -190,12 +202,14 @@ class LateRows:
             else pl.Series(column, [None], dtype=dtype).new_from_index(0, rows.length)
             for column, dtype in self.schema.items()
         }
+        rows = rows.with_columns(made)
+        if reason is not None:
+            return refuse(rows, f"{reason}, on the {SIDES[side]} side", self.environment)
         delay, needed = self.delays[side], None
         if delay is not None:
-            needed = pl.Series(delay + -(-behind // MILLISECOND) * MILLISECOND)
-        reason = f"late on the {SIDES[side]} side"
-        refused = refuse(rows.with_columns(made), reason, self.environment, behind=pl.Series(behind), needed=needed)
-        return delta.filter(pl.Series(~late)), refused
+            needed = pl.Series(delay + -(-behind // MILLISECOND) * MILLISECOND + more)
+        told = f"late on the {SIDES[side]} side"
+        return refuse(rows, told, self.environment, behind=pl.Series(behind), needed=needed)
 
 
 def delay_of(node: Node) -> int | None:

@@ -12,6 +12,7 @@ from penstock.operators.base import Environment, Executor, Loader, Saver, StepCo
 from penstock.operators.join_parts import Batch, JoinKeys, PairMaker, kept_columns
 from penstock.operators.joining import TwoInputs
 from penstock.operators.sharding import Sharded
+from penstock.state.keys import KeyCodec
 from penstock.state.row_layout import RowLayout
 from penstock.state.rows import MOST_PAIRS, RowStore, spread_all
 
@@ -38,6 +39,7 @@ class StoredJoin(Executor):
     def __init__(self, node: TwoInputs, environment: Environment) -> None:
         self.node, self.environment, self.seed = node, environment, environment.seed
         self.keys = JoinKeys(node, environment, nullable=self.keeps_nulls)
+        self.keys.codec = self.key_codec(self.keys)
         self.maker = PairMaker(node, self.keys)
         self.sharded = Sharded(environment)
         self.most = pairs_of(environment, node)
@@ -45,6 +47,10 @@ class StoredJoin(Executor):
         self.stores = [[RowStore(one, environment.seed) for one in self.layouts] for _ in range(environment.shards)]
         self.turn = 0
         self.rows = 0
+
+    def key_codec(self, keys: JoinKeys) -> KeyCodec:
+        """The codec of the keys by which rows are kept."""
+        return keys.codec
 
     def layout(self, side: int) -> RowLayout:
         """What is kept of a side."""

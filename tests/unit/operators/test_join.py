@@ -152,3 +152,24 @@ def test_what_can_fail_is_computed_before() -> None:
     one = ps.read([{"k": 1, "t": "1"}], name="one")
     with pytest.raises(UnsupportedError, match="with_columns"):
         one.join(one, left_on=col("t").cast(ps.Int64), right_on=col("k"))
+
+
+@pytest.mark.parametrize(("verb", "text"), [("intersect", "intersect"), ("except_", "except")])
+def test_duckdb_gives_the_same_sets(verb: str, text: str) -> None:
+    left, right = (frame.rename({frame.columns[-1]: "v"}) for frame in frames(7))
+    with duckdb.connect() as database:
+        database.register("l", left.to_arrow())
+        database.register("r", right.to_arrow())
+        expected = database.execute(f"select * from l {text} select * from r").fetchall()
+    found = getattr(ps.read(left, name="l"), verb)(ps.read(right, name="r"))
+    assert found.key == ("k", "j", "v")
+    assert sorted(found.collect().rows(), key=repr) == sorted(expected, key=repr)
+
+
+def test_sets_need_equal_columns() -> None:
+    one, other = ps.read([{"k": 1}], name="one"), ps.read([{"k": 1, "t": "x"}], name="other")
+    for left, right in ((one, other), (other, one)):
+        with pytest.raises(PlanError, match="equal columns"):
+            left.intersect(right)
+    with pytest.raises(UnsupportedError, match="all rows"):
+        one.except_(one, all=True)

@@ -201,10 +201,11 @@ def test_a_temporal_join_takes_the_version_of_the_time() -> None:
         ({"within": "5 s"}, "pair of durations"),
         ({"within": ("5 s", "1 s")}, "above its upper"),
         ({"within": ("0 s", "1 s"), "closed": "open"}, "closed"),
-        ({"within": ("0 s", "1 s"), "as_of": "event_time"}, "not both"),
+        ({"within": ("0 s", "1 s"), "as_of": "event_time"}, "not several"),
         ({"as_of": "event_time"}, "Table of versions"),
         ({"as_of": "now"}, "as_of"),
         ({"within": ("0 s", "1 s"), "how": "cross"}, "how"),
+        ({"window": "1 s"}, "takes windows"),
     ],
 )
 def test_what_does_not_fit_is_refused(options: dict[str, Any], told: str) -> None:
