@@ -147,8 +147,8 @@ class WindowJoinExecutor(StoredJoin):
         for probes, rows in rights.probe(rights.find(lefts.keys_of(lefts.owners(able))), self.most):
             chosen = able[probes]
             if self.maker.compares:
-                left, right = StoredRows(self.keys, 0, lefts, chosen), StoredRows(self.keys, 1, rights, rows)
-                holds = self.maker.holds(left, right, len(rows))
+                one, other = StoredRows(self.keys, 0, lefts, chosen), StoredRows(self.keys, 1, rights, rows)
+                holds = self.maker.holds(one, other, len(rows))
                 chosen, rows = chosen[holds], rows[holds]
             mine.append(chosen)
             others.append(rows)
