@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import penstock as ps
 from penstock import col
 from penstock.api.stream import stream
+from penstock.operators import join_state
 from penstock.operators.joining import FORMS
 from penstock.plan.pipeline import Pipeline
 from penstock.testing.case import Case
@@ -69,6 +70,11 @@ def regular(draw, left, right):
         return left.join(right, how=how, where=where)
     on = draw(st.sampled_from([["k"], ["k"], ["i"], ["k", "i"]]))
     return left.join(right, on=on, how=how, where=where, nulls_equal=draw(st.booleans()))
+
+
+def append_only(draw, left, right):
+    left, right = (rows.select(*COLUMNS) for rows in (left, right))
+    return left.join(right, on=draw(st.sampled_from([["k"], ["i"]])), where=draw(conditions()))
 
 
 def interval(draw, left, right):
@@ -172,6 +178,14 @@ def test_window_joins_over_restarts(case, data):
     steps = data.draw(cuts(case.scene.events(), most=12))
     shards = data.draw(st.integers(1, 3))
     try_out(case, told(case), Mode("restarts", steps, shards, 0, data.draw(pauses(steps))))
+
+
+@LAW
+@given(st.sampled_from([append_only, interval, as_of, in_windows]).flatmap(lambda verb: pairs(verb=verb)))
+def test_many_small_deltas_are_one_large_one(case):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(join_state, "pairs_of", lambda environment, node: 2)
+        agree(case, told(case), cuts=2)
 
 
 @pytest.mark.slow
