@@ -54,6 +54,11 @@ class Join(TwoInputs):
         condition = f" where {self.condition}" if self.condition is not None else ""
         return f"{self.how} on {self.described_keys()}{condition}; state: {self.bound}"
 
+    @property
+    def unbounded_state(self) -> str | None:
+        """What grows for ever, for people."""
+        return "all rows of both sides"
+
     def meaning(self) -> Meaning:
         """See `JoinMeaning`."""
         return JoinMeaning(self)
