@@ -152,6 +152,11 @@ class AsofJoin(TwoInputs):
         form = f"{self.how} {self.strategy} on {self.described_keys()}{tolerance}{condition}{deletes}"
         return f"{form}; state: {kept}, and those after the watermark"
 
+    @property
+    def unbounded_state(self) -> str | None:
+        """What grows for ever, for people: without a tolerance as many rows as there are keys."""
+        return "one row per key of the right side, until it is deleted" if self.keep is None else None
+
     def meaning(self) -> Meaning:
         """See `AsofJoinMeaning`."""
         return AsofJoinMeaning(self)

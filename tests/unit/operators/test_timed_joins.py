@@ -227,3 +227,17 @@ def test_what_needs_a_time_says_so() -> None:
     table = stream(Versions(input=timed.node, keys=("k", "v")))
     with pytest.raises(PlanError, match="whole key"):
         timed.join(table, on="k", as_of="event_time")
+
+
+def test_a_pipeline_can_refuse_joins_without_bound() -> None:
+    one, other = (
+        ps.read(Pushed(name=name, columns=COLUMNS, ends=False), name=name, event_time="at", watermark="1 s")
+        for name in ("one", "other")
+    )
+    with pytest.raises(PlanError, match="all rows of both sides"):
+        ps.Pipeline("p", one.join(other, on="k").write(Kept(), name="out"), unbounded="error")
+    bounded = [one.join(other, on="k", within=("0 s", "1 s")), one.join(other, on="k", window=ps.tumbling("1 s"))]
+    for joined in [*bounded, one.join_asof(other, by="k", tolerance="1 s")]:
+        assert not list(ps.Pipeline("p", joined.write(Kept(), name="out"), unbounded="error").growing())
+    (told,) = ps.Pipeline("p", one.join_asof(other, by="k").write(Kept(), name="out")).growing()
+    assert "one row per key" in told
