@@ -45,6 +45,10 @@ def everything():
     tumbling = both.window(ps.tumbling("1 d", zone="Asia/Kolkata")).agg(n=col("v").count().filter(col("v") > 0))
     table = both.group_by("k").agg(n=ps.count()).state("counts")
     streams = [windows, windows.late(), days, tumbling, table, table.changelog(), rows.errors()]
+    streams += [table.join(good, on="k", how="full", where=col("n") > col("v")), good.join(good, how="cross")]
+    near = good.join(good, left_on=["k", col("v") > 1], right_on=["k", col("v") > 2], within=("-1 s", "2 s"))
+    streams += [near, near.late(), good.join(good, on="k", window=ps.tumbling("5 s"), nulls_equal=True)]
+    streams += [good.join_asof(good, by="k", strategy="nearest", tolerance="1 s")]
     return tuple(one.write(Kept(), name=f"o{i}").node for i, one in enumerate(streams))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from penstock.operators.asof_join import AsofJoin
 from penstock.operators.base import Executable
 from penstock.operators.changelog import Changelog
 from penstock.operators.expect import Expect
@@ -9,20 +10,41 @@ from penstock.operators.explode import Explode
 from penstock.operators.filter import Filter
 from penstock.operators.group import Group
 from penstock.operators.inspect import Inspect
+from penstock.operators.interval_join import IntervalJoin
+from penstock.operators.join import Join
 from penstock.operators.read import Read
 from penstock.operators.refused import Refused
 from penstock.operators.select import Select
 from penstock.operators.union import Union
 from penstock.operators.watermark import Watermark
 from penstock.operators.window import Window
+from penstock.operators.window_join import WindowJoin
 from penstock.operators.write import Write
 
 OPERATORS: dict[str, type[Executable]] = {
     operator.verb: operator
     for operator in (
-        Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog, Refused, Write,
+        Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog,
+        Join, IntervalJoin, AsofJoin, WindowJoin, Refused, Write,
     )
 }  # fmt: skip
 
-MACHINERY = ("base", "aggregation", "stateless", "why", "grid", "sharding", "group_execution", "window_execution")
+MACHINERY = (
+    "base",
+    "aggregation",
+    "stateless",
+    "why",
+    "grid",
+    "sharding",
+    "group_execution",
+    "window_execution",
+    "joining",
+    "join_parts",
+    "join_execution",
+    "join_ordered",
+    "join_state",
+    "interval_join_execution",
+    "asof_join_execution",
+    "window_join_execution",
+)
 """Files that operators share and that are none themselves."""

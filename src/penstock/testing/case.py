@@ -201,6 +201,8 @@ def is_ordered(output: Node) -> bool:
     for node in walk(output):
         if node.verb == "changelog":
             return False
+        if node.verb == "interval_join" and getattr(node, "how", "") not in ("inner", "semi"):
+            return False
         if node.verb == "union" and any(below.stateful for below in walk(node)):
             return False
     return True

@@ -134,7 +134,7 @@ def test_verbs_that_do_not_exist_name_the_right_one() -> None:
         with pytest.raises(ps.PlanError, match=f'no verb "{wrong}"; did you mean "{right}"'):
             getattr(stream, wrong)
     with pytest.raises(ps.PlanError, match="planned and not offered yet"):
-        _ = stream.join
+        _ = stream.match
     assert not hasattr(stream, "mutate")
 
 

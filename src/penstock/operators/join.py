@@ -1,0 +1,114 @@
+"""Joins of all rows of two inputs by equal keys: regular joins, which follow every change of either side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from penstock.expr.function import NotOnFlink
+from penstock.operators.aggregation import plain_key
+from penstock.operators.base import Emission, Environment, Executor, Meaning, Row
+from penstock.operators.join_execution import JoinExecutor
+from penstock.operators.joining import CROSS, INNER, PlainPairs, TwoInputs, both
+from penstock.plan.node import APPEND, UPDATING, Facts
+
+# -- Plan ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Join(TwoInputs):
+    """Pairs of rows with equal keys, kept up to date whatever either side does.
+
+    An inner or cross join of Streams is a Stream: a pair comes with the later of its two rows. Any other is a Table:
+    a row without a partner comes out with nulls (`left`, `right`, `full`), and is taken back when a partner comes; a
+    `semi` join has the left rows that have a partner, an `anti` join those that have none. What a step sends
+    is the net of the step. The rules are those of Flink's regular join.
+
+    State: all rows of both sides, for ever; of the right side of a semi or anti join without a condition only how many
+    there are per key. Rows whose key cannot be equal to any (null) are not kept.
+
+    More pairs than one delta should have are sent as several. A Table whose rows are each one row of one side
+    (an outer join to a unique key) sends one delta, which is as large as what the step changes.
+    """
+
+    verb: ClassVar[str] = "join"
+    bound: ClassVar[str] = "all rows of both sides: without bound"
+
+    def derive(self) -> Facts:
+        """The columns that were chosen; a Stream only for an inner or cross join of Streams."""
+        self.check()
+        left, right = both(self)
+        plain = left.mode == right.mode == APPEND and self.how in (INNER, CROSS)
+        return Facts(
+            schema=self.output_schema(),
+            mode=APPEND if plain else UPDATING,
+            key=None if plain else self.unique_key(),
+            bounded=left.bounded and right.bounded,
+            deterministic=left.deterministic and right.deterministic,
+        )
+
+    def describe(self) -> str:
+        """Form, keys, condition, and what bounds the state."""
+        condition = f" where {self.condition}" if self.condition is not None else ""
+        return f"{self.how} on {self.described_keys()}{condition}; state: {self.bound}"
+
+    @property
+    def unbounded_state(self) -> str | None:
+        """What grows for ever, for people."""
+        return "all rows of both sides"
+
+    def meaning(self) -> Meaning:
+        """See `JoinMeaning`."""
+        return JoinMeaning(self)
+
+    def executor(self, environment: Environment) -> Executor:
+        """See `JoinExecutor`."""
+        return JoinExecutor(self, environment)
+
+
+# -- Meaning -------------------------------------------------------------------
+
+
+class JoinMeaning(Meaning):
+    """The join of all rows that are there, by definition, before and after each row: what differs goes and comes."""
+
+    def __init__(self, node: Join) -> None:
+        self.pairs = PlainPairs(node)
+        self.rows: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
+        self.before: list[dict[str, Any]] = []
+
+    def row(self, port: int, row: Row) -> Iterable[Emission]:
+        """One row in, the difference that it makes out."""
+        rows = self.rows[port]
+        if row.diff > 0:
+            rows.append(row.values)
+        else:
+            identities = [plain_key(one, list(one)) for one in rows]
+            del rows[identities.index(plain_key(row.values, list(row.values)))]
+        after = self.pairs.join(*self.rows)
+        made = [*_without(self.before, after, -1), *_without(after, self.before, 1)]
+        self.before = after
+        return [("out", Row(values, diff)) for values, diff in made]
+
+
+def _without(rows: list[dict[str, Any]], others: list[dict[str, Any]], diff: int) -> list[tuple[dict[str, Any], int]]:
+    """The rows that are not among others, each as often as it is more often here."""
+    left = Counter(plain_key(row, list(row)) for row in others)
+    made = []
+    for row in rows:
+        identity = plain_key(row, list(row))
+        if left[identity] > 0:
+            left[identity] -= 1
+        else:
+            made.append((row, diff))
+    return made
+
+
+# -- Execution -----------------------------------------------------------------
+# See `operators/join_execution.py`.
+
+# -- Flink ---------------------------------------------------------------------
+
+FLINK = NotOnFlink("not implemented: comes with the Flink engine")

@@ -1,0 +1,220 @@
+"""How regular joins execute: pairs by dL x R_old + L_new x dR, padded rows by what each row was last sent as."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from penstock.core.delta import Delta
+from penstock.core.lazy import np
+from penstock.core.timespan import NEVER
+from penstock.operators.base import Environment, Output, StepContext
+from penstock.operators.join_ordered import OrderedJoin
+from penstock.operators.join_parts import Batch, Collector, DeltaRows, Rows, StoredRows, repeated
+from penstock.operators.join_state import rows_of
+from penstock.operators.joining import SEMI
+from penstock.plan.node import APPEND
+from penstock.state.row_layout import BASE_WORDS, RowLayout
+from penstock.state.rows import RowStore
+
+if TYPE_CHECKING:
+    from penstock.operators.join import Join
+
+MATCHES, SENT = 0, 1
+"""Words of a row: how many partners it has (counted only under a condition); as how many rows it was sent alone."""
+
+TOTAL, WAS = BASE_WORDS, BASE_WORDS + 1
+"""Words of a key: how many rows it has; how many it had when the step before ended."""
+
+
+class JoinExecutor(OrderedJoin):
+    """Keeps a store of rows per side and shard; see `Join` for what it gives."""
+
+    def __init__(self, node: Join, environment: Environment) -> None:
+        self.how = node.how
+        self.plain = node.facts.mode == APPEND
+        self.alone = (*node.padded,) if node.pairs else (True, False)
+        super().__init__(node, environment)
+        key = node.facts.key
+        # Where each row that comes out is one row of one side, what replaces it must not overtake it.
+        one_side = key is not None and node.pairs and any(self.alone) and key in (node._names(0), node._names(1))
+        self.collector = Collector(None if one_side else self.most)
+        self.pending = self._none_pending()
+
+    def layout(self, side: int) -> RowLayout:
+        """What is kept of a side."""
+        words = [0, 0] if self.alone[side] else []
+        return self.layout_of(side, ordered=self.plain, words=words, key_words=[0, 0])
+
+    def _none_pending(self) -> list[tuple[list[list[Any]], list[list[Any]]]]:
+        """By shard and side: rows whose padding may differ, keys whose number of rows may."""
+        return [([[], []], [[], []]) for _ in self.stores]
+
+    def step(self, inputs: Sequence[Delta | None], context: StepContext) -> Iterator[Output]:
+        """Take the rows of both sides; see `Executor.step`."""
+        if self.plain:
+            for made in self.pair(inputs, context):
+                yield "out", made
+            return
+        for side, delta in enumerate(inputs):
+            if delta is None or not delta.length:
+                continue
+            batch, other = self.batch(side, delta, context)
+            if other is not None and self.alone[side] and self.how != SEMI:
+                yield from self._give(self._partnerless(side, other))
+            if batch.delta.length:
+                yield from self._take(side, batch)
+        if context.last:
+            yield from self._settle()
+
+    def _give(self, delta: Delta) -> Iterator[Output]:
+        for made in self.collector.add(delta):
+            yield "out", made
+
+    def _partnerless(self, side: int, delta: Delta) -> Delta:
+        """Rows whose key is null, as they come out: nothing needs to be kept for them."""
+        columns = [delta.columns[name] if name else None for name in self.keys.plain[side]]
+        if any(column is None for column in columns):
+            columns = list(self.keys.of(side, delta, StepContext(0, 0, NEVER)))
+        batch = Batch(delta, columns, None)  # type: ignore[arg-type]
+        rows = DeltaRows(self.keys, side, batch, np.arange(delta.length))
+        signs = np.ones(delta.length, np.int64) if batch.signs is None else batch.signs
+        return self._padded(side, rows, delta.length, signs)
+
+    def _padded(self, side: int, rows: Rows, count: int, signs: Any) -> Delta:
+        left, right = (rows, None) if side == 0 else (None, rows)
+        return self.maker.delta(left, right, count, signs=signs)
+
+    # -- rows in
+
+    def _take(self, side: int, batch: Batch) -> Iterator[Output]:
+        """Keep rows of a side, and pair them with what the other side has."""
+        self.turn += 1
+        store_columns = [batch.delta.columns[name] for name in self.layouts[side].names]
+        signs = np.ones(batch.delta.length, np.int64) if batch.signs is None else batch.signs
+        for shard, parts in self.sharded.rows(batch.keys):
+            rows = rows_of(parts, batch.delta.length)
+            store, partner = self.stores[shard][side], self.stores[shard][1 - side]
+            put = store.put(batch.keys, store_columns, self.turn, chosen=rows, signs=signs)
+            self.pending[shard][0][side].append(put.slots)
+            self.pending[shard][1][side].append(put.keys)
+            np.add.at(store.key_word(TOTAL), put.keys, signs[rows])
+            if not self.node.pairs and not self.maker.compares:
+                continue
+            fresh = self._fresh(store, put, side)
+            for probes, found in partner.probe(partner.find(batch.keys, rows), self.most):
+                yield from self._changes(shard, side, batch, rows, signs, (probes, found), (put.slots, fresh))
+
+    def _fresh(self, store: RowStore, put: Any, side: int) -> Any:
+        """By row, whether it is the one for which the partners of its stored row are counted anew."""
+        fresh = np.zeros(len(put.slots), np.bool_)
+        if self.alone[side] and self.maker.compares:
+            slots, first = np.unique(put.slots, return_index=True)
+            unseen = put.before[first] == 0
+            store.own(MATCHES)[slots[unseen]] = 0
+            fresh[first[unseen]] = True
+        return fresh
+
+    def _changes(
+        self, shard: int, side: int, batch: Batch, rows: Any, signs: Any, pairs: tuple[Any, Any], mine: tuple[Any, Any]
+    ) -> Iterator[Output]:
+        """Pairs of rows of a delta with stored rows of the other side: count them, and send them."""
+        probes, found = pairs
+        store, partner = self.stores[shard][side], self.stores[shard][1 - side]
+        if self.maker.compares:
+            holds = self.maker.holds(*self._both(side, batch, rows[probes], partner, found), len(found))
+            if not holds.all():
+                probes, found = probes[holds], found[holds]
+            if self.alone[side]:
+                counted = mine[1][probes]
+                np.add.at(store.own(MATCHES), mine[0][probes[counted]], partner.counts(found[counted]))
+            if self.alone[1 - side]:
+                np.add.at(partner.own(MATCHES), found, signs[rows[probes]])
+                touched = np.unique(found)
+                partner.rows.mark_touched(touched, self.turn)
+                self.pending[shard][0][1 - side].append(touched)
+        if self.node.pairs and len(found):
+            index, copies = repeated(np.arange(len(found)), signs[rows[probes]] * partner.counts(found))
+            sides = self._both(side, batch, rows[probes[index]], partner, found[index])
+            yield from self._give(self.maker.delta(*sides, len(index), signs=copies))
+
+    def _both(self, side: int, batch: Batch, rows: Any, partner: RowStore, found: Any) -> tuple[Rows, Rows]:
+        mine, other = DeltaRows(self.keys, side, batch, rows), StoredRows(self.keys, 1 - side, partner, found)
+        return (mine, other) if side == 0 else (other, mine)
+
+    # -- the end of a step
+
+    def due(self) -> int | None:
+        """At once, if a step gave rows and has not ended with any."""
+        return NEVER if self.waits() else None
+
+    def waits(self) -> bool:
+        """Whether a step gave rows and has not ended."""
+        return any(any(rows) for rows, _ in self.pending) or bool(self.collector.parts)
+
+    def _settle(self) -> Iterator[Output]:
+        """Send rows that have lost or found partners, and forget what is gone."""
+        self.turn += 1
+        changes: dict[int, list[tuple[int, int, Any, Any]]] = defaultdict(list)
+        for shard, (rows, keys) in enumerate(self.pending):
+            for side in (0, 1):
+                if self.alone[side]:
+                    found = self._changed(shard, side, rows[side], keys[1 - side])
+                    for sign in (-1, 1):
+                        some = np.sign(found[1]) == sign
+                        if some.any():
+                            changes[sign].append((shard, side, found[0][some], found[1][some]))
+        for shard, side, slots, copies in [*changes[-1], *changes[1]]:
+            yield from self._alone(shard, side, slots, copies)
+        for shard, (rows, keys) in enumerate(self.pending):
+            for side, store in enumerate(self.stores[shard]):
+                self._forget(store, rows[side], keys[side])
+        for made in self.collector.flush():
+            yield "out", made
+        self.pending = self._none_pending()
+        self.turn += 1
+
+    def _changed(self, shard: int, side: int, touched: list[Any], keys: list[Any]) -> tuple[Any, Any]:
+        """Rows of a side that come out alone otherwise than before, and how many times more or less."""
+        store, partner = self.stores[shard][side], self.stores[shard][1 - side]
+        if keys and not self.maker.compares:
+            others = np.unique(np.concatenate(keys))
+            turned = others[(partner.key_word(TOTAL)[others] > 0) != (partner.key_word(WAS)[others] > 0)]
+            touched = [*touched, *(rows for _, rows in store.probe(store.find(partner.keys_of(turned))))]
+        if not touched:
+            return np.empty(0, np.int32), np.empty(0, np.int64)
+        slots = np.unique(np.concatenate(touched))
+        if self.maker.compares:
+            has = store.own(MATCHES)[slots] > 0
+        else:
+            owners, back = np.unique(store.owners(slots), return_inverse=True)
+            found = partner.find(store.keys_of(owners))
+            has = ((found >= 0) & (partner.key_word(TOTAL)[found] > 0))[back]
+        wanted = np.where(has == (self.how == SEMI), store.counts(slots), 0)
+        change = wanted - store.own(SENT)[slots]
+        store.own(SENT)[slots] = wanted
+        store.rows.mark_touched(slots, self.turn)
+        return slots[change != 0], change[change != 0]
+
+    def _alone(self, shard: int, side: int, slots: Any, copies: Any) -> Iterator[Output]:
+        store = self.stores[shard][side]
+        index, signs = repeated(slots, copies)
+        for low in range(0, len(index), self.most):
+            rows = StoredRows(self.keys, side, store, index[low : low + self.most])
+            part = signs[low : low + self.most]
+            yield from self._give(self._padded(side, rows, len(part), part))
+
+    def _forget(self, store: RowStore, rows: list[Any], keys: list[Any]) -> None:
+        if keys:
+            slots = np.unique(np.concatenate(keys))
+            store.key_word(WAS)[slots] = store.key_word(TOTAL)[slots]
+            store.keys.mark_touched(slots, self.turn)
+        if rows:
+            slots = np.unique(np.concatenate(rows))
+            store.drop(slots[store.counts(slots) == 0], self.turn)
+
+    def state_layout(self) -> Any:
+        """What is kept of either side, and for which form."""
+        sides = [layout.described() for layout in self.layouts]
+        return {"kind": "join", "how": self.how, "counted": self.maker.compares, "left": sides[0], "right": sides[1]}

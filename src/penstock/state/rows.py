@@ -1,0 +1,383 @@
+"""Rows by key: what joins, top-n, sorting, frames and windows of rows keep.
+
+A store is two arrangements: one of the keys, one of the rows. A row is (slot of its key, its columns) with a count, so
+that equal rows of a key are one entry and a -1 finds exactly the row that it takes back. In an *ordered* store a row
+has a place besides, a number that the operator gives it, and each is an entry of its own. The rows of a key form a
+chain in the order in which they first came, linked in the words of the rows themselves: what a step costs,
+and what a checkpoint takes, is what it touched.
+
+How it is used, in a step numbered `step` (numbers never go back, and a number is not used again after `drop`)::
+
+    put = store.put(keys, columns, step, signs=signs)   # add and take back; rows that have gone stay with a count of 0
+    for probes, rows in store.probe(other_keys):        # pairs (row of the probe, stored row), in bounded batches
+        store.columns(rows)                             # as series
+    store.drop(put.emptied(), step)                     # forget rows
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from penstock.core.errors import InvariantError, StateError
+from penstock.core.lazy import np, pl
+from penstock.kernels import chains
+from penstock.kernels.arrays import frozen
+from penstock.kernels.chains import check_chains, link_rows, unlink_rows, walk_chains
+from penstock.kernels.scatter import shards_of
+from penstock.state.aggregates import Loader, Saver
+from penstock.state.arrangement import Arrangement
+from penstock.state.deadlines import Deadlines
+from penstock.state.keys import Keys
+from penstock.state.row_layout import BASE_WORDS, TIME, RowLayout
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NONE = -1
+MOST_PAIRS = 1 << 16
+"""How many pairs a batch of `RowStore.probe` has at most, unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class Put:
+    """What one `put` did.
+
+    Attributes:
+        slots: By row given, the slot of the stored row.
+        keys: By row given, the slot of its key.
+        counts: By row given, how often the stored row is there now.
+        before: By row given, how often it was there before the call.
+        new: The slots that this call made, in order of their first row.
+        first_row: For each of them, its first row, as a place among the rows given.
+    """
+
+    slots: NDArray[np.int32]
+    keys: NDArray[np.int32]
+    counts: NDArray[np.int64]
+    before: NDArray[np.int64]
+    new: NDArray[np.int32]
+    first_row: NDArray[np.int32]
+
+    def emptied(self) -> NDArray[np.int32]:
+        """The slots of rows that are not there any more, each once: what `drop` takes."""
+        found: NDArray[np.int32] = np.unique(self.slots[self.counts == 0])
+        return found
+
+
+class RowStore:
+    """The rows of one shard (or of one window of it), by key.
+
+    Args:
+        layout: What is kept.
+        seed: Seeds the indices; results do not depend on it.
+
+    Attributes:
+        keys: The table of keys. Its words: `chains.NEWEST`, `OLDEST`, `ROWS`, then those of `layout.key_words`.
+        rows: The table of rows. Its words: `chains.COUNT`, `OLDER`, `NEWER`, `TIME` if timed, those of `layout.words`.
+    """
+
+    def __init__(self, layout: RowLayout, seed: int = 0) -> None:
+        self.layout = layout
+        self.seed = seed
+        self.keys = Arrangement(layout.keys.layout, [NONE, NONE, 0, *layout.key_words], seed=seed)
+        self.rows = Arrangement(layout.rows.layout, [0, NONE, NONE, *([0] * layout.timed), *layout.words], seed=seed)
+        self.deadlines = Deadlines()
+
+    def __len__(self) -> int:
+        """How many entries there are: equal rows of a key count once."""
+        return len(self.rows)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of state."""
+        return self.keys.nbytes + self.rows.nbytes + self.deadlines.nbytes
+
+    # -- rows in
+
+    def put(
+        self,
+        keys: Keys,
+        columns: Sequence[pl.Series],
+        step: int,
+        *,
+        chosen: Any = None,
+        signs: Any = None,
+        places: Any = None,
+        times: Any = None,
+    ) -> Put:
+        """Add rows, and take rows back; all in one pass, whatever their number.
+
+        A row whose count comes to zero stays, unseen by `probe`, until it is given to `drop`: who must send what it
+        was can still read it.
+
+        Args:
+            keys: The keys of a delta.
+            columns: The columns of `layout.names` of the delta.
+            step: The number of the step.
+            chosen: Which rows of the delta (int32), in which order; all if not given.
+            signs: By row of the delta, +1 or -1 (or any count); all +1 if not given.
+            places: By row of the delta, its place: for an ordered store. A place belongs to one row for ever.
+            times: By row of the delta, its instant: for a timed store. Equal rows have equal instants.
+
+        Raises:
+            InvariantError: If a row goes more often than it came; the store is then broken.
+        """
+        chosen = np.arange(len(keys), dtype=np.int32) if chosen is None else frozen(chosen, np.int32)
+        owners = self.keys.upsert(keys, chosen, step).slots
+        hidden = [pl.Series("slot", owners)]
+        if self.layout.ordered:
+            hidden.append(pl.Series("place", np.asarray(places, np.int64)[chosen]))
+        index = pl.Series(chosen)
+        whole = len(chosen) == len(keys) and bool((chosen == np.arange(len(keys))).all())
+        given = columns if whole else [series.gather(index) for series in columns]
+        touched = self.rows.upsert(self.layout.rows.encode([*hidden, *given], len(chosen)), None, step)
+        new, first_row = touched.touched[touched.is_new], touched.first_row[touched.is_new]
+        counts = self.word(chains.COUNT)
+        before = counts[touched.slots]
+        np.add.at(counts, touched.slots, 1 if signs is None else np.asarray(signs)[chosen].astype(np.int64))
+        if self.layout.timed and len(new):
+            moments = np.asarray(times, np.int64)[chosen[first_row]]
+            self.word(TIME)[new] = moments
+            self.deadlines.put(moments, new)
+        self._link(new, step)
+        after = counts[touched.slots]
+        if len(after) and int(after.min()) < 0:
+            raise InvariantError("a row was taken back that never came")
+        return Put(touched.slots, owners, after, before, new, first_row)
+
+    def _link(self, new: Any, step: int) -> None:
+        if not len(new):
+            return
+        changed = np.empty(len(new), np.int32)
+        count = link_rows(
+            self.keys.table, self.keys.first, self.rows.table, self.rows.first, frozen(new, np.int32), changed
+        )
+        self.rows.mark_touched(changed[:count], step)
+
+    def drop(self, slots: Any, step: int) -> None:
+        """Forget rows, whatever their counts, and keys that have none left.
+
+        Args:
+            slots: Live rows, each once.
+            step: The number of the step.
+        """
+        slots = frozen(slots, np.int32)
+        if not len(slots):
+            return
+        owners = np.unique(self.owners(slots))
+        changed = np.empty(2 * len(slots), np.int32)
+        count = unlink_rows(self.keys.table, self.keys.first, self.rows.table, self.rows.first, slots, changed)
+        self.rows.delete(slots, step)
+        beside = changed[:count]
+        self.rows.mark_touched(beside[self.rows.marks[beside] >= 0], step)
+        empty = self.key_word(chains.ROWS)[owners] == 0
+        self.keys.mark_touched(owners[~empty], step)
+        self.keys.delete(owners[empty], step)
+        if len(self.deadlines) > 2 * len(self.rows) + 1024:
+            self._find_deadlines()
+
+    def expired(self, until: int) -> NDArray[np.int32]:
+        """The rows of a timed store whose instant is before `until`, each once, in order of (instant, place).
+
+        Without places, rows of one instant are in no order. They are still there: read them, then `drop` them. They
+        are not given again, so drop all of them, or give those that stay a later instant by `postpone`.
+        """
+        times, slots = self.deadlines.take(until)
+        if not len(slots):
+            return slots
+        live = (self.rows.marks[slots] >= 0) & (self.word(TIME)[slots] == times)
+        found = np.unique(slots[live])
+        ages = self.places(found) if self.layout.ordered else found
+        order = np.lexsort((ages, self.word(TIME)[found]))
+        return np.ascontiguousarray(found[order])
+
+    def postpone(self, slots: Any, times: Any, step: int) -> None:
+        """Give rows of a timed store other instants."""
+        slots = frozen(slots, np.int32)
+        self.word(TIME)[slots] = times
+        self.rows.mark_touched(slots, step)
+        self.deadlines.put(np.asarray(times, np.int64), slots)
+
+    # -- rows out
+
+    def find(self, keys: Keys, chosen: Any = None) -> NDArray[np.int32]:
+        """The slots of keys, -1 where there is none. Touches nothing."""
+        return self.keys.find(keys, chosen)
+
+    def probe(self, slots: Any, most: int = MOST_PAIRS) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
+        """All stored rows of some keys: pairs (place in `slots`, slot of the row), in batches.
+
+        Pairs come in the order of `slots`, and for each key in the order in which its rows first came. A key with
+        more rows than a batch is cut: no batch is longer than `most`. What it costs is the number of pairs.
+
+        Args:
+            slots: Slots of keys (`find`), -1 for none; a key may be there many times.
+            most: How many pairs a batch has at most: the byte budget of a delta, divided by the width of a pair.
+
+        Yields:
+            Batches. Until the last one is taken, rows must be neither put nor dropped; their own words may change.
+        """
+        slots = frozen(slots, np.int32)
+        state = np.array([0, NONE], np.int64)
+        if len(slots):
+            # Bounded by what there is: a step of one row does not ask for a batch of the greatest size.
+            most = int(min(max(1, most), self.measure(slots).sum()))
+        while most and state[chains.PROBE] < len(slots):
+            probes, entries = np.empty(most, np.int32), np.empty(most, np.int32)
+            made = walk_chains(
+                self.keys.table, self.keys.first, self.rows.table, self.rows.first, slots, state, probes, entries
+            )
+            if made:
+                yield probes[:made], entries[:made]
+
+    def measure(self, slots: Any) -> NDArray[np.int64]:
+        """How many entries each of some keys has (those of count zero included); 0 for slot -1."""
+        slots = np.asarray(slots, np.int32)
+        found = np.zeros(len(slots), np.int64)
+        there = slots >= 0
+        found[there] = self.key_word(chains.ROWS)[slots[there]]
+        return found
+
+    def walk(self, slots: Any) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """As `probe`, all at once: for keys that are known to have few rows."""
+        parts = list(self.probe(slots))
+        if not parts:
+            return np.empty(0, np.int32), np.empty(0, np.int32)
+        return np.concatenate([p for p, _ in parts]), np.concatenate([r for _, r in parts])
+
+    def all_rows(self) -> NDArray[np.int32]:
+        """All rows of all keys, each key's in order; what it costs is the state."""
+        return self.walk(self.keys.live())[1]
+
+    def columns(self, slots: Any) -> list[pl.Series]:
+        """The kept columns of rows, by name."""
+        made = self._decoded(slots)[1 + self.layout.ordered :]
+        return [series.alias(name) for name, series in zip(self.layout.names, made, strict=True)]
+
+    def _decoded(self, slots: Any) -> list[pl.Series]:
+        return self.layout.rows.decode(*self.rows.key_rows(slots))
+
+    def key_columns(self, slots: Any) -> list[pl.Series]:
+        """The key columns of rows."""
+        return self.layout.keys.decode(*self.keys.key_rows(self.owners(slots)))
+
+    def owners(self, slots: Any) -> NDArray[np.int32]:
+        """The slots of the keys of rows."""
+        found: NDArray[np.int32] = self.rows.table[slots, 0].astype(np.int32)
+        return found
+
+    def places(self, slots: Any) -> NDArray[np.int64]:
+        """The places of rows of an ordered store."""
+        found: NDArray[np.int64] = self.rows.table[slots, 1]
+        return found
+
+    def word(self, number: int) -> NDArray[np.int64]:
+        """A word of all rows, by slot, as a view: read it again after each `put`.
+
+        Who writes a word of rows that the step has not touched calls `rows.mark_touched`.
+        """
+        found: NDArray[np.int64] = self.rows.table[:, self.rows.first + number]
+        return found
+
+    def own(self, number: int) -> NDArray[np.int64]:
+        """As `word`, the operator's own: those of `layout.words` by number."""
+        return self.word(self.layout.word(number))
+
+    def key_word(self, number: int) -> NDArray[np.int64]:
+        """A word of all keys, by slot, as a view: read it again after each `put`."""
+        found: NDArray[np.int64] = self.keys.table[:, self.keys.first + number]
+        return found
+
+    def counts(self, slots: Any) -> NDArray[np.int64]:
+        """How often each of some rows is there."""
+        found: NDArray[np.int64] = self.word(chains.COUNT)[slots]
+        return found
+
+    def keys_of(self, slots: Any) -> Keys:
+        """The keys of key slots, to look them up in another table of the same layout of keys."""
+        rows, heap = self.keys.key_rows(slots)
+        width = self.layout.keys.layout.width
+        words, starts = np.ascontiguousarray(rows[:, :width]), np.ascontiguousarray(rows[:, width:])
+        return Keys(frozen(words), frozen(starts), heap)
+
+    # -- the whole
+
+    def clear(self) -> None:
+        """Forget all and keep the memory."""
+        self.keys.clear()
+        self.rows.clear()
+        self.deadlines.clear()
+
+    def save(self, saver: Saver, name: str, step: int) -> None:
+        """Hand all of it to a saver, between two steps; no row with a count of zero may be left.
+
+        Args:
+            saver: Takes it.
+            name: What the names of its tables begin with.
+            step: The number of the next step that will touch it.
+        """
+        saver.table(f"{name}/keys", self.keys, step)
+        saver.table(f"{name}/rows", self.rows, step)
+
+    def load(self, loader: Loader, name: str) -> None:
+        """Become what was saved under a name; only for an empty store.
+
+        Raises:
+            StateError: If it is not there, or cannot be used.
+        """
+        loader.table(f"{name}/keys", self.keys)
+        loader.table(f"{name}/rows", self.rows)
+        live = self.rows.live()
+        owners = self.rows.table[live, 0]
+        if len(live) and not 0 <= int(owners.min()) <= int(owners.max()) < self.keys.used:
+            raise StateError("stored rows belong to no key")
+        reached = check_chains(
+            self.keys.table, self.keys.first, self.rows.table, self.rows.first, self.rows.first - 1,
+            self.keys.live(), self.rows.used,
+        )  # fmt: skip
+        if reached != len(live):
+            raise StateError("stored rows are no chains: some of them are missing")
+        self._find_deadlines()
+
+    def _find_deadlines(self) -> None:
+        self.deadlines.clear()
+        if self.layout.timed:
+            live = self.rows.live()
+            self.deadlines.put(self.word(TIME)[live], live)
+
+    def spread(self, stores: Sequence[RowStore], step: int) -> None:
+        """Copy all rows to other stores of the same layout by shard, the words of rows and keys included."""
+        owners = self.keys.live()
+        if not len(owners):
+            return
+        keys = self.keys_of(owners)
+        shard_of = shards_of(keys.words, len(stores))
+        probes, rows = self.walk(owners)
+        decoded = self._decoded(rows)
+        columns = decoded[1 + self.layout.ordered :]
+        places = decoded[1].to_numpy() if self.layout.ordered else None
+        for shard, store in enumerate(stores):
+            mine = np.flatnonzero(shard_of[probes] == shard).astype(np.int32)
+            if not len(mine):
+                continue
+            starts = keys.starts[probes] if len(keys.starts) else keys.starts
+            spread = Keys(frozen(keys.words[probes]), frozen(starts), keys.heap)
+            put = store.put(
+                spread, columns, step, chosen=mine, signs=self.counts(rows), places=places,
+                times=self.word(TIME)[rows] if self.layout.timed else None,
+            )  # fmt: skip
+            for number in range(len(self.layout.words)):
+                store.own(number)[put.slots] = self.own(number)[rows[mine]]
+            for number in range(len(self.layout.key_words)):
+                word = BASE_WORDS + number
+                store.key_word(word)[put.keys] = self.key_word(word)[owners[probes[mine]]]
+
+
+def spread_all(stores: Sequence[RowStore], shards: int, step: int) -> list[RowStore]:
+    """The rows of some stores over as many new ones as there are shards; in an ordered store by place."""
+    new = [RowStore(stores[0].layout, stores[0].seed) for _ in range(shards)]
+    for store in stores:
+        store.spread(new, step)
+    return new

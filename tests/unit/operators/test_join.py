@@ -1,0 +1,175 @@
+"""Regular joins: what DuckDB says, how much is sent at a time, what a step costs, and what is refused."""
+
+from __future__ import annotations
+
+import random
+
+import duckdb
+import polars as pl
+import pytest
+
+import penstock as ps
+from penstock import col
+from penstock.core.errors import PlanError, UnsupportedError
+from penstock.operators import join_state
+from penstock.state.rows import RowStore
+from penstock.testing.driver import Driver
+from penstock.testing.scene import Kept, Pushed
+
+
+def frames(seed: int, rows: int = 60) -> tuple[pl.DataFrame, pl.DataFrame]:
+    chance = random.Random(seed)
+    keys = [None, 1, 2, 3, 4, 5, 6]
+    left = [{"k": chance.choice(keys), "j": chance.choice("ab"), "a": chance.randrange(9)} for _ in range(rows)]
+    right = [{"k": chance.choice(keys), "j": chance.choice("abc"), "b": chance.randrange(9)} for _ in range(rows)]
+    types = {"k": pl.Int64, "j": pl.String}
+    return pl.DataFrame(left, schema={**types, "a": pl.Int64}), pl.DataFrame(right, schema={**types, "b": pl.Int64})
+
+
+@pytest.mark.parametrize("how", ["inner", "left", "right", "full", "semi", "anti"])
+@pytest.mark.parametrize("where", [False, True])
+@pytest.mark.parametrize("equal", [False, True])
+def test_duckdb_gives_the_same(how: str, where: bool, equal: bool) -> None:
+    left, right = frames(hash((how, where, equal)) % 100)
+    on = " and ".join(f"l.{c} {'is not distinct from' if equal else '='} r.{c}" for c in "kj")
+    on += " and l.a < r.b" if where else ""
+    if how in ("semi", "anti"):
+        text = f"select l.k, l.j, l.a from l {how} join r on {on}"
+    else:
+        key = "coalesce(l.k, r.k) k, coalesce(l.j, r.j) j"
+        text = f"select {key}, l.a, r.b from l {how} join r on {on}"
+    with duckdb.connect() as database:
+        database.register("l", left.to_arrow())
+        database.register("r", right.to_arrow())
+        expected = database.execute(text).fetchall()
+    condition = col("a") < col("b") if where else None
+    one, other = ps.read(left, name="l"), ps.read(right, name="r")
+    found = one.join(other, on=["k", "j"], how=how, where=condition, nulls_equal=equal).collect()
+    assert sorted(found.rows(), key=repr) == sorted(expected, key=repr)
+
+
+def pushed(build, **inputs) -> Driver:
+    streams = {
+        name: ps.read(Pushed(name=name, columns=ps.Schema.of(types)), name=name) for name, types in inputs.items()
+    }
+    return Driver(ps.Pipeline("joined", build(**streams).write(Kept(), name="out")))
+
+
+TYPES = {"k": ps.Int64, "a": ps.Int64}
+
+
+@pytest.mark.parametrize("how", ["inner", "left", "full"])
+def test_many_matches_come_in_many_deltas(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(join_state, "pairs_of", lambda environment, node: 100)
+    driver = pushed(lambda left, right: left.join(right, on="k", how=how), left=TYPES, right=TYPES)
+    driver.push("left", [{"k": 1, "a": i} for i in range(50)]).step()
+    driver.push("right", [{"k": 1, "a": i} for i in range(40)]).step()
+    sent = driver.sent()
+    assert max(len(changes) for _, changes in sent) <= 200
+    assert len(sent) >= 20
+    assert len(driver.rows()) == 2000
+
+
+def test_a_step_costs_what_it_touches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted by the rows that are looked at, for ever more rows of other keys in the state."""
+    looked = []
+    columns = RowStore.columns
+    monkeypatch.setattr(RowStore, "columns", lambda self, slots: looked.append(len(slots)) or columns(self, slots))
+    costs = []
+    for size in (10, 1000):
+        driver = pushed(lambda left, right: left.join(right, on="k", how="full"), left=TYPES, right=TYPES)
+        driver.push("left", [{"k": i, "a": i} for i in range(size)]).step()
+        looked.clear()
+        driver.push("right", [{"k": 3, "a": 0}]).step()
+        costs.append(sum(looked))
+    assert costs[0] == costs[1] <= 4
+
+
+def test_a_step_sends_its_net() -> None:
+    driver = pushed(lambda left, right: left.join(right, on="k", how="left"), left=TYPES, right=TYPES)
+    driver.push("left", [{"k": 1, "a": 1}]).push("right", [{"k": 1, "a": 2}]).step()
+    assert driver.changes() == [({"k": 1, "a": 1, "a_right": 2}, 1)]
+
+
+def test_a_semi_join_keeps_of_the_right_side_how_many() -> None:
+    driver = pushed(lambda left, right: left.join(right, on="k", how="semi"), left=TYPES, right=TYPES)
+    driver.push("right", [{"k": 1, "a": i} for i in range(100)]).step()
+    (join,) = [made.executor for made in driver.plan.nodes if made.node.verb == "join"]
+    assert join.state_size()[0] == 1
+
+
+def test_columns_and_facts() -> None:
+    one = ps.read([{"k": 1, "a": 1}], name="one")
+    other = ps.read([{"id": 1, "a": 2.0, "b": 1}], name="other")
+    inner = one.join(other, left_on="k", right_on="id")
+    assert inner.columns == ["k", "a", "a_right", "b"]
+    assert not isinstance(inner, ps.Table)
+    table = one.group_by("k").agg(n=ps.count())
+    assert table.join(other, left_on="k", right_on="id", how="left").key is None
+    assert table.join(other.group_by("id").agg(m=ps.count()), left_on="k", right_on="id", how="left").key == ("k",)
+    assert "without bound" in inner.node.describe()
+    assert one.join(other, left_on=col("k") > 0, right_on=col("b") > 0).columns == ["k", "a", "id", "a_right", "b"]
+
+
+def test_columns_that_nobody_uses_are_not_kept() -> None:
+    driver = Driver(
+        ps.Pipeline(
+            "joined",
+            ps.read(Pushed(name="left", columns=ps.Schema.of({**TYPES, "wide": ps.String})), name="left")
+            .join(ps.read(Pushed(name="right", columns=ps.Schema.of(TYPES)), name="right"), on="k")
+            .select("k", "a_right")
+            .write(Kept(), name="out"),
+        ),
+        optimized=True,
+    )
+    (join,) = [made.node for made in driver.plan.nodes if made.node.verb == "join"]
+    assert join.left.schema.names == ("k",)
+    driver.push("left", [{"k": 1, "a": 1, "wide": "w"}]).push("right", [{"k": 1, "a": 2}]).step()
+    assert driver.rows() == [{"k": 1, "a_right": 2}]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"on": "k", "how": "outer"}, "outer"),
+        ({"on": "x"}, '"x"'),
+        ({}, "equal keys"),
+        ({"on": "k", "how": "cross"}, "none"),
+        ({"on": "k", "left_on": "k"}, "not both"),
+        ({"left_on": "k"}, "both"),
+        ({"left_on": "k", "right_on": "t"}, "equal types"),
+        ({"on": "k", "where": col("k") > 0}, "both sides"),
+        ({"on": "k", "where": col("left.k")}, "boolean"),
+    ],
+)
+def test_what_does_not_fit_is_refused(options: dict, told: str) -> None:
+    one, other = ps.read([{"k": 1}], name="one"), ps.read([{"k": 1, "t": "x"}], name="other")
+    with pytest.raises(PlanError, match=told):
+        one.join(other, **options)
+
+
+def test_what_can_fail_is_computed_before() -> None:
+    one = ps.read([{"k": 1, "t": "1"}], name="one")
+    with pytest.raises(UnsupportedError, match="with_columns"):
+        one.join(one, left_on=col("t").cast(ps.Int64), right_on=col("k"))
+
+
+@pytest.mark.parametrize(("verb", "text"), [("intersect", "intersect"), ("except_", "except")])
+def test_duckdb_gives_the_same_sets(verb: str, text: str) -> None:
+    left, right = (frame.rename({frame.columns[-1]: "v"}) for frame in frames(7))
+    with duckdb.connect() as database:
+        database.register("l", left.to_arrow())
+        database.register("r", right.to_arrow())
+        expected = database.execute(f"select * from l {text} select * from r").fetchall()
+    found = getattr(ps.read(left, name="l"), verb)(ps.read(right, name="r"))
+    assert found.key == ("k", "j", "v")
+    assert sorted(found.collect().rows(), key=repr) == sorted(expected, key=repr)
+
+
+def test_sets_need_equal_columns() -> None:
+    one, other = ps.read([{"k": 1}], name="one"), ps.read([{"k": 1, "t": "x"}], name="other")
+    for left, right in ((one, other), (other, one)):
+        with pytest.raises(PlanError, match="equal columns"):
+            left.intersect(right)
+    with pytest.raises(UnsupportedError, match="all rows"):
+        one.except_(one, all=True)
