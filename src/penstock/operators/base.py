@@ -150,8 +150,8 @@ class Executor(ABC):
 
         Asked after every step. The loop sleeps no longer than until then, and a step whose `context.now` has reached it
         calls the node. The clock moves at the beginning of a step: what is due by it comes before the rows of the step,
-        in the first call of the step in which `context.now` has reached it. So what comes out depends on where among the
-        rows the clock moved, which the journal has, and not on the cut into steps. It is built again from what
+        in the first call of the step in which `context.now` has reached it. So what comes out depends on where among
+        the rows the clock moved, which the journal has, and not on the cut into steps. It is built again from what
         `snapshot` has. Once bounded input is over nobody waits for the clock: who has something left says so by `due`
         (END at the latest), and sends it when the watermark is END.
         """
