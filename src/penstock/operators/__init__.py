@@ -9,6 +9,7 @@ from penstock.operators.explode import Explode
 from penstock.operators.filter import Filter
 from penstock.operators.group import Group
 from penstock.operators.inspect import Inspect
+from penstock.operators.keyed_window import KeyedWindow
 from penstock.operators.read import Read
 from penstock.operators.refused import Refused
 from penstock.operators.select import Select
@@ -21,6 +22,7 @@ OPERATORS: dict[str, type[Executable]] = {
     operator.verb: operator
     for operator in (
         Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog, Refused, Write,
+        KeyedWindow,
     )
 }  # fmt: skip
 
