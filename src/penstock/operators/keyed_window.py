@@ -124,6 +124,10 @@ class KeyedWindow(Executable):
                 "sessions that are sent by the clock allow no lateness: what stands would depend on the steps",
                 hint='emit="close" or emit="change"',
             )
+        if isinstance(windows, Session) and windows.split is not None and not emit.once:
+            raise UnsupportedError(
+                "sessions that are split are sent once: two of them may have the same bounds", hint='emit="close"'
+            )
         if self.clock and emit.lateness:
             raise PlanError("by the clock nothing is late: allowed_lateness means nothing here")
         if isinstance(windows, Everything) and emit.lateness:

@@ -20,7 +20,6 @@ from penstock.operators.why import refuse
 from penstock.operators.window_execution import BEYOND, delay_of
 from penstock.plan.emission import CHANGE, TIME
 from penstock.plan.node import UPDATING
-from penstock.state import raw
 from penstock.state.instances import BEGIN, CLOSED, FLAGS, WORDS, Instances, Rows, Sent, joined
 from penstock.state.instances import END as LAST
 from penstock.state.keys import KeyCodec

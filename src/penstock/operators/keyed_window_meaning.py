@@ -290,9 +290,7 @@ class KeyedWindowMeaning(Meaning):
                 one.closed = True
                 left = isinstance(self.windows, Count) and one is not min(home.windows, key=lambda w: w.part)
                 done = isinstance(self.windows, Count) and home.rows % self.windows.every == 0
-                if not (left or done) and (one.since or one.sent is None):
-                    yield from self._send(one)
-                elif self.emit.updating and one.since:
+                if (not (left or done) and (one.since or one.sent is None)) or (self.emit.updating and one.since):
                     yield from self._send(one)
         for home in self.open.values():
             home.windows = [
