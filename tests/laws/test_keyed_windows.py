@@ -1,4 +1,4 @@
-"""Windows that are kept key by key: engine = reference in every mode, under a clock that moves, and after any restart."""
+"""Windows that are kept key by key: engine = reference in every mode, under a clock that moves, after any restart."""
 
 from __future__ import annotations
 

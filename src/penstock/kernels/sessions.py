@@ -64,7 +64,7 @@ def _link(
 
 @kernel
 def _leads(one: Number, other: Number, base: Number, sent: Bytes, begins: Words, ends: Words) -> bool:
-    """Whether a session rather than another is the one that two become: what was sent, what is stored, what begins first."""
+    """Whether two sessions become this one and not the other: what was sent, what is stored, what begins first."""
     if sent[one] != sent[other]:
         return bool(sent[one] > sent[other])
     if (one < base) != (other < base):
@@ -75,9 +75,54 @@ def _leads(one: Number, other: Number, base: Number, sent: Bytes, begins: Words,
 
 
 @kernel
+def _meet(
+    row: Number, owner: Number, place: Number, skipping: bool, span: Words, limit: Number, splits: Bytes, base: Number,
+    heads: Rows, after: Rows, before: Rows, begins: Words, ends: Words, sent: Bytes, sealed: Bytes, into: Rows,
+    gone: Rows, shut: Rows, counts: Words,
+) -> tuple[Number, Number]:  # fmt: skip
+    """Take the sessions that a row touches out of the chain of its key, and make them one.
+
+    Gives that session, or `NONE` if there is none, and the place behind which later rows begin to look. `span` is start
+    and end of the row's own session, and then of what it has become.
+    """
+    begin, end = span[0], span[1]
+    root = np.int64(NONE)
+    at = np.int64(heads[owner]) if place < 0 else np.int64(after[place])
+    while at >= 0 and ends[at] >= begin and ends[at] > limit:
+        following = np.int64(after[at])
+        if begins[at] > end:
+            if skipping:
+                place = at
+        else:
+            skipping = False
+            _unlink(at, owner, heads, after, before)
+            if splits.shape[0] > 0 and splits[row]:
+                sealed[at] = 1
+                if at < base:
+                    shut[counts[1]] = at
+                    counts[1] += 1
+            else:
+                span[0] = min(span[0], begins[at])
+                span[1] = max(span[1], ends[at])
+                if root < 0:
+                    root = at
+                else:
+                    other = at
+                    if _leads(at, root, base, sent, begins, ends):
+                        other, root = root, at
+                    into[other] = root
+                    if other < base:
+                        gone[counts[0]] = other
+                        counts[0] += 1
+        at = following
+    return root, place
+
+
+@kernel
 def join_sessions(
-    order: Rows, descending: bool, owners: Rows, times: Words, row_ends: Words, watermarks: Words, splits: Bytes, allowed: Number,
-    base: Number, heads: Rows, after: Rows, before: Rows, begins: Words, ends: Words, sent: Bytes, sealed: Bytes, into: Rows, joined: Rows, gone: Rows, shut: Rows,
+    order: Rows, descending: bool, owners: Rows, times: Words, row_ends: Words, watermarks: Words, splits: Bytes,
+    allowed: Number, base: Number, heads: Rows, after: Rows, before: Rows, begins: Words, ends: Words, sent: Bytes,
+    sealed: Bytes, into: Rows, joined: Rows, gone: Rows, shut: Rows,
 ) -> tuple[Number, Number]:  # fmt: skip
     """Join rows to the sessions of their keys, one row after the other.
 
@@ -106,70 +151,32 @@ def join_sessions(
     Returns:
         How many sessions are in `gone`, and how many in `shut`.
     """
-    lost, closed = 0, 0
-    current = np.int64(NONE)
-    place = np.int64(NONE)
+    counts = np.zeros(2, np.int64)
+    span = np.zeros(2, np.int64)
+    current, place = np.int64(NONE), np.int64(NONE)
     tested = watermarks.shape[0] > 0
     for turn in range(order.shape[0]):
-        row = order[turn]
-        owner = np.int64(owners[row])
-        begin, end = times[row], row_ends[row]
-        time = begin
+        row, owner = np.int64(order[turn]), np.int64(owners[order[turn]])
         limit = limit_of(watermarks[row], allowed) if tested else np.int64(NEVER)
         if not descending or owner != current:
-            current = owner
-            place = np.int64(NONE)
-        at = np.int64(heads[owner]) if place < 0 else np.int64(after[place])
-        root = np.int64(NONE)
-        skipping = descending
-        row_end = end
-        while at >= 0 and ends[at] >= time and ends[at] > limit:
-            following = np.int64(after[at])
-            if begins[at] > row_end:
-                if skipping:
-                    place = at
-            else:
-                skipping = False
-                _unlink(at, owner, heads, after, before)
-                if splits.shape[0] > 0 and splits[row]:
-                    sealed[at] = 1
-                    if at < base:
-                        shut[closed] = at
-                        closed += 1
-                else:
-                    begin = min(begin, begins[at])
-                    end = max(end, ends[at])
-                    if root < 0:
-                        root = at
-                    else:
-                        other = at
-                        if _leads(at, root, base, sent, begins, ends):
-                            other, root = root, at
-                        into[other] = root
-                        if other < base:
-                            gone[lost] = other
-                            lost += 1
-            at = following
+            current, place = owner, np.int64(NONE)
+        span[0], span[1] = times[row], row_ends[row]
+        root, place = _meet(
+            row, owner, place, descending, span, limit, splits, base, heads, after, before, begins, ends, sent, sealed,
+            into, gone, shut, counts,
+        )  # fmt: skip
         if root < 0:
-            if end <= limit:
+            if span[1] <= limit:
                 joined[row] = LATE
                 continue
             root = base + row
             into[root] = NONE
             sent[root] = 0
             sealed[root] = 0
-        begins[root] = begin
-        ends[root] = end
-        _link(root, owner, place, end, heads, after, before, ends)
+        begins[root], ends[root] = span[0], span[1]
+        _link(root, owner, place, span[1], heads, after, before, ends)
         joined[row] = root
-    for turn in range(order.shape[0]):
-        row = order[turn]
-        found = np.int64(joined[row])
-        if found >= 0:
-            while into[found] >= 0:
-                found = np.int64(into[found])
-            joined[row] = found
-    return lost, closed
+    return counts[0], counts[1]
 
 
 @kernel
@@ -177,14 +184,15 @@ def resolve(numbers: Rows, into: Rows) -> None:
     """Replace sessions by those that they have become part of."""
     for place in range(numbers.shape[0]):
         found = np.int64(numbers[place])
-        while into[found] >= 0:
+        while found >= 0 and into[found] >= 0:
             found = np.int64(into[found])
         numbers[place] = found
 
 
 @kernel
 def settle(
-    numbers: Rows, slots: Rows, owners: Rows, heads: Rows, after: Rows, before: Rows, begins: Words, ends: Words, sent: Bytes, sealed: Bytes,
+    numbers: Rows, slots: Rows, owners: Rows, heads: Rows, after: Rows, before: Rows, begins: Words, ends: Words,
+    sent: Bytes, sealed: Bytes,
 ) -> None:  # fmt: skip
     """Let sessions that rows have made be known by their slots from here on.
 

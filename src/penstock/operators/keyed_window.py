@@ -14,7 +14,7 @@ from penstock.operators.aggregation import Named, aggregate_fields, describe, ke
 from penstock.operators.base import Environment, Executable, Executor, Meaning
 from penstock.operators.keyed_window_execution import KeyedWindowExecutor
 from penstock.operators.keyed_window_meaning import KeyedWindowMeaning
-from penstock.plan.emission import ROWS, TIME, Emit
+from penstock.plan.emission import ONCE, ROWS, TIME, Emit
 from penstock.plan.keyed_windows import Count, Everything, Hybrid, KeyedWindows, Session
 from penstock.plan.node import APPEND, UPDATING, Facts, Node
 from penstock.plan.windows import UTC, Windows
@@ -24,24 +24,29 @@ from penstock.plan.windows import UTC, Windows
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class KeyedWindow(Executable):
-    """Aggregates per key and window, sent as often as `emit` says: once = a Stream, else a Table keyed by keys and window.
+    """Aggregates per key and window, sent as often as `emit` says.
 
-    Sessions: a row at `t` makes `[t, t + gap)`; it becomes one with the sessions of its key that it overlaps or touches and that
-    are not over for it: for a row, a window is over if `end - 1 ms + allowed <= ` the watermark of its own split before
-    it. A row whose own window is over, and that joins no other, leaves by `late`. Which sessions there are does not
-    depend on the steps; where splits are further apart in time than sessions, it may depend on how their rows interleave.
+    Sent once they are a Stream, else a Table keyed by keys and window.
+
+    Sessions: a row at `t` makes `[t, t + gap)`; it becomes one with the sessions of its key that it overlaps or touches
+    and that are not over for it. For a row, a window is over if `end - 1 ms + allowed <= ` the watermark of its own
+    split before it. A row whose own window is over, and that joins no other, leaves by `late`. Which sessions there are
+    does not depend on the steps; where splits are further apart in time than sessions, it may depend on how their rows
+    interleave.
 
     Emission: a window is sent when the watermark reaches `end - 1 ms`, whatever was sent before. With an allowed
     lateness rows are taken for so long after that, and correct what was sent. `change`: at most one change per key,
-    window and step. `ps.every("5 s")`: what has changed, when the clock passes a multiple. `ps.every(rows=n)`: after each n rows of a
-    window. A sent row stands until its window is sent anew, closes no more (a late row has prolonged the session), or
-    becomes part of another. The watermark is held back by the allowed lateness, so that corrections are not late below.
+    window and step. `ps.every("5 s")`: what has changed, when the clock passes a multiple. `ps.every(rows=n)`: after
+    each n rows of a window. A sent row stands until its window is sent anew, closes no more (a late row has prolonged
+    the session), or becomes part of another. The watermark is held back by the allowed lateness, so that corrections
+    are not late below.
 
-    By the clock (`on=ps.processing_time()`) rows are in the windows of the instant at which they come, nothing is late, and a
-    window is over when the clock has reached its end.
+    By the clock (`on=ps.processing_time()`) rows are in the windows of the instant at which they come, nothing is late,
+    and a window is over when the clock has reached its end.
 
-    A row whose gap is null or not positive leaves by `errors`, and so does, when its window closes, a key whose sum does not fit
-    its type. State: one entry per key and open window. Source of the rules: Flink's windows of its DataStream API.
+    A row whose gap is null or not positive leaves by `errors`, and so does, when its window closes, a key whose sum
+    does not fit its type. State: one entry per key and open window. Source of the rules: Flink's windows of its
+    DataStream API.
 
     Attributes:
         input: The rows.
@@ -60,7 +65,7 @@ class KeyedWindow(Executable):
     keys: tuple[str, ...]
     windows: Windows | KeyedWindows
     aggregates: Named
-    emit: Emit = Emit()
+    emit: Emit = ONCE
     clock: bool = False
 
     def derive(self) -> Facts:
@@ -141,7 +146,7 @@ class KeyedWindow(Executable):
     def describe(self) -> str:
         """Windows, keys, aggregates and emission."""
         clock = " of the clock" if self.clock else ""
-        sent = "" if self.emit == Emit() else f"; {self.emit}"
+        sent = "" if self.emit == ONCE else f"; {self.emit}"
         return f"{self.windows}{clock} by {', '.join(self.keys) or 'nothing'}: {describe(self.aggregates)}{sent}"
 
     def needs(self, used: set[str]) -> list[set[str]]:

@@ -101,7 +101,7 @@ class Places:
 class AlignedPlaces(Places):
     """The windows of a grid: their bounds tell them apart."""
 
-    hidden = ("(begin)", "(end)")
+    hidden: tuple[str, ...] = ("(begin)", "(end)")
 
     def __init__(self, executor: KeyedWindowExecutor, windows: Windows) -> None:
         super().__init__(executor)

@@ -127,7 +127,7 @@ class SessionPlaces(Places):
         if in_time.any():
             touched = table.fold(batch, place[rows[in_time]].astype(np.int32), of.next_turn())
             slots[in_time] = touched.slots
-        found, new = chains.settle(joined, slots)
+        found = chains.settle(joined, slots)
         if len(joined.gone):
             table.drop(joined.gone, of.next_turn())
         if not len(found):

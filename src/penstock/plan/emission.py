@@ -1,4 +1,4 @@
-"""When the results of windows are sent: once at the close, at every change, by the clock or by rows; and for how long."""
+"""When the results of windows are sent: at the close, at every change, by the clock or by rows; and for how long."""
 
 from __future__ import annotations
 
@@ -63,11 +63,15 @@ class Emit:
         return f"sent {when}{late}{'' if self.accumulate else ', what is new only'}"
 
 
+ONCE = Emit()
+"""Each window once, when it closes."""
+
+
 def every(span: Any = None, *, rows: int | None = None) -> Every:
     """Send windows again and again before they close: `emit=ps.every("5 s")`, `emit=ps.every(rows=100)`.
 
-    What has changed is sent at every multiple of the span of the step's clock, or whenever a key has so many more rows in a
-    window. The final result is sent when the window closes, whatever was sent before.
+    What has changed is sent at every multiple of the span of the step's clock, or whenever a key has so many more rows
+    in a window. The final result is sent when the window closes, whatever was sent before.
 
     Args:
         span: A length of time of the clock, of whole milliseconds.
@@ -80,7 +84,7 @@ def every(span: Any = None, *, rows: int | None = None) -> Every:
         if (span is None) == (rows is None):
             raise PlanError("every takes either a length of time or rows", hint='ps.every("5 s"), ps.every(rows=100)')
         if rows is not None:
-            if isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
+            if type(rows) is not int or rows < 1:
                 raise PlanError(f"every takes a number of rows from 1, found {rows!r}")
             return Every(rows=rows)
         length = duration(span)

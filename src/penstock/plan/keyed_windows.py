@@ -115,7 +115,7 @@ class Count(KeyedWindows):
 
     def __post_init__(self) -> None:
         for what, number in (("rows", self.rows), ("every", self.every)):
-            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            if type(number) is not int or number < 1:
                 raise PlanError(f"{what} of a count window is a number from 1, found {number!r}")
         if self.every > self.rows:
             raise PlanError(f"a window of {self.rows} rows every {self.every} would leave rows out", hint="filter them")
@@ -153,7 +153,7 @@ class Hybrid(KeyedWindows):
     windows: Tumbling
 
     def __post_init__(self) -> None:
-        if isinstance(self.rows, bool) or not isinstance(self.rows, int) or self.rows < 1:
+        if type(self.rows) is not int or self.rows < 1:
             raise PlanError(f"rows of a hybrid window is a number from 1, found {self.rows!r}")
 
     def shape(self) -> dict[str, Any]:
@@ -183,13 +183,13 @@ def session(gap: Any, *, split_when: Any = None) -> Session:
     """Sessions: rows of a key that follow each other within the gap.
 
     A row at `t` makes the window `[t, t + gap)`; windows that overlap or touch are one. Out of order rows prolong
-    sessions, and join them. A session is over when the watermark has passed its end; a row is late if the session that it would make or
-    join is over. Source of the rules: Flink's session windows.
+    sessions, and join them. A session is over when the watermark has passed its end; a row is late if the session that
+    it would make or join is over. Source of the rules: Flink's session windows.
 
     Args:
         gap: How long nothing must have come: `"30 min"`, or a column or an expression of durations, by row.
-        split_when: A row for which this is true ends the sessions that it would have joined, for all that comes later, and
-            begins one of its own. It follows the order in which rows come.
+        split_when: A row for which this is true ends the sessions that it would have joined, for all that comes later,
+            and begins one of its own. It follows the order in which rows come.
 
     Raises:
         PlanError: If the gap is not understood.
@@ -259,7 +259,7 @@ class Clock:
 def processing_time() -> Clock:
     """The time of the clock: `.window(ps.tumbling("10 s"), on=ps.processing_time())`.
 
-    Rows are in the windows of the instant at which a step takes them, and nothing is late. A run over the same input gives
-    other results; a replay of its journal gives the same.
+    Rows are in the windows of the instant at which a step takes them, and nothing is late. A run over the same input
+    gives other results; a replay of its journal gives the same.
     """
     return Clock()

@@ -110,6 +110,7 @@ class Chains:
         gone = room[:lost].copy()
         roots = gone.copy()
         resolve(roots, self.into)
+        resolve(joined, self.into)
         self.into[gone] = NONE
         self.owners[gone] = NONE
         late = joined < 0
@@ -119,7 +120,7 @@ class Chains:
         self._owners_of_rows = owners
         return Joined(joined, base, gone, roots, shut[:closed].copy())
 
-    def settle(self, joined: Joined, slots: Any) -> tuple[Any, Any]:
+    def settle(self, joined: Joined, slots: Any) -> Any:
         """Learn the slots of the sessions that rows have made.
 
         Args:
@@ -127,7 +128,7 @@ class Chains:
             slots: By row, the slot of its session; anything for late rows.
 
         Returns:
-            The slots of all sessions that rows have joined, and which of these are new.
+            The slots of all sessions that rows have joined.
         """
         numbers, first = np.unique(joined.rows, return_index=True)
         first = first[numbers >= 0]
@@ -143,7 +144,7 @@ class Chains:
             self.before, self.begins, self.ends, self.sent, self.sealed,
         )  # fmt: skip
         self.into[joined.base : joined.base + len(joined.rows)] = NONE
-        return found, new
+        return found
 
     def drop(self, slots: Any, step: int) -> None:
         """Forget sessions, and keys that have none left."""

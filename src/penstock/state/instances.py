@@ -1,4 +1,4 @@
-"""Windows that are kept by key, each by itself: bounds, aggregates, what was sent of them, and when they are due.
+"""Windows that are kept by key, each by itself: bounds, aggregates, what was sent, and when they are due.
 
 An instance is a window of a key. Where results change there are two tables: what was sent, and what has come since;
 so what goes back is, to the last bit, what was sent. A queue tells which instances are due.
@@ -26,7 +26,7 @@ WORDS = (0,) * 6
 """What is kept of an instance besides its aggregates: bounds, flags, the bounds that were sent, rows since then."""
 
 SENT, CLOSED, SEALED, HELD = 1, 2, 4, 8
-"""A result stands; the window was over when it was last sent; nothing joins it any more; its last result did not fit."""
+"""A result stands; the window was over when it was last sent; nothing joins it; it was said to have no result."""
 
 
 @dataclass

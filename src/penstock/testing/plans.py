@@ -196,7 +196,7 @@ def windowed(draw: DrawFn, rows: Stream, names: Sequence[str] = (), zones: bool 
 
 
 @st.composite
-def sessions(draw: DrawFn, rows: Stream, names: Sequence[str] = (), **options: Any) -> Stream:
+def sessions(draw: DrawFn, /, rows: Stream, names: Sequence[str] = (), **options: Any) -> Stream:
     """Aggregates of some rows per session, with a gap for all or by row, perhaps split by a condition."""
     gap: Any = draw(st.sampled_from(["1 s", "2 s", "5 s", "20 s"]))
     if draw(st.integers(0, 3)) == 0:
@@ -210,7 +210,7 @@ def sessions(draw: DrawFn, rows: Stream, names: Sequence[str] = (), **options: A
 
 
 @st.composite
-def emitted(draw: DrawFn, rows: Stream, names: Sequence[str] = (), zones: bool = True, **options: Any) -> Stream:
+def emitted(draw: DrawFn, /, rows: Stream, names: Sequence[str] = (), zones: bool = True, **options: Any) -> Stream:
     """Aggregates of some rows per window that is sent more than once, or without bounds."""
     made = draw(st.one_of(windows(zones=zones), st.just(global_window())))
     return _per_window(draw, rows, made, names, options)
