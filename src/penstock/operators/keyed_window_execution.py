@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from penstock.core.delta import Delta
+from penstock.core.delta import Delta, concat, consolidate
 from penstock.core.dtypes import Int64
 from penstock.core.lazy import np, pl
 from penstock.core.schema import Field, Schema
@@ -59,6 +59,7 @@ class KeyedWindowExecutor(Executor):
         self.places.begin()
         self.fired, self.now, self.turn = NEVER, NEVER, 0
         self.touched = False
+        self.pending: list[Delta] = []
 
     def _instances(self) -> Instances:
         return Instances(self.keyed.layout, len(self.keys), self.seed, resent=self.resent)
@@ -72,6 +73,20 @@ class KeyedWindowExecutor(Executor):
 
     def step(self, inputs: Sequence[Delta | None], context: StepContext) -> Iterator[Output]:
         """Do what the clock has made due, take rows, then send what is over; see `Executor.step`."""
+        if not self.emit.updating:
+            yield from self._step(inputs, context)
+            return
+        for port, delta in self._step(inputs, context):
+            if port == "out":
+                self.pending.append(delta)
+            else:
+                yield port, delta
+        if context.last and self.pending:
+            # A window may have been sent twice in the step: what leaves is the net change.
+            changes, self.pending = concat(self.pending), []
+            yield "out", consolidate(changes)
+
+    def _step(self, inputs: Sequence[Delta | None], context: StepContext) -> Iterator[Output]:
         if context.now > self.now:
             yield from self._tick(context.now)
         for port, delta in self.projection.step(inputs, context):
@@ -146,7 +161,7 @@ class KeyedWindowExecutor(Executor):
 
     def due(self) -> int | None:
         """At once if a step has not ended; else when the next window is over."""
-        if self.touched:
+        if self.touched or self.pending:
             return NEVER
         if self.clock:
             return END if any(map(len, self.tables)) else None
