@@ -3,11 +3,16 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from hypothesis import given
 
 import penstock as ps
 from penstock import col
 from penstock.testing import Driver, T, check
 from penstock.testing.case import case_of
+from penstock.testing.check import agree, one_by_one
+from penstock.testing.plans import cases, counted
+from penstock.testing.trial import Mode, try_out
+from tests.laws.law import LAW, told
 
 
 def counts(windows, *keys, **options):
@@ -161,6 +166,25 @@ def test_state_goes_with_the_sessions():
     assert executor.state_size()[0] == 1
     assert sum(len(chains.keys) for chains in executor.places.chains) == 1
     assert executor.contents(10).rows(named=True)[0]["k"] == "c"
+
+
+# -- counts --------------------------------------------------------------------
+
+
+def test_windows_of_so_many_rows_and_what_is_left_over():
+    rows = T("k | v\na | 1\nb | 2\na | 3\na | 4\nb | 5\na | 6\na | 7")
+    made = lambda s: s.group_by("k").window(ps.count_window(2)).agg(n=ps.count(), v=col("v").sum())  # noqa: E731
+    check(made, input=rows, output=T("k | n | v\na | 2 | 4\nb | 2 | 7\na | 2 | 10\na | 1 | 7"))
+    last = lambda s: s.window(ps.count_window(3, every=2)).agg(n=ps.count(), v=col("v").last())  # noqa: E731
+    check(last, input=rows, output=T("n | v\n2 | 2\n3 | 4\n3 | 6\n2 | 7"))
+
+
+@LAW
+@given(cases(counted))
+def test_any_count(case):
+    agree(case, told(case))
+    events = case.scene.events()
+    try_out(case, told(case), Mode("restarts", one_by_one(events), 1, 0, {n: n % 3 + 1 for n in range(len(events))}))
 
 
 # -- emission ------------------------------------------------------------------

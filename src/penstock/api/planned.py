@@ -16,7 +16,6 @@ _EVENT_TIME = 'ps.read(..., event_time="column", watermark="5 s")'
 _STATE = "state is kept by .group_by(...).agg(...), with or without .window(...)"
 
 PLANNED: dict[str, str] = {
-    "count_window": _WINDOWS,
     "hybrid": _WINDOWS,
     "sliding": _WINDOWS,
     "custom": _WINDOWS,

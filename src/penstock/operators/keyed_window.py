@@ -15,7 +15,7 @@ from penstock.operators.base import Environment, Executable, Executor, Meaning
 from penstock.operators.keyed_window_execution import KeyedWindowExecutor
 from penstock.operators.keyed_window_meaning import KeyedWindowMeaning
 from penstock.plan.emission import ONCE, ROWS, TIME, Emit
-from penstock.plan.keyed_windows import Count, Everything, Hybrid, KeyedWindows, Session
+from penstock.plan.keyed_windows import Count, Everything, KeyedWindows, Session
 from penstock.plan.node import APPEND, UPDATING, Facts, Node
 from penstock.plan.windows import UTC, Windows
 
@@ -103,7 +103,7 @@ class KeyedWindow(Executable):
         return not isinstance(self.windows, KeyedWindows) or self.windows.timed
 
     def _bounds(self) -> tuple[Field, ...]:
-        windows = self.windows.windows if isinstance(self.windows, Hybrid) else self.windows
+        windows = self.windows
         if isinstance(windows, KeyedWindows) and not windows.bounded:
             return ()
         dtype = Datetime("us", windows.zone if isinstance(windows, Windows) else UTC)
@@ -118,9 +118,9 @@ class KeyedWindow(Executable):
             )
         if isinstance(windows, KeyedWindows):
             windows.check(below.schema)
-        if isinstance(windows, (Count, Hybrid)) and not (emit.once and emit.accumulate):
+        if isinstance(windows, Count) and not (emit.once and emit.accumulate):
             raise UnsupportedError(f"a {windows.kind} window is sent once, when it is complete, found: {emit}")
-        if below.mode == UPDATING and isinstance(windows, (Session, Count, Hybrid)):
+        if below.mode == UPDATING and isinstance(windows, (Session, Count)):
             raise UnsupportedError(f"a {windows.kind} window over a Table is not offered: its rows are taken back")
         if isinstance(windows, Session) and emit.when == ROWS:
             raise UnsupportedError("sessions are not sent by rows yet", hint='emit=ps.every("5 s"), emit="change"')
@@ -138,9 +138,7 @@ class KeyedWindow(Executable):
         if isinstance(windows, Everything) and emit.lateness:
             raise PlanError("in a window for all time nothing is late: allowed_lateness means nothing here")
         if not emit.accumulate and (emit.when != TIME or emit.lateness or below.mode == UPDATING):
-            hint = (
-                'emit=ps.every("5 s") without lateness, over a Stream; ps.hybrid(rows, size) for parts of so many rows'
-            )
+            hint = 'emit=ps.every("5 s") without lateness, over a Stream'
             raise UnsupportedError("what is new only (accumulate=False) is sent by the clock", hint=hint)
 
     def describe(self) -> str:

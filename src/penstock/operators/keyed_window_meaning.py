@@ -16,7 +16,7 @@ from penstock.operators.aggregation import PlainAggregate, key_order, plain_key,
 from penstock.operators.base import Emission, Meaning, Row
 from penstock.operators.window import windows_of
 from penstock.plan.emission import CHANGE, ROWS, TIME
-from penstock.plan.keyed_windows import Count, Everything, Hybrid, Session
+from penstock.plan.keyed_windows import Count, Everything, Session
 from penstock.plan.windows import Windows
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Plain:
         begin: Its start.
         end: Its end; END for one that has none.
         items: What each row adds: its place among all rows, the arguments of the aggregates, and +1 or -1.
-        part: Which of the windows with these bounds it is.
+        part: Its number, where windows are counted.
         rows: How many rows it has, and how many of them have come since it was last sent.
         since: See `rows`.
         sent: The row that stands.
@@ -58,11 +58,10 @@ class Plain:
 
 @dataclass(eq=False)
 class PlainKey:
-    """A key: its windows, how many rows it has had, and how many in windows with the same bounds."""
+    """A key: its windows, and how many rows it has had."""
 
     windows: list[Plain] = field(default_factory=list)
     rows: int = 0
-    inside: dict[tuple[int, int], int] = field(default_factory=dict)
 
 
 class KeyedWindowMeaning(Meaning):
@@ -98,8 +97,7 @@ class KeyedWindowMeaning(Meaning):
             yield "errors", row
             return
         instant = self._instant(row)
-        aligned = self.windows.windows if isinstance(self.windows, Hybrid) else self.windows
-        if isinstance(aligned, Windows) and aligned.is_local and not 2 <= to_datetime(instant).year <= 9997:
+        if isinstance(self.windows, Windows) and self.windows.is_local and not 2 <= to_datetime(instant).year <= 9997:
             yield "errors", row
             return
         if self.gap is not None and gap <= 0:
@@ -167,18 +165,12 @@ class KeyedWindowMeaning(Meaning):
             numbers = range(home.rows // windows.every, (home.rows + windows.rows) // windows.every)
             yield from (made(0, END, number) for number in numbers)
         else:
-            aligned = windows.windows if isinstance(windows, Hybrid) else windows
-            assert isinstance(aligned, Windows)
-            bounds = list(windows_of(aligned, instant))
+            assert isinstance(windows, Windows)
+            bounds = list(dict.fromkeys(windows_of(windows, instant)))
             in_time = [pair for pair in bounds if not self._over(pair[1], row.watermark)]
             if bounds and not in_time:
                 yield "late"
-            for pair in in_time:
-                part = 0
-                if isinstance(windows, Hybrid):
-                    part = home.inside.get(pair, 0) // windows.rows
-                    home.inside[pair] = home.inside.get(pair, 0) + 1
-                yield made(*pair, part)
+            yield from (made(*pair) for pair in in_time)
 
     def _session(
         self, home: PlainKey, made: Any, instant: int, gap: int, splits: bool, row: Row
@@ -221,10 +213,7 @@ class KeyedWindowMeaning(Meaning):
         emit, windows = self.emit, self.windows
         if isinstance(windows, Count):
             if home.rows == (one.part + 1) * windows.every - 1:
-                yield from self._send(one)
-                home.windows.remove(one)
-        elif isinstance(windows, Hybrid):
-            if one.rows == windows.rows:
+                one.closed = True
                 yield from self._send(one)
                 home.windows.remove(one)
         elif emit.when == CHANGE or one.closed or (emit.when == ROWS and one.since == emit.every):

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.delta import Delta
-from penstock.core.errors import UnsupportedError
 from penstock.core.lazy import np, pl
 from penstock.core.timespan import END, MILLISECOND
 from penstock.expr.ast import Term
@@ -147,7 +146,7 @@ class AlignedPlaces(Places):
         """For each row and window: the row, start and end; and for each row the end of its last window."""
         assigned = self.grid.assign(times, None)
         numbers, inverse = np.unique(assigned.panes, return_inverse=True)
-        windows = [list(self.grid.windows(self.grid.start(int(number)))) for number in numbers]
+        windows = [list(dict.fromkeys(self.grid.windows(self.grid.start(int(number))))) for number in numbers]
         counts = np.array([len(found) for found in windows], np.int64)
         flat = np.array([pair for found in windows for pair in found], np.int64).reshape(-1, 2)
         firsts = np.cumsum(counts) - counts
@@ -237,10 +236,7 @@ def places_of(executor: KeyedWindowExecutor) -> Places:
         return AlignedPlaces(executor, windows)
     if isinstance(windows, Everything):
         return EverythingPlaces(executor)
-    if isinstance(windows, Session):
-        # By name: sessions are places, too.
-        found: Places = importlib.import_module("penstock.operators.keyed_window_sessions").SessionPlaces(
-            executor, windows
-        )
-        return found
-    raise UnsupportedError(f"{windows.kind} windows are not offered yet")
+    # By name: these are places, too.
+    name, kind = ("sessions", "SessionPlaces") if isinstance(windows, Session) else ("counts", "CountPlaces")
+    found: Places = getattr(importlib.import_module(f"penstock.operators.keyed_window_{name}"), kind)(executor, windows)
+    return found

@@ -1,4 +1,4 @@
-"""Windows whose bounds depend on the rows of a key: sessions, counts, hybrids; and one window for all time."""
+"""Windows whose bounds depend on the rows of a key: sessions and counts; and one window for all time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from penstock.core.where import caller
 from penstock.expr.ast import Column, Term
 from penstock.expr.build import Expr, term_of
 from penstock.expr.infer import infer
-from penstock.plan.windows import Tumbling, tumbling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,33 +137,6 @@ MOST_COUNTS = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hybrid(KeyedWindows):
-    """A tumbling window that is sent, and begun anew, whenever a key has so many rows in it.
-
-    Attributes:
-        rows: How many rows.
-        windows: The tumbling windows.
-    """
-
-    kind: ClassVar[str] = "hybrid"
-    arrival: ClassVar[bool] = True
-
-    rows: int
-    windows: Tumbling
-
-    def __post_init__(self) -> None:
-        if type(self.rows) is not int or self.rows < 1:
-            raise PlanError(f"rows of a hybrid window is a number from 1, found {self.rows!r}")
-
-    def shape(self) -> dict[str, Any]:
-        """Rows are counted in windows."""
-        return {"kind": self.kind, "rows": self.rows, "size": str(self.windows.size), "zone": self.windows.zone}
-
-    def __str__(self) -> str:
-        return f"{self.windows} of {self.rows} rows at most"
-
-
-@dataclass(frozen=True, kw_only=True)
 class Everything(KeyedWindows):
     """One window for all rows of a key; it closes when bounded input is over."""
 
@@ -220,25 +192,6 @@ def count_window(rows: int, *, every: int | None = None) -> Count:
     """
     try:
         return Count(rows=rows, every=rows if every is None else every)
-    except PlanError as refused:
-        raise refused.at(caller()) from None
-
-
-def hybrid(rows: int, size: Any, *, offset: Any = None, zone: str = "UTC") -> Hybrid:
-    """Tumbling windows of a size that are sent as soon as a key has so many rows in one, and go on empty.
-
-    Args:
-        rows: How many rows.
-        size: The length of a window.
-        offset: Shifts all bounds.
-        zone: The IANA zone whose midnights the bounds are aligned to.
-
-    Raises:
-        PlanError: If a duration, the zone or the number is not understood.
-    """
-    windows = tumbling(size, offset=offset, zone=zone)
-    try:
-        return Hybrid(rows=rows, windows=windows)
     except PlanError as refused:
         raise refused.at(caller()) from None
 

@@ -15,7 +15,7 @@ from penstock.core.schema import Schema
 from penstock.core.timespan import Span
 from penstock.expr.ast import Aggregation, Call, Case, Cast, Column, Literal
 from penstock.plan.emission import Emit
-from penstock.plan.keyed_windows import Count, Everything, Hybrid, Session
+from penstock.plan.keyed_windows import Count, Everything, Session
 from penstock.plan.watermark import Bounded, Scripted, Silence
 from penstock.plan.windows import Cumulative, Hopping, Tumbling
 
@@ -37,7 +37,6 @@ VALUES: dict[str, type] = {
         Cumulative,
         Session,
         Count,
-        Hybrid,
         Everything,
         Emit,
     )

@@ -14,7 +14,7 @@ from penstock.expr.aggregates import AGGREGATES
 from penstock.expr.ast import Aggregation, Column
 from penstock.expr.build import Expr, col, count, lit, when
 from penstock.expr.infer import infer_aggregation
-from penstock.plan.keyed_windows import global_window, session
+from penstock.plan.keyed_windows import count_window, global_window, session
 from penstock.plan.pipeline import Pipeline
 from penstock.testing.case import Case
 from penstock.testing.drawing import DrawFn, SearchStrategy, st
@@ -207,6 +207,14 @@ def sessions(draw: DrawFn, /, rows: Stream, names: Sequence[str] = (), **options
     once = not {"emit", "allowed_lateness"} & set(options)
     split = draw(conditions(rows)) if once and draw(st.integers(0, 3)) == 0 else None
     return _per_window(draw, rows, session(gap, split_when=split), names, options)
+
+
+@st.composite
+def counted(draw: DrawFn, /, rows: Stream, names: Sequence[str] = ()) -> Stream:
+    """Aggregates of some rows per so many of them."""
+    many = draw(st.integers(1, 4))
+    made = count_window(many, every=draw(st.one_of(st.none(), st.integers(1, many))))
+    return _per_window(draw, rows, made, names, {})
 
 
 @st.composite
