@@ -141,7 +141,8 @@ def calendars(draw):
 # When clocks were changed, days left out and months begun.
 NEAR = [
     dt.datetime(2011, 12, 30, 10), dt.datetime(2024, 3, 31, 1), dt.datetime(2024, 10, 27, 1),
-    dt.datetime(2024, 4, 6, 15), dt.datetime(2018, 11, 4, 3), dt.datetime(2024, 2, 29), dt.datetime(1999, 12, 31, 23), dt.datetime(1970, 1, 1),
+    dt.datetime(2024, 4, 6, 15), dt.datetime(2018, 11, 4, 3), dt.datetime(2024, 2, 29),
+    dt.datetime(1999, 12, 31, 23), dt.datetime(1970, 1, 1),
 ]  # fmt: skip
 
 

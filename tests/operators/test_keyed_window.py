@@ -7,7 +7,7 @@ from hypothesis import given
 
 import penstock as ps
 from penstock import col
-from penstock.testing import Driver, T, check
+from penstock.testing import Driver, Input, Kept, T, check
 from penstock.testing.case import case_of
 from penstock.testing.check import agree, one_by_one
 from penstock.testing.plans import cases, counted
@@ -384,3 +384,15 @@ def test_what_means_nothing_is_refused(windows, options, message):
 def test_what_is_no_emission_and_no_session(build, message):
     with pytest.raises(ps.PlanError, match=message):
         build()
+
+
+def test_what_grows_for_ever_is_told():
+    unbounded = Input(name="rows", schema=ROWS.schema, splits=((),), time="at", policy=ps.monotonic(), bounded=False)
+    rows = ps.api.stream.stream(unbounded.node())
+
+    def growing(windows, **options):
+        return list(ps.Pipeline("p", counts(windows, "k", **options)(rows).write(Kept(), name="o")).growing())
+
+    assert growing(ps.tumbling("10 s"), emit="change") == growing(ps.session("10 s"), allowed_lateness="5 s") == []
+    for windows in (ps.count_window(3), ps.global_window()):
+        assert growing(windows) == ["keyed_window by k: one entry per key, for ever"]

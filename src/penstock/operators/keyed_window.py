@@ -102,6 +102,11 @@ class KeyedWindow(Executable):
     def _timed(self) -> bool:
         return not isinstance(self.windows, KeyedWindows) or self.windows.timed
 
+    @property
+    def grows(self) -> bool:
+        """State goes with the windows, unless these have no end, or rows are counted."""
+        return isinstance(self.windows, (Everything, Count))
+
     def _bounds(self) -> tuple[Field, ...]:
         windows = self.windows
         if isinstance(windows, KeyedWindows) and not windows.bounded:
