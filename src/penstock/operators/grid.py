@@ -178,6 +178,6 @@ def grid_of(windows: Windows) -> ExactGrid | LocalGrid:
     """The grid of some windows."""
     if windows.is_calendar:
         # By name: a grid that follows a calendar is a local one, too.
-        found: LocalGrid = importlib.import_module("penstock.operators.calendar_grid").CalendarGrid(windows)
+        found: LocalGrid = importlib.import_module("penstock.operators.grid_calendar").CalendarGrid(windows)
         return found
     return LocalGrid(windows) if windows.is_local else ExactGrid(windows)
