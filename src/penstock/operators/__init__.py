@@ -26,5 +26,7 @@ OPERATORS: dict[str, type[Executable]] = {
     )
 }  # fmt: skip
 
-MACHINERY = ("base", "aggregation", "stateless", "why", "grid", "sharding", "group_execution", "window_execution")
+MACHINERY = (
+    "base", "aggregation", "stateless", "why", "grid", "grid_calendar", "sharding", "group_execution", "window_execution",
+)  # fmt: skip
 """Files that operators share and that are none themselves."""
