@@ -27,6 +27,14 @@ OPERATORS: dict[str, type[Executable]] = {
 }  # fmt: skip
 
 MACHINERY = (
-    "base", "aggregation", "stateless", "why", "grid", "grid_calendar", "sharding", "group_execution", "window_execution",
-)  # fmt: skip
+    "base",
+    "aggregation",
+    "stateless",
+    "why",
+    "grid",
+    "grid_calendar",
+    "sharding",
+    "group_execution",
+    "window_execution",
+)
 """Files that operators share and that are none themselves."""
