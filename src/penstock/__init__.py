@@ -42,6 +42,8 @@ from penstock.core.spec import Secret as secret
 from penstock.expr.build import Expr, col, count, from_epoch, lit, struct, when
 from penstock.expr.build import function as _function
 from penstock.expr.functions import FUNCTIONS as _FUNCTIONS
+from penstock.plan.emission import every
+from penstock.plan.keyed_windows import count_window, global_window, processing_time, session
 from penstock.plan.pipeline import Pipeline
 from penstock.plan.watermark import monotonic
 from penstock.plan.windows import cumulative, hopping, tumbling
@@ -86,14 +88,19 @@ __all__ = [
     "UInt64",
     "col",
     "count",
+    "count_window",
     "cumulative",
+    "every",
     "from_epoch",
+    "global_window",
     "hopping",
     "lit",
     "monotonic",
+    "processing_time",
     "read",
     "run",
     "secret",
+    "session",
     "start",
     "struct",
     "tumbling",

@@ -87,7 +87,6 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("core/scheduling.py", "threads"): "is the seam",
     ("testing/simulation/*", "threads"): "is the seam, simulated",
     ("core/positioned.py", "files"): "is the seam",
-    ("core/positioned.py", "chance"): "fences of processes that know nothing of each other",
     ("core/threads.py", "threads"): "tells a process how it is asked to end",
     ("core/processes.py", "threads"): "is the seam",
     ("core/failpoint.py", "files"): "tells which points a process has passed, when a test asks for it",

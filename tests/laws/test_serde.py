@@ -39,12 +39,28 @@ def everything():
     given = Input.of(T("at:Datetime | k:String | v:Int64 | l:List(Int64)"), "rows", watermark="5 s")
     rows = ps.api.stream.stream(replace(given.node(), silence=Silence(1_000, "hold")))
     good = rows.explode("l").expect(small=col("l") < 5).inspect("here").filter(col("v").is_not_null())
-    both = good.union(good.with_columns(v=col("v") + 1))
+    both = good.union(good.with_columns(v=col("v") + 1)).with_columns(gap=col("at") - col("at"))
     windows = both.group_by("k").window(ps.hopping("10 s", every="2 s", offset="1 s")).agg(n=ps.count())
     days = both.window(ps.cumulative("3 d", every="1 d", zone="Europe/Berlin")).agg(n=ps.count())
     tumbling = both.window(ps.tumbling("1 d", zone="Asia/Kolkata")).agg(n=col("v").count().filter(col("v") > 0))
     table = both.group_by("k").agg(n=ps.count()).state("counts")
-    streams = [windows, windows.late(), days, tumbling, table, table.changelog(), rows.errors()]
+    sessions = both.group_by("k").window(ps.session("10 s", split_when=col("v") > 9)).agg(n=ps.count())
+    again = both.window(ps.tumbling("10 s"), emit=ps.every("2 s"), allowed_lateness="3 s").agg(n=ps.count())
+    clock = both.window(ps.session(col("gap")), on=ps.processing_time()).agg(n=ps.count())
+    once = both.group_by("k").window(ps.global_window(), emit=ps.every(rows=7)).agg(n=ps.count())
+    streams = [
+        windows,
+        sessions,
+        again,
+        clock,
+        once,
+        windows.late(),
+        days,
+        tumbling,
+        table,
+        table.changelog(),
+        rows.errors(),
+    ]
     streams += [table.join(good, on="k", how="full", where=col("n") > col("v")), good.join(good, how="cross")]
     near = good.join(good, left_on=["k", col("v") > 1], right_on=["k", col("v") > 2], within=("-1 s", "2 s"))
     streams += [near, near.late(), good.join(good, on="k", window=ps.tumbling("5 s"), nulls_equal=True)]

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 from penstock.api.columns import NamedTerms, named_terms, split_aggregates
 from penstock.api.verbs import unknown_verb
 from penstock.core.errors import PlanError, UnsupportedError
-from penstock.core.timespan import duration
 from penstock.core.where import caller
 from penstock.expr.ast import Column
 from penstock.operators.group import Group
+from penstock.operators.keyed_window import KeyedWindow
 from penstock.operators.select import Select
 from penstock.operators.window import Window
-from penstock.plan.node import Node
+from penstock.plan.emission import Emit, emission
+from penstock.plan.keyed_windows import Clock, KeyedWindows
+from penstock.plan.node import UPDATING, Node
 from penstock.plan.windows import Windows
 
 if TYPE_CHECKING:
@@ -40,17 +42,43 @@ class Grouped:
         table: Table = _handle(_computed(node, self.keys, after))
         return table
 
-    def window(self, windows: Any, *, emit: str = "close", allowed_lateness: Any = "0 s", **more: Any) -> Windowed:
-        """Per window too: `ps.tumbling("10 s")`, `ps.hopping(...)`, `ps.cumulative(...)`; see `Window`."""
-        if not isinstance(windows, Windows):
+    def window(
+        self,
+        windows: Any,
+        *,
+        on: Any = None,
+        emit: Any = "close",
+        allowed_lateness: Any = "0 s",
+        accumulate: bool = True,
+        **more: Any,
+    ) -> Windowed:
+        """Per window too; see `Window` and, for sessions and whatever is sent more than once, `KeyedWindow`.
+
+        Args:
+            windows: `ps.tumbling("10 s")`, `ps.hopping(...)`, `ps.cumulative(...)`, `ps.session("30 min")`,
+                `ps.global_window()`.
+            on: `ps.processing_time()`: rows are where the clock says. By default their event time does.
+            emit: When results are sent: `"close"`, `"change"`, `ps.every("5 s")`, `ps.every(rows=100)`.
+            allowed_lateness: For how long after its end a window takes late rows, which correct what was sent.
+            accumulate: False sends only what is new since the last time.
+            more: Not offered yet.
+
+        Raises:
+            PlanError: If that is no window, or the options do not fit each other.
+        """
+        if not isinstance(windows, (Windows, KeyedWindows)):
             hint = 'such as ps.tumbling("10 s")'
             raise PlanError(f"window takes windows, found {windows!r}", where=caller(), hint=hint)
-        if emit != "close" or duration(allowed_lateness) or more:
-            found = f"emit={emit!r}" if emit != "close" else ", ".join(more) or "allowed_lateness"
-            raise UnsupportedError(
-                f"windows are sent once, when they close; {found} is not offered yet", where=caller()
-            )
-        return Windowed(self.node, self.keys, windows)
+        if more:
+            raise UnsupportedError(f"{', '.join(more)} of a window is not offered yet", where=caller())
+        if on is not None and not isinstance(on, Clock):
+            hint = "windows follow the event time, or on=ps.processing_time()"
+            raise PlanError(f"on says which time a window follows, found {on!r}", where=caller(), hint=hint)
+        try:
+            when = emission(emit, allowed_lateness, accumulate)
+        except PlanError as refused:
+            raise refused.at(caller()) from None
+        return Windowed(self.node, self.keys, windows, when, clock=on is not None)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -65,20 +93,41 @@ class Windowed:
         node: The rows.
         keys: The key columns.
         windows: The windows.
+        emit: When results are sent.
+        clock: Whether the clock says where rows are.
     """
 
-    def __init__(self, node: Node, keys: tuple[str, ...], windows: Windows) -> None:
+    def __init__(
+        self,
+        node: Node,
+        keys: tuple[str, ...],
+        windows: Windows | KeyedWindows,
+        emit: Emit | None = None,
+        *,
+        clock: bool = False,
+    ) -> None:
         self.node = node
         self.keys = keys
         self.windows = windows
+        self.emit = emit or Emit()
+        self.clock = clock
 
     def agg(self, *aggregates: Any, **named: Any) -> Stream:
-        """Aggregates per key and window, sent when the window closes: a Stream; see `Window`."""
-        keys = (*self.keys, "window_start", "window_end")
+        """Aggregates per key and window: a Stream if each is sent once, else a Table; see `Window`, `KeyedWindow`."""
+        bounded = not isinstance(self.windows, KeyedWindows) or self.windows.bounded
+        keys = (*self.keys, "window_start", "window_end") if bounded else self.keys
         terms, after = split_aggregates(named_terms(aggregates, named), keys)
-        node: Node = Window(input=self.node, keys=self.keys, windows=self.windows, aggregates=terms, where=caller())
-        rows: Stream = _handle(_computed(node, keys, after))
+        rows: Stream = _handle(_computed(self._node(terms), keys, after))
         return rows
+
+    def _node(self, terms: NamedTerms) -> Node:
+        aligned = isinstance(self.windows, Windows) and self.node.facts.mode != UPDATING
+        if aligned and isinstance(self.windows, Windows) and self.emit.once and not self.clock:
+            return Window(input=self.node, keys=self.keys, windows=self.windows, aggregates=terms, where=caller())
+        return KeyedWindow(
+            input=self.node, keys=self.keys, windows=self.windows, aggregates=terms, emit=self.emit, clock=self.clock,
+            where=caller(),
+        )  # fmt: skip
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

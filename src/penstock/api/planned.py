@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from penstock.core.errors import UnknownNameError, UnsupportedError
 from penstock.core.where import caller
 
-_WINDOWS = "windows are ps.tumbling, ps.hopping and ps.cumulative"
-_ONCE = "windows are sent once, when they close"
+_WINDOWS = "windows are ps.tumbling, ps.hopping, ps.cumulative and ps.session"
 _BATCHES = "expressions of col(...), or a computation on the result of .collect()"
 _AGGREGATES = "docs/reference/functions.md lists the aggregates there are"
 _OUTPUT = "write to a sink: .write(MemorySink()), .write(FileSink(...))"
@@ -17,14 +16,9 @@ _EVENT_TIME = 'ps.read(..., event_time="column", watermark="5 s")'
 _STATE = "state is kept by .group_by(...).agg(...), with or without .window(...)"
 
 PLANNED: dict[str, str] = {
-    "session": _WINDOWS,
-    "count_window": _WINDOWS,
     "hybrid": _WINDOWS,
     "sliding": _WINDOWS,
-    "global_window": f"{_WINDOWS}; without one, .agg(...) gives a Table",
     "custom": _WINDOWS,
-    "every": _ONCE,
-    "processing_time": _EVENT_TIME,
     "ingestion_time": _EVENT_TIME,
     "punctuated": 'a watermark is a bound, such as "5 s", or ps.monotonic()',
     "HybridSource": "ps.read(...).union(ps.read(...)) reads two sources at once",

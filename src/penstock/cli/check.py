@@ -79,7 +79,7 @@ def _output(node: Node, promised: Guarantee) -> dict[str, Any]:
 
 def _state(node: Node) -> dict[str, Any]:
     keyed = ", ".join(getattr(node, "keys", ()) or node.facts.key or ()) or "nothing"
-    if node.facts.mode != UPDATING:
+    if not node.grows:
         held = "goes with its windows" if hasattr(node, "windows") else "bounded"
     elif all(below.facts.bounded for below in node.inputs):
         held = "one entry per key; the input ends"

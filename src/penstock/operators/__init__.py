@@ -12,6 +12,7 @@ from penstock.operators.group import Group
 from penstock.operators.inspect import Inspect
 from penstock.operators.interval_join import IntervalJoin
 from penstock.operators.join import Join
+from penstock.operators.keyed_window import KeyedWindow
 from penstock.operators.read import Read
 from penstock.operators.refused import Refused
 from penstock.operators.select import Select
@@ -25,7 +26,7 @@ OPERATORS: dict[str, type[Executable]] = {
     operator.verb: operator
     for operator in (
         Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog,
-        Join, IntervalJoin, AsofJoin, WindowJoin, Refused, Write,
+        KeyedWindow, Join, IntervalJoin, AsofJoin, WindowJoin, Refused, Write,
     )
 }  # fmt: skip
 
@@ -35,6 +36,7 @@ MACHINERY = (
     "stateless",
     "why",
     "grid",
+    "grid_calendar",
     "sharding",
     "group_execution",
     "window_execution",

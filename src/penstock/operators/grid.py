@@ -7,6 +7,7 @@ arithmetic on instants; windows in a zone whose days differ in length use the bo
 from __future__ import annotations
 
 import datetime as dt
+import importlib
 import zoneinfo
 from collections.abc import Iterable, Iterator
 from math import gcd
@@ -175,4 +176,8 @@ NOWHERE = -(2**63)
 
 def grid_of(windows: Windows) -> ExactGrid | LocalGrid:
     """The grid of some windows."""
+    if windows.is_calendar:
+        # By name: a grid that follows a calendar is a local one, too.
+        found: LocalGrid = importlib.import_module("penstock.operators.grid_calendar").CalendarGrid(windows)
+        return found
     return LocalGrid(windows) if windows.is_local else ExactGrid(windows)

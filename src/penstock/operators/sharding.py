@@ -80,7 +80,7 @@ class KeyedLayout:
         keys: Sequence[str],
         aggregates: Sequence[tuple[str, Term]],
         seed: int = 0,
-        **options: bool,
+        **options: Any,
     ) -> None:
         self._build = partial(layout_of, schema, keys, aggregates, **options)
         self.schema, self.keys, self.seed = schema, keys, seed
@@ -88,6 +88,10 @@ class KeyedLayout:
         self._nullable = [name for name in keys if schema[name].nullable]
         self.layout: Layout = self._build(nullable=False)
         self.rows = 0
+
+    def always_wide(self) -> None:
+        """Have room for null keys from the beginning, before any table is made."""
+        self.wide, self.layout = True, self._build(nullable=True)
 
     def must_widen(self, delta: Delta) -> bool:
         """Whether a delta holds the first null key."""

@@ -134,7 +134,7 @@ class WindowMeaning(Meaning):
         if self.windows.is_local and not 2 <= _utc(moment).year <= 9997:
             yield "errors", row
             return
-        found = list(windows_of(self.windows, instant))
+        found = list(dict.fromkeys(windows_of(self.windows, instant)))
         in_time = [(start, end) for start, end in found if end - MILLISECOND > row.watermark]
         if found and not in_time:
             yield "late", row
@@ -171,6 +171,9 @@ def _utc(moment: dt.datetime) -> dt.datetime:
 
 def windows_of(windows: Windows, instant: int) -> Iterator[tuple[int, int]]:
     """The bounds of all windows that contain an instant, by trying every candidate."""
+    if windows.is_calendar:
+        yield from _calendar_windows(windows, instant)
+        return
     if windows.is_local:
         yield from _local_windows(windows, instant)
         return
@@ -206,6 +209,53 @@ def _local_windows(windows: Windows, instant: int) -> Iterator[tuple[int, int]]:
     while first + size > day:
         yield _midnight(first, zone), _midnight(first + size, zone)
         first -= step
+
+
+def _calendar_windows(windows: Windows, instant: int) -> Iterator[tuple[int, int]]:
+    """All windows of a calendar around an instant, those that contain it."""
+    zone = zoneinfo.ZoneInfo(windows.zone)
+    shift = dt.timedelta(microseconds=windows.offset)
+    near = to_datetime(instant).astimezone(zone).replace(tzinfo=None) - shift
+    size = windows.size
+    step = windows.every if isinstance(windows, Hopping) else size
+    # Windows begin where the number of the month, Monday or day since 1970 is a multiple of the step.
+    if step.months:
+        month = (near.year - 1970) * 12 + near.month - 1
+        numbers = range((month - size.months) // step.months - 1, month // step.months + 3)
+        starts = [_month(number * step.months) for number in numbers]
+        pairs = [(start, _month(_months_since(start) + size.months)) for start in starts]
+    else:
+        weekly = windows.unit == "week"
+        monday = dt.datetime(1969, 12, 29) if weekly else dt.datetime(1970, 1, 1)
+        days, length = step.weeks * 7 + step.days, dt.timedelta(days=size.weeks * 7 + size.days)
+        last = (near - monday).days // days + 2
+        first = (near - length - monday).days // days - 2
+        starts = [monday + dt.timedelta(days=number * days) for number in range(first, last)]
+        pairs = [(start, start + length) for start in starts]
+    for start, end in pairs:
+        ends = [end]
+        if isinstance(windows, Cumulative) and windows.in_days:
+            by = dt.timedelta(days=windows.every.weeks * 7 + windows.every.days)
+            ends = [start + by * n for n in range(1, (end - start).days + 1) if start + by * n < end] + [end]
+        elif isinstance(windows, Cumulative) and windows.every.months:
+            count = size.months // windows.every.months
+            ends = [_month(_months_since(start) + windows.every.months * n) for n in range(1, count + 1)]
+        elif isinstance(windows, Cumulative):
+            by = dt.timedelta(days=windows.every.weeks * 7 + windows.every.days)
+            ends = [start + by * n for n in range(1, (end - start) // by + 1)]
+        begin = from_datetime((start + shift).replace(tzinfo=zone))
+        for one in ends:
+            stop = from_datetime((one + shift).replace(tzinfo=zone))
+            if begin <= instant < stop:
+                yield begin, stop
+
+
+def _month(number: int) -> dt.datetime:
+    return dt.datetime(1970 + number // 12, number % 12 + 1, 1)
+
+
+def _months_since(start: dt.datetime) -> int:
+    return (start.year - 1970) * 12 + start.month - 1
 
 
 def _midnight(day: int, zone: zoneinfo.ZoneInfo) -> int:

@@ -72,7 +72,7 @@ class WindowExecutor(Executor):
         self.projection = project(below.schema, self.keyed.layout.projection, environment)
         self.sharded = Sharded(environment)
         self.grid = grid_of(node.windows)
-        self.delay = _delay_of(node)
+        self.delay = delay_of(node)
         self.panes: dict[int, Pane] = {}
         self.spare: list[AggregateTable] = []
         self.starts: list[int] = []
@@ -372,7 +372,7 @@ class WindowExecutor(Executor):
         return sum(map(len, tables)), sum(table.nbytes for table in tables)
 
 
-def _delay_of(node: Node) -> int | None:
+def delay_of(node: Node) -> int | None:
     """The bound of disorder that the nearest watermark below states."""
     below: Node | None = node.inputs[0]
     while below is not None:

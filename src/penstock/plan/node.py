@@ -167,6 +167,11 @@ class Node:
                 found[one.name] = value
         return found
 
+    @property
+    def grows(self) -> bool:
+        """Whether its state has an entry per key, for ever."""
+        return self.stateful and self.facts.mode == UPDATING
+
     @cached_property
     def fingerprint(self) -> str:
         """A digest of what the node means, inputs included; equal for nodes that mean the same."""

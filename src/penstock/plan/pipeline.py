@@ -9,7 +9,7 @@ from typing import Any
 
 from penstock.core.errors import PlanError
 from penstock.core.where import Where, caller
-from penstock.plan.node import UPDATING, Node, walk
+from penstock.plan.node import Node, walk
 
 EXACTLY_ONCE = "exactly_once"
 AT_LEAST_ONCE = "at_least_once"
@@ -94,13 +94,14 @@ class Pipeline:
     def growing(self) -> Iterator[str]:
         """The states that have no bound, for people."""
         for node in self.nodes():
-            if not node.stateful or all(i.facts.bounded for i in node.inputs):
+            if all(i.facts.bounded for i in node.inputs):
                 continue
             if hasattr(node, "unbounded_state"):
                 if node.unbounded_state is not None:
                     yield f"{node.verb} keeps {node.unbounded_state}"
-            elif node.facts.mode == UPDATING:
-                yield f"{node.verb} by {', '.join(node.facts.key or ())}: one entry per key, for ever"
+            elif node.grows:
+                keys = getattr(node, "keys", ()) or node.facts.key or ()
+                yield f"{node.verb} by {', '.join(keys)}: one entry per key, for ever"
 
     def with_outputs(self, outputs: tuple[Node, ...]) -> Pipeline:
         """The same pipeline over a rewritten plan."""

@@ -14,6 +14,8 @@ from penstock.core.errors import PlanError, one_of
 from penstock.core.schema import Schema
 from penstock.core.timespan import Span
 from penstock.expr.ast import Aggregation, Call, Case, Cast, Column, Literal
+from penstock.plan.emission import Emit
+from penstock.plan.keyed_windows import Count, Everything, Session
 from penstock.plan.watermark import Bounded, Scripted, Silence
 from penstock.plan.windows import Cumulative, Hopping, Tumbling
 
@@ -33,6 +35,10 @@ VALUES: dict[str, type] = {
         Tumbling,
         Hopping,
         Cumulative,
+        Session,
+        Count,
+        Everything,
+        Emit,
     )
 }
 """The classes of values inside nodes, by the names that tag them."""

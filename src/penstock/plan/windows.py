@@ -33,6 +33,9 @@ class Windows:
         _known_zone(self.zone)
         for length in self.lengths():
             _supported(length)
+        if self.is_calendar:
+            self._check_calendar()
+            return
         if self.is_local and self.kind != "tumbling" and any(length.us for length in self.lengths()):
             raise UnsupportedError(f"{self.kind} windows in the zone {self.zone} are of whole days, found {self}")
         if self.zone != UTC and any(_is_fractional(length) for length in self.lengths()):
@@ -46,8 +49,48 @@ class Windows:
 
     @property
     def is_local(self) -> bool:
-        """Whether bounds follow a zone whose days differ in length."""
-        return self.zone != UTC
+        """Whether bounds follow the days of a zone, or a calendar."""
+        return self.zone != UTC or self.is_calendar
+
+    @property
+    def is_calendar(self) -> bool:
+        """Whether bounds follow weeks or months, or are shifted from the midnights of a zone."""
+        shifted = self.zone != UTC and self.offset != 0
+        return shifted or any(length.months or length.weeks for length in self.lengths())
+
+    @property
+    def unit(self) -> str:
+        """What the bounds of calendar windows are counted in: `month`, `week` or `day`."""
+        if self.size.months:
+            return "month"
+        step = self.lengths()[-1]
+        weekly = self.size.weeks and not self.size.days and (step.weeks or self.kind == "cumulative")
+        return "week" if weekly else "day"
+
+    def _check_calendar(self) -> None:
+        """Lengths are of one unit; the steps of cumulative windows may be days.
+
+        Raises:
+            PlanError: If they are not.
+        """
+        size, *rest = self.lengths()
+        if any(length.us for length in self.lengths()):
+            raise UnsupportedError(f"windows with an offset and a zone are of whole days, found {self}")
+        if sum(bool(part) for part in (size.months, size.weeks, size.days)) > 1:
+            raise UnsupportedError(f'a window is of months, of weeks or of days, found "{size}"')
+        for step in rest:
+            same = bool(step.months) == bool(size.months)
+            if not same and not (self.kind == "cumulative" and not step.months):
+                raise UnsupportedError(
+                    f"{self.kind} windows have sizes and steps of the same unit, found {size} and {step}",
+                    hint="months every month, weeks every week; cumulative windows grow by days, too",
+                )
+
+    def count(self, length: Span) -> int:
+        """How many units of the calendar a length has."""
+        if self.unit == "month":
+            return length.months
+        return length.weeks if self.unit == "week" else length.weeks * 7 + length.days
 
     def __str__(self) -> str:
         zone = f", {self.zone}" if self.zone != UTC else ""
@@ -76,6 +119,9 @@ class Hopping(Windows):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.is_calendar:
+            _not_too_many(self.count(self.size) // max(1, self.count(self.every)), str(self))
+            return
         _not_too_many(self.size.exact() // self.every.exact(), str(self))
 
 
@@ -87,12 +133,22 @@ class Cumulative(Windows):
 
     every: Span
 
+    @property
+    def in_days(self) -> bool:
+        """Whether windows of months or weeks grow by days; the last of a period ends with it."""
+        return (self.unit == "month" and not self.every.months) or (self.unit == "week" and bool(self.every.days))
+
     def lengths(self) -> tuple[Span, ...]:
         """Size and step."""
         return (self.size, self.every)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.is_calendar:
+            whole, step = self.count(self.size), self.count(self.every)
+            if step and whole % step and not self.in_days:
+                raise PlanError(f"a cumulative window of {self.size} is no multiple of its step {self.every}")
+            return
         if self.size.exact() % self.every.exact():
             raise PlanError(f"a cumulative window of {self.size} is no multiple of its step {self.every}")
         _not_too_many(self.size.exact() // self.every.exact(), str(self))
@@ -118,13 +174,9 @@ def _known_zone(zone: str) -> None:
 
 
 def _supported(length: Span) -> None:
-    if length.months or length.weeks:
-        raise UnsupportedError(
-            f'windows of calendar weeks and months are not offered yet, found "{length}"', hint="use days, as in 7 days"
-        )
-    if length.days and length.us:
+    if (length.months or length.weeks or length.days) and length.us:
         raise UnsupportedError(f'a window is either of whole days or shorter than one day, found "{length}"')
-    if length.exact() <= 0:
+    if not length.months and length.exact() <= 0:
         raise PlanError("a window must have a length")
     if length.us % 1_000:
         raise UnsupportedError(f'windows have whole milliseconds, found "{length}"')
@@ -140,8 +192,6 @@ def _build(kind: type[Windows], size: Any, offset: Any, zone: str, **more: Any) 
         built = kind(size=span(size), offset=0, zone=zone, **more)
         if shift % 1_000:
             raise UnsupportedError(f"offsets have whole milliseconds, found {offset!r}")
-        if built.is_local and shift:
-            raise UnsupportedError("an offset together with a zone is not offered yet", hint="leave one of them out")
         return replace(built, offset=shift)
     except PlanError as refused:
         raise refused.at(caller()) from None
@@ -151,8 +201,10 @@ def tumbling(size: Any, *, offset: Any = None, zone: str = UTC) -> Tumbling:
     """Windows side by side.
 
     Args:
-        size: Their length, such as `"10 s"` or `"1 day"`. From a day up it follows the calendar of `zone`.
-        offset: Shifts all bounds, such as `"15 min"`.
+        size: Their length, such as `"10 s"`, `"1 day"`, `"1 w"`, `"1 mo"`, `"1 q"`, `"1 y"`. From a day up it follows
+            the calendar of `zone`: weeks begin on Monday, months are counted from January 1970.
+        offset: Shifts all bounds, such as `"15 min"`. In a zone, and of weeks and months, on the wall clock: `"6 h"`
+            lets local days begin at six, `"-1 d"` weeks on Sunday.
         zone: The IANA zone whose midnights the bounds are aligned to.
 
     Raises:

@@ -195,6 +195,22 @@ class AggregateTable:
             store.merge(theirs_store, theirs, touched.slots, step)
         return Merged(theirs, touched.slots, touched.touched[touched.is_new])
 
+    def absorb(self, other: AggregateTable, theirs: Any, mine: Any, step: int) -> None:
+        """Add slots of another table, or of this one, to slots of this one, pair by pair; what is added stays."""
+        self._merge_words(other, theirs, mine)
+        for store, theirs_store in zip(self.stores, other.stores, strict=True):
+            store.merge(theirs_store, theirs, mine, step)
+        self.keys.mark_touched(mine, step)
+
+    def find(self, other: AggregateTable, slots: Any) -> Any:
+        """For slots of another table of the same layout, the slots of their keys here; -1 where there is none."""
+        return self.keys.find(other._keys_of(slots))
+
+    def move(self, slots: Any, table: AggregateTable, step: int) -> None:
+        """Copy keys to another table of the same layout, which has none of them, as they are."""
+        if len(slots):
+            table._copy(self, slots, self._keys_of(slots), np.arange(len(slots), dtype=np.int32), step)
+
     def spread(self, tables: Sequence[AggregateTable], step: int) -> None:
         """Move all keys to other tables by shard; the layout of their keys may be another one."""
         slots = self.keys.live()

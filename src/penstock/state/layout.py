@@ -128,6 +128,7 @@ def layout_of(
     counted: bool = False,
     merged: bool = False,
     nullable: bool = True,
+    more: Sequence[int] = (),
 ) -> Layout:
     """The layout for aggregates by keys over rows of a schema.
 
@@ -139,6 +140,7 @@ def layout_of(
         counted: Whether the rows of each key are counted in any case (they are if `updating`).
         merged: Whether tables are merged with each other.
         nullable: Whether keys that are declared nullable may be null. Without, they take a word less.
+        more: The initial values of words behind those of the aggregates, for whoever keeps more of a key.
     """
     codec = KeyCodec(keys, [schema[k].dtype for k in keys], [nullable and schema[k].nullable for k in keys])
     counted = counted or updating
@@ -165,7 +167,7 @@ def layout_of(
             values.append(ValueLayout.of(types, ordered=declared.order_sensitive))
         columns.append(Column(name, typed.dtype, declared, options, tuple(types), args, condition, how, str(term)))
     terms = tuple((name, term) for term, name in projection.items())
-    return Layout(codec, tuple(columns), tuple(initial), counted, tuple(values), terms)
+    return Layout(codec, tuple(columns), (*initial, *more), counted, tuple(values), terms)
 
 
 def _folded(words: Words, initial: list[int]) -> Folded:

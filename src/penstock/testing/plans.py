@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from penstock.api.stream import Stream, Table, stream
 from penstock.core.dtypes import Boolean, DType, Float64, Int64, List, String, is_numeric
 from penstock.core.errors import PlanError
-from penstock.core.timespan import from_datetime
+from penstock.core.timespan import duration, from_datetime
 from penstock.expr.aggregates import AGGREGATES
 from penstock.expr.ast import Aggregation, Column
 from penstock.expr.build import Expr, col, count, lit, when
 from penstock.expr.infer import infer_aggregation
+from penstock.plan.keyed_windows import count_window, global_window, session
 from penstock.plan.pipeline import Pipeline
 from penstock.testing.case import Case
 from penstock.testing.drawing import DrawFn, SearchStrategy, st
@@ -191,6 +193,41 @@ def windowed(draw: DrawFn, rows: Stream, names: Sequence[str] = (), zones: bool 
     usable = [name for name in keys_of(rows) if name not in ("window_start", "window_end")]
     keys = draw(st.lists(st.sampled_from(usable[:3]), max_size=2, unique=True)) if usable else []
     return rows.group_by(*keys).window(draw(windows(zones=zones))).agg(**draw(aggregates(rows, names)))
+
+
+@st.composite
+def sessions(draw: DrawFn, /, rows: Stream, names: Sequence[str] = (), **options: Any) -> Stream:
+    """Aggregates of some rows per session, with a gap for all or by row, perhaps split by a condition."""
+    gap: Any = draw(st.sampled_from(["1 s", "2 s", "5 s", "20 s"]))
+    if draw(st.integers(0, 3)) == 0:
+        other, flag = draw(st.sampled_from(["3 s", "0 s", "10 s"])), draw(conditions(rows))
+        # Null where the condition is: such a row has no gap.
+        spans = [lit(dt.timedelta(microseconds=duration(one))) for one in (gap, other)]
+        gap = when(flag).then(spans[0]).when(~flag).then(spans[1]).otherwise(None)
+    once = not {"emit", "allowed_lateness"} & set(options)
+    split = draw(conditions(rows)) if once and draw(st.integers(0, 3)) == 0 else None
+    return _per_window(draw, rows, session(gap, split_when=split), names, options)
+
+
+@st.composite
+def counted(draw: DrawFn, /, rows: Stream, names: Sequence[str] = ()) -> Stream:
+    """Aggregates of some rows per so many of them."""
+    many = draw(st.integers(1, 4))
+    made = count_window(many, every=draw(st.one_of(st.none(), st.integers(1, many))))
+    return _per_window(draw, rows, made, names, {})
+
+
+@st.composite
+def emitted(draw: DrawFn, /, rows: Stream, names: Sequence[str] = (), zones: bool = True, **options: Any) -> Stream:
+    """Aggregates of some rows per window that is sent more than once, or without bounds."""
+    made = draw(st.one_of(windows(zones=zones), st.just(global_window())))
+    return _per_window(draw, rows, made, names, options)
+
+
+def _per_window(draw: DrawFn, rows: Stream, made: Any, names: Sequence[str], options: Any) -> Stream:
+    usable = [name for name in keys_of(rows) if name not in ("window_start", "window_end")]
+    keys = draw(st.lists(st.sampled_from(usable[:3]), max_size=2, unique=True)) if usable else []
+    return rows.group_by(*keys).window(made, **options).agg(**draw(aggregates(rows, names)))
 
 
 @st.composite
