@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.api.columns import flat, named_terms, names_of, replaced
 from penstock.api.grouping import Grouped
+from penstock.api.rows import RowVerbs
 from penstock.api.timing import add_event_time
 from penstock.api.verbs import unknown_verb
 from penstock.connectors.base import Sink
@@ -52,7 +53,7 @@ class Output:
         return f"<Output {self.node.describe()}>"
 
 
-class Stream:
+class Stream(RowVerbs):
     """Append-only rows: a value that describes them. Nothing runs until a pipeline does.
 
     Attributes:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from penstock.operators.base import Executable
+from penstock.operators.as_table import AsTable
 from penstock.operators.changelog import Changelog
+from penstock.operators.dedup import Dedup
 from penstock.operators.expect import Expect
 from penstock.operators.explode import Explode
 from penstock.operators.filter import Filter
@@ -21,8 +23,9 @@ OPERATORS: dict[str, type[Executable]] = {
     operator.verb: operator
     for operator in (
         Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog, Refused, Write,
+        Dedup, AsTable,
     )
 }  # fmt: skip
 
-MACHINERY = ("base", "aggregation", "stateless", "why", "grid", "sharding", "group_execution", "window_execution")
+MACHINERY = ("base", "aggregation", "stateless", "why", "grid", "sharding", "group_execution", "window_execution", "lateness")
 """Files that operators share and that are none themselves."""
