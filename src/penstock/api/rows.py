@@ -1,19 +1,25 @@
-"""Verbs that choose among rows: `dedup`, `distinct`, `as_table`."""
+"""Verbs that choose among rows: `dedup`, `distinct`, `as_table`, `top_n`."""
 
 from __future__ import annotations
 
 import importlib
+import itertools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.api.columns import names_of
+from penstock.api.columns import flat, names_of, replaced
 from penstock.core.errors import PlanError
 from penstock.core.timespan import duration
 from penstock.core.where import caller
+from penstock.expr.ast import Column, Term
 from penstock.expr.build import term_of
 from penstock.operators.as_table import AsTable
 from penstock.operators.dedup import Dedup
 from penstock.operators.group import Group
+from penstock.operators.select import Select
+from penstock.operators.top_n import TopN
 from penstock.plan.node import UPDATING, Node
+from penstock.plan.ordering import SortKey
 
 if TYPE_CHECKING:
     from penstock.api.stream import Stream, Table
@@ -84,6 +90,78 @@ class RowVerbs:
         names = names_of(keys, "as_table")
         table: Table = _handle(AsTable(input=self.node, keys=names, delete=condition, op=column, where=caller()))
         return table
+
+
+class RankVerbs:
+    """What `group_by(...)` can do with the rows of each key in an order."""
+
+    node: Node
+    keys: tuple[str, ...]
+
+    def top_n(
+        self, n: int, *, by: Any, descending: Any = True, nulls: Any = None, rank: str | None = None, offset: int = 0
+    ) -> Table:
+        """The first `n` rows of each key in an order, as a Table; see `TopN`.
+
+        Args:
+            n: How many.
+            by: Columns or expressions, the first decides first.
+            descending: Whether the greatest come first; one for all, or one for each of `by`.
+            nulls: `"first"` or `"last"`; None = null is the least value, as in Flink.
+            rank: The name of a column for the rank, from 1; without it ranks are not sent, which is cheaper.
+            offset: How many ranks to leave out before.
+
+        Raises:
+            PlanError: If columns do not exist, or a number is not one of rows.
+        """
+        if not isinstance(n, int) or isinstance(n, bool) or n < 1 or offset < 0:
+            raise PlanError(f"top_n takes a number of rows from 1, found {n!r}", where=caller())
+        node, order = ordered(self.node, by, descending, nulls, "top_n")
+        made: Node = TopN(
+            input=node, keys=self.keys, by=order, first=offset + 1, last=offset + n, rank=rank, where=caller()
+        )
+        if node is not self.node:
+            names = (*self.node.schema.names, *([rank] if rank else []))
+            columns = tuple((name, Column(name)) for name in names)
+            made = Select(input=made, columns=columns, spelling="top_n", where=caller())
+        table: Table = _handle(made)
+        return table
+
+
+def ordered(node: Node, by: Any, descending: Any, nulls: Any, verb: str) -> tuple[Node, tuple[SortKey, ...]]:
+    """The rows with what they are ordered by as columns, and the order.
+
+    Raises:
+        PlanError: If what is said of the order does not fit together.
+    """
+    items = list(flat([by]))
+    ways = list(flat([descending])) if isinstance(descending, (list, tuple)) else [descending] * len(items)
+    if len(ways) != len(items) or not all(isinstance(way, bool) for way in ways):
+        raise PlanError(f"descending is true or false, or one for each of by, found {descending!r}", where=caller())
+    if nulls not in (None, "first", "last"):
+        raise PlanError(f'nulls is "first" or "last", found {nulls!r}', where=caller())
+    if not items:
+        raise PlanError(f"{verb} needs an order", where=caller(), hint=f'such as .{verb}(..., by="score")')
+    terms = [Column(item) if isinstance(item, str) else term_of(item) for item in items]
+    computed: list[tuple[str, Term]] = []
+    keys = []
+    for term, way in zip(terms, ways, strict=True):
+        if isinstance(term, Column):
+            name = term.name
+        else:
+            name = free_name("_by", (*node.schema.names, *dict(computed)))
+            computed.append((name, term))
+        keys.append(SortKey(name, way, nulls == "first" if nulls else not way))
+    if computed:
+        columns = replaced(node.schema, tuple(computed))
+        node = Select(input=node, columns=columns, spelling=verb, where=caller())
+    return node, tuple(keys)
+
+
+def free_name(start: str, taken: Iterable[str]) -> str:
+    """A column name that nobody has."""
+    names = set(taken)
+    return next(name for i in itertools.count() if (name := f"{start}{i}") not in names)
 
 
 def _handle(node: Node) -> Any:
