@@ -73,6 +73,23 @@ def test_distinct_rows_of_a_table():
     check(build, input=T("k\na\nb\na\nb\nc"), output=T("n\n1\n2"))
 
 
+def test_the_first_by_time_is_sent_when_the_watermark_has_passed_it():
+    rows = T("""
+        at       | k | v:Int64
+        00:00:05 | a | 1
+        00:00:03 | a | 2
+        00:00:04 | b | 3
+        ~ 00:00:06
+        00:00:02 | c | 4
+        00:00:09 | a | 5
+        00:00:09 | c | 6
+        00:00:13 | a | 7
+    """)
+    built = T("k | v\na | 2\nb | 3\nc | 6\na | 7")
+    check(lambda s: s.dedup("k", by="at", within="10 s"), input=rows, output=built, late=1)
+    check(lambda s: s.dedup("k", by="at"), input=rows, output=T("k | v\na | 2\nb | 3\nc | 6"), late=1)
+
+
 def test_what_cannot_mean_anything_is_refused():
     rows = ps.read([{"k": "a", "v": 1}])
     with pytest.raises(PlanError, match="rows of a Table change"):
@@ -89,7 +106,11 @@ def test_what_cannot_mean_anything_is_refused():
 def deduped(draw, rows):
     keys = draw(st.lists(st.sampled_from(keys_of(rows)[:3]), min_size=1, max_size=2, unique=True))
     within = draw(st.sampled_from([None, "1 ms", "1 s", "7 s", "1 min"])) if rows.node.facts.watermarked else None
-    return rows.dedup(*keys, within=within).filter(col(keys[0]).is_null() | True)
+    by = None
+    if rows.node.facts.watermarked and draw(st.booleans()):
+        rows = rows.select(*(f.name for f in rows.schema if f.name == "at" or f.name in keys_of(rows)))
+        by = "at"
+    return rows.dedup(*keys, within=within, by=by).filter(col(keys[0]).is_null() | True)
 
 
 @LAW

@@ -1,4 +1,4 @@
-"""Verbs that choose among rows: `dedup`, `distinct`, `as_table`, `top_n`."""
+"""Verbs that choose among rows: `dedup`, `distinct`, `as_table`, `sort`, `top_n`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from penstock.operators.as_table import AsTable
 from penstock.operators.dedup import Dedup
 from penstock.operators.group import Group
 from penstock.operators.select import Select
+from penstock.operators.sort import Sort
 from penstock.operators.top_n import TopN
 from penstock.plan.node import UPDATING, Node
 from penstock.plan.ordering import SortKey
@@ -56,7 +57,32 @@ class RowVerbs:
                 hint = "the rows of a Table stay until they are deleted"
                 raise PlanError('within goes with keep="first"', where=caller(), hint=hint)
             return _handle(AsTable(input=self.node, keys=names, by=column, spelling="dedup", where=caller()))
-        return _handle(Dedup(input=self.node, keys=names, within=span, where=caller()))
+        node = self.node
+        if column is not None:
+            if column != node.facts.time:
+                hint = f'"{node.facts.time}", or keep="last"' if node.facts.time else "ps.read(..., event_time=...)"
+                raise PlanError(f'the first by "{column}" needs it as the event time', where=caller(), hint=hint)
+            node = Sort(input=node, by=(SortKey(column),), where=caller())
+        return _handle(Dedup(input=node, keys=names, within=span, where=caller()))
+
+    def sort(self: S, *by: Any, descending: Any = False, nulls: Any = None) -> S:
+        """Rows in order: by event time as the watermark passes, by anything else at the end; see `Sort`.
+
+        Args:
+            *by: Columns or expressions, the first decides first.
+            descending: Whether the greatest come first; one for all, or one for each of `by`.
+            nulls: `"first"` or `"last"`; None = null is the least value, as in Flink.
+
+        Raises:
+            PlanError: If columns do not exist, the rows are a Table's, or never end and the order is not that of time.
+        """
+        node, order = ordered(self.node, by, descending, nulls, "sort")
+        made: Node = Sort(input=node, by=order, where=caller())
+        if node is not self.node:
+            columns = tuple((name, Column(name)) for name in self.node.schema.names)
+            made = Select(input=made, columns=columns, spelling="sort", where=caller())
+        rows: S = _handle(made)
+        return rows
 
     def distinct(self: S, *, within: Any = None) -> S:
         """Each whole row once; of a Table, each row once however often it is there.

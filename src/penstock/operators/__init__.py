@@ -14,6 +14,7 @@ from penstock.operators.inspect import Inspect
 from penstock.operators.read import Read
 from penstock.operators.refused import Refused
 from penstock.operators.select import Select
+from penstock.operators.sort import Sort
 from penstock.operators.top_n import TopN
 from penstock.operators.union import Union
 from penstock.operators.watermark import Watermark
@@ -24,7 +25,7 @@ OPERATORS: dict[str, type[Executable]] = {
     operator.verb: operator
     for operator in (
         Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog, Refused, Write,
-        Dedup, AsTable, TopN,
+        Dedup, AsTable, TopN, Sort,
     )
 }  # fmt: skip
 
