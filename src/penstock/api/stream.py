@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.api.columns import flat, named_terms, names_of, replaced
+from penstock.api.frames import with_frames
 from penstock.api.grouping import Grouped
 from penstock.api.rows import RowVerbs
 from penstock.api.timing import add_event_time
@@ -83,12 +84,14 @@ class Stream(RowVerbs):
 
     def select(self: S, *columns: Any, **named: Any) -> S:
         """Only the columns named or computed; see `Select`."""
-        return self._to(Select(input=self.node, columns=named_terms(columns, named), where=caller()))
+        node, terms = with_frames(self.node, named_terms(columns, named))
+        return self._to(Select(input=node, columns=terms, where=caller()))
 
     def with_columns(self: S, *columns: Any, **named: Any) -> S:
         """All columns, and those computed: new ones, or in the place of one with the same name; see `Select`."""
-        terms = replaced(self.schema, named_terms(columns, named))
-        return self._to(Select(input=self.node, columns=terms, spelling="with_columns", where=caller()))
+        node, terms = with_frames(self.node, named_terms(columns, named))
+        terms = replaced(self.schema, terms)
+        return self._to(Select(input=node, columns=terms, spelling="with_columns", where=caller()))
 
     def drop(self: S, *names: Any) -> S:
         """All columns but those named."""
@@ -240,7 +243,7 @@ class Stream(RowVerbs):
 
     def _refused(self, port: str) -> Stream:
         node = self.node
-        while port not in node.refuses and node.verb in ("select", "watermark", "inspect") and node.inputs:
+        while port not in node.refuses and node.verb in ("select", "watermark", "inspect", "over") and node.inputs:
             node = node.inputs[0]
         return Stream(Refused(input=node, port=port, where=caller()))
 

@@ -21,7 +21,7 @@ GUESSES: dict[str, str] = {
 
 PLANNED = (
     "map", "flat_map", "map_batches", "map_async", "limit", "join",
-    "join_asof", "lookup", "match", "process", "over", "saga", "rows", "broadcast", "side",
+    "join_asof", "lookup", "match", "process", "saga", "rows", "broadcast", "side",
 )  # fmt: skip
 """Verbs that the design has and this version does not."""
 

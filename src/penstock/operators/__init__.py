@@ -11,6 +11,7 @@ from penstock.operators.explode import Explode
 from penstock.operators.filter import Filter
 from penstock.operators.group import Group
 from penstock.operators.inspect import Inspect
+from penstock.operators.over import Over
 from penstock.operators.read import Read
 from penstock.operators.refused import Refused
 from penstock.operators.select import Select
@@ -25,9 +26,10 @@ OPERATORS: dict[str, type[Executable]] = {
     operator.verb: operator
     for operator in (
         Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog, Refused, Write,
-        Dedup, AsTable, TopN, Sort,
+        Dedup, AsTable, TopN, Sort, Over,
     )
 }  # fmt: skip
 
-MACHINERY = ("base", "aggregation", "stateless", "why", "grid", "sharding", "group_execution", "window_execution", "lateness")
+MACHINERY = ("base", "aggregation", "stateless", "why", "grid", "sharding", "group_execution", "window_execution", "lateness",
+    "over_frames")
 """Files that operators share and that are none themselves."""

@@ -13,7 +13,7 @@ from penstock.core.dtypes import DType, from_json
 from penstock.core.errors import PlanError, one_of
 from penstock.core.schema import Schema
 from penstock.core.timespan import Span
-from penstock.expr.ast import Aggregation, Call, Case, Cast, Column, Literal
+from penstock.expr.ast import Aggregation, Call, Case, Cast, Column, Frame, Lag, Literal, Over
 from penstock.plan.ordering import SortKey
 from penstock.plan.watermark import Bounded, Scripted, Silence
 from penstock.plan.windows import Cumulative, Hopping, Tumbling
@@ -35,6 +35,9 @@ VALUES: dict[str, type] = {
         Hopping,
         Cumulative,
         SortKey,
+        Frame,
+        Lag,
+        Over,
     )
 }
 """The classes of values inside nodes, by the names that tag them."""
