@@ -16,6 +16,7 @@ from penstock.expr.build import term_of
 from penstock.operators.as_table import AsTable
 from penstock.operators.dedup import Dedup
 from penstock.operators.group import Group
+from penstock.operators.limit import Limit
 from penstock.operators.select import Select
 from penstock.operators.sort import Sort
 from penstock.operators.top_n import TopN
@@ -84,6 +85,21 @@ class RowVerbs:
         rows: S = _handle(made)
         return rows
 
+    def limit(self: S, n: int) -> S:
+        """The first rows to arrive, and then the end; see `Limit`. Of a Table, `n` rows in the order of its columns.
+
+        Raises:
+            PlanError: If the number is not one of rows.
+        """
+        rows_of("limit", n)
+        node: Node
+        if self.node.facts.mode == UPDATING:
+            node = TopN(input=self.node, keys=(), by=(), last=n, where=caller())
+        else:
+            node = Limit(input=self.node, rows=n, where=caller())
+        made: S = _handle(node)
+        return made
+
     def distinct(self: S, *, within: Any = None) -> S:
         """Each whole row once; of a Table, each row once however often it is there.
 
@@ -140,8 +156,9 @@ class RankVerbs:
         Raises:
             PlanError: If columns do not exist, or a number is not one of rows.
         """
-        if not isinstance(n, int) or isinstance(n, bool) or n < 1 or offset < 0:
-            raise PlanError(f"top_n takes a number of rows from 1, found {n!r}", where=caller())
+        rows_of("top_n", n)
+        if offset < 0:
+            raise PlanError(f"offset is a number of ranks from 0, found {offset}", where=caller())
         node, order = ordered(self.node, by, descending, nulls, "top_n")
         made: Node = TopN(
             input=node, keys=self.keys, by=order, first=offset + 1, last=offset + n, rank=rank, where=caller()
@@ -182,6 +199,17 @@ def ordered(node: Node, by: Any, descending: Any, nulls: Any, verb: str) -> tupl
         columns = replaced(node.schema, tuple(computed))
         node = Select(input=node, columns=columns, spelling=verb, where=caller())
     return node, tuple(keys)
+
+
+def rows_of(verb: str, n: Any) -> int:
+    """A number of rows.
+
+    Raises:
+        PlanError: If it is none.
+    """
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise PlanError(f"{verb} takes a number of rows from 1, found {n!r}", where=caller())
+    return n
 
 
 def free_name(start: str, taken: Iterable[str]) -> str:

@@ -68,7 +68,7 @@ class Expr(FrameMethods):
         self.term = term
         self.name = name
 
-    def _of(self, term: Term) -> Expr:  # type: ignore[override]
+    def _of(self, term: Term) -> Expr:
         return Expr(term, self.name)
 
     def __repr__(self) -> str:

@@ -124,7 +124,9 @@ def _column(key: Any) -> str:
         return term
     if isinstance(term, Column):
         return term.name
-    raise PlanError(f"over takes column names, found {key!r}", where=caller(), hint="compute it by .with_columns before")
+    raise PlanError(
+        f"over takes column names, found {key!r}", where=caller(), hint="compute it by .with_columns before"
+    )
 
 
 def _frame(rows: Any, span: Any) -> Frame | None:

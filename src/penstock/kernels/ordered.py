@@ -67,7 +67,7 @@ def compare_values(table: Words, heap: Bytes, columns: Words, number: Number, a:
         high, other = table[a, place + 1], table[b, place + 1]
         if high != other:
             return np.int64(-1) if high < other else np.int64(1)
-    if kind == WIDE or kind == UNSIGNED:
+    if kind in (WIDE, UNSIGNED):
         return np.int64(np.uint64(x) > np.uint64(y)) - np.int64(np.uint64(x) < np.uint64(y))
     return np.int64(x > y) - np.int64(x < y)
 
@@ -96,7 +96,8 @@ def compare_rows(table: Words, heap: Bytes, columns: Words, a: Number, b: Number
 def is_before(table: Words, heap: Bytes, columns: Words, a: Number, b: Number) -> bool:
     """Whether a row comes before another; equal ones in the order in which they were added."""
     found = compare_rows(table, heap, columns, a, b)
-    return found < 0 or (found == 0 and table[a, 0] < table[b, 0])
+    before: bool = found < 0 or (found == 0 and table[a, 0] < table[b, 0])
+    return before
 
 
 @kernel

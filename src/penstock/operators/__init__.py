@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from penstock.operators.base import Executable
 from penstock.operators.as_table import AsTable
+from penstock.operators.base import Executable
 from penstock.operators.changelog import Changelog
 from penstock.operators.dedup import Dedup
 from penstock.operators.expect import Expect
@@ -11,6 +11,7 @@ from penstock.operators.explode import Explode
 from penstock.operators.filter import Filter
 from penstock.operators.group import Group
 from penstock.operators.inspect import Inspect
+from penstock.operators.limit import Limit
 from penstock.operators.over import Over
 from penstock.operators.read import Read
 from penstock.operators.refused import Refused
@@ -26,10 +27,20 @@ OPERATORS: dict[str, type[Executable]] = {
     operator.verb: operator
     for operator in (
         Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog, Refused, Write,
-        Dedup, AsTable, TopN, Sort, Over,
+        Dedup, AsTable, TopN, Sort, Over, Limit,
     )
 }  # fmt: skip
 
-MACHINERY = ("base", "aggregation", "stateless", "why", "grid", "sharding", "group_execution", "window_execution", "lateness",
-    "over_frames")
+MACHINERY = (
+    "base",
+    "aggregation",
+    "stateless",
+    "why",
+    "grid",
+    "sharding",
+    "group_execution",
+    "window_execution",
+    "lateness",
+    "over_frames",
+)
 """Files that operators share and that are none themselves."""

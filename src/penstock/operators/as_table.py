@@ -67,7 +67,9 @@ class AsTable(Executable):
         schema = below.schema
         if self.op is not None:
             if schema[self.op].dtype != String:
-                raise PlanError(f'"{self.op}" says what a change is and must be a String, found {schema[self.op].dtype}')
+                raise PlanError(
+                    f'"{self.op}" says what a change is and must be a String, found {schema[self.op].dtype}'
+                )
             if self.op in self.keys:
                 raise PlanError(f'"{self.op}" says what a change is and cannot be a key')
             schema = schema.without([self.op])
@@ -165,7 +167,7 @@ def _before(one: Any, other: Any) -> bool:
     if one is None or other is None:
         return one is None and other is not None
     if one != one or other != other:
-        return one == one and other != other
+        return bool(one == one and other != other)
     before: bool = one < other
     return before
 

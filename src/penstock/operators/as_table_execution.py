@@ -88,10 +88,7 @@ class AsTableExecutor(Executor):
         first = self.index.first
         self.touched.append(found.touched)
         self.before.append(self.index.table[found.touched, first].copy())
-        if self.by is None:
-            last = _last_of(found.slots)
-        else:
-            last = self._last_by(found.slots, delta.columns[self.by], goes)
+        last = _last_of(found.slots) if self.by is None else self._last_by(found.slots, delta.columns[self.by], goes)
         slots, goes = found.slots[last], goes[last]
         old = self.index.table[slots, first]
         self.dropped.append(old[old != NONE])
@@ -137,7 +134,7 @@ class AsTableExecutor(Executor):
         if len(goes) or len(comes):
             columns = self.rows.take(np.concatenate([goes, comes]))
             signs = np.repeat(np.array([-1, 1], np.int8), [len(goes), len(comes)])
-            named = {name: series for name, series in zip(self.schema.names, columns, strict=True)}
+            named = dict(zip(self.schema.names, columns, strict=True))
             made = Delta(named, len(signs), diff=pl.Series("diff", signs))
         dropped = np.concatenate(self.dropped)
         if len(dropped):

@@ -116,18 +116,13 @@ class OverExecutor(Executor):
             made, fits = [series.gather(pl.Series(last)) for series in made], fits[last]
         return made, fits, _from_the_end(group) < 1
 
-    def _keep(
-        self, frame: pl.DataFrame, kept: Any, group: Any, index: Any, is_new: Any, slots: Any, both: Any
-    ) -> None:
+    def _keep(self, frame: pl.DataFrame, kept: Any, group: Any, index: Any, is_new: Any, slots: Any, both: Any) -> None:
         """Forget the rows that no frame to come begins with, and keep the new ones that one does."""
         count = len(slots)
         gone = both[~kept & ~is_new] if self.bounded else both[~is_new]
         self.history.drop(slots[gone[gone < count]], self.turn)
         chosen = np.flatnonzero(kept & is_new)
-        if self.bounded:
-            columns = [frame.get_column(name) for name in self.needed]
-        else:
-            columns = self.partial.get_columns()
+        columns = [frame.get_column(name) for name in self.needed] if self.bounded else self.partial.get_columns()
         given = pl.Series(chosen)
         if columns:
             self.history.add(group[chosen], [series.gather(given) for series in columns], index[chosen], self.turn)

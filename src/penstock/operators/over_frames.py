@@ -153,7 +153,9 @@ def _summed(sums: pl.Series, counts: pl.Series, dtype: DType) -> tuple[pl.Series
     """Sums as values of their type, null of nothing; and by row whether they fit."""
     fits: Any = np.ones(len(sums), np.bool_)
     if sums.dtype == pl.Int128:
-        fits = pl.select(sums.is_between(_wide(-(2**63)), _wide(2**63 - 1)).fill_null(value=True)).to_series().to_numpy()
+        fits = (
+            pl.select(sums.is_between(_wide(-(2**63)), _wide(2**63 - 1)).fill_null(value=True)).to_series().to_numpy()
+        )
         sums = sums.set(~pl.Series(fits), None) if not fits.all() else sums
         sums = sums.cast(pl.Int64)
         if isinstance(dtype, Duration):
@@ -256,9 +258,7 @@ def _running_choice(frame: pl.DataFrame, base: pl.DataFrame, part: Part, i: int)
     rank = rank.zip_with(values.is_not_null(), pl.Series([None], dtype=pl.Int64).new_from_index(0, len(rank)))
     least = part.aggregate in ("first", "min", "all")
     ranks = pl.col("r").cum_min() if least else pl.col("r").cum_max()
-    chosen = (
-        base.select("group").with_columns(r=rank).select(ranks.forward_fill().over("group")).to_series()
-    )
+    chosen = base.select("group").with_columns(r=rank).select(ranks.forward_fill().over("group")).to_series()
     first = pl.DataFrame({"r": rank, "v": values}).drop_nulls("r").unique("r", maintain_order=True)
     asked = pl.DataFrame({"r": chosen})
     return asked.join(first, on="r", how="left", maintain_order="left").get_column("v")

@@ -99,7 +99,8 @@ class TopN(Executable):
         """Keys, order and what is used; of a Table all columns, which tell its rows apart."""
         if self.input.facts.mode == UPDATING:
             return [set(self.input.schema.names)]
-        return [(used - {self.rank}) | set(self.keys) | {key.column for key in self.by}]  # type: ignore[arg-type]
+        below = used - ({self.rank} if self.rank else set())
+        return [below | set(self.keys) | {key.column for key in self.by}]
 
     def meaning(self) -> Meaning:
         """See `TopNMeaning`."""

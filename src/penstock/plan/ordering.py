@@ -38,10 +38,7 @@ def compare_values(a: Any, b: Any, key: SortKey) -> int:
         return -1 if (a is None) == key.nulls_first else 1
     if isinstance(a, str):
         a, b = a.encode(), b.encode()
-    if a != a or b != b:
-        found = int(a != a) - int(b != b)
-    else:
-        found = int(a > b) - int(a < b)
+    found = int(a != a) - int(b != b) if a != a or b != b else int(a > b) - int(a < b)
     return -found if key.descending else found
 
 

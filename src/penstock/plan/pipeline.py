@@ -94,7 +94,12 @@ class Pipeline:
     def growing(self) -> Iterator[str]:
         """The states that have no bound, for people."""
         for node in self.nodes():
-            if node.stateful and node.facts.mode == UPDATING and not all(i.facts.bounded for i in node.inputs):
+            if not node.stateful or all(i.facts.bounded for i in node.inputs):
+                continue
+            if hasattr(node, "unbounded_state"):
+                if node.unbounded_state is not None:
+                    yield f"{node.verb} keeps {node.unbounded_state}"
+            elif node.facts.mode == UPDATING:
                 yield f"{node.verb} by {', '.join(node.facts.key or ())}: one entry per key, for ever"
 
     def with_outputs(self, outputs: tuple[Node, ...]) -> Pipeline:

@@ -88,7 +88,8 @@ class OrderedRows:
         count = len(slots)
         dropped, missing = np.empty(2 * count, np.int32), np.empty(count, np.int32)
         given = np.ones(count, np.int64) if signs is None else signs.astype(np.int64)
-        entries, left, right, size = self.rows.entries, *self._trees
+        entries = self.rows.entries
+        left, right, size = self._trees
         gone, lost = apply_changes(
             entries.table, entries.heap, self.columns, left, right, size, frozen(groups, np.int32),
             frozen(slots, np.int32), frozen(given), most, self.index.table, self.index.first, self._path, dropped,
