@@ -44,7 +44,11 @@ def everything():
     days = both.window(ps.cumulative("3 d", every="1 d", zone="Europe/Berlin")).agg(n=ps.count())
     tumbling = both.window(ps.tumbling("1 d", zone="Asia/Kolkata")).agg(n=col("v").count().filter(col("v") > 0))
     table = both.group_by("k").agg(n=ps.count()).state("counts")
+    whole = both.drop("l").dedup("v", within="1 h")
+    ranked = whole.as_table("k", delete=col("v") < 0).group_by("v").top_n(2, by="k", nulls="last", rank="r")
+    framed = whole.sort("at").with_columns(m=col("v").sum().over("k", range="1 s"), d=col("v").shift(2).over("k"))
     streams = [windows, windows.late(), days, tumbling, table, table.changelog(), rows.errors()]
+    streams += [ranked, framed, whole.limit(3), whole.dedup("k", keep="last", by="v")]
     return tuple(one.write(Kept(), name=f"o{i}").node for i, one in enumerate(streams))
 
 
