@@ -89,8 +89,23 @@ def test_what_cannot_mean_anything_is_refused():
         rows.drop("l").as_table("k", delete=col("v"))
     with pytest.raises(PlanError, match='"v" says what a change is'):
         rows.drop("l").as_table("k", op="v")
-    with pytest.raises(PlanError, match='"l" cannot be kept'):
-        rows.as_table("k")
+    with pytest.raises(PlanError, match='"l" cannot be a key'):
+        rows.as_table("l")
+    with pytest.raises(PlanError, match='"m" cannot be kept'):
+        rows.with_columns(m=ps.struct(x=col("k").cast(ps.Binary))).as_table("k")
+
+
+def test_rows_with_lists_and_structs_are_kept():
+    rows = [
+        {"k": "a", "l": [1.5, None, float("nan")], "s": {"x": 1, "t": "é\"\n"}},
+        {"k": "b", "l": None, "s": None},
+        {"k": "a", "l": [], "s": {"x": None, "t": None}},
+        {"k": "b", "l": [float("-inf"), 0.1], "s": {"x": 2**62, "t": ""}},
+        {"k": "c", "l": [1e-300], "s": {"x": -1, "t": None}},
+    ]
+    check(lambda s: s.as_table("k"), input=rows, output=rows[2:])
+    check(lambda s: s.group_by("k").top_n(1, by="k"), input=rows, output=[rows[0], rows[1], rows[4]])
+    check(lambda s: s.sort("k"), input=rows, output=rows)
 
 
 @st.composite

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.api.columns import flat, named_terms, names_of, replaced
+from penstock.api.columns import flat, named_terms, names_of, passed, replaced
 from penstock.api.frames import with_frames
 from penstock.api.grouping import Grouped
 from penstock.api.rows import RowVerbs
@@ -153,7 +153,11 @@ class Stream(RowVerbs):
         predicate = and_all([term_of(c) for c in flat(conditions)])
         if predicate is None:
             raise PlanError("filter takes a condition", where=caller())
-        return self._to(Filter(input=self.node, predicate=predicate, where=caller()))
+        node, ((_, predicate),) = with_frames(self.node, (("", predicate),))
+        made: Node = Filter(input=node, predicate=predicate, where=caller())
+        if node is not self.node:
+            made = Select(input=made, columns=passed(self.schema), spelling="filter", where=caller())
+        return self._to(made)
 
     def expect(self: S, **conditions: Any) -> S:
         """Rows that break a condition leave by `errors`, with its name; see `Expect`."""

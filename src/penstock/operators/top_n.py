@@ -57,6 +57,8 @@ class TopN(Executable):
         if not 1 <= self.first <= self.last:
             raise PlanError(f"top_n takes ranks from 1 on, found {self.first} to {self.last}")
         check_kept(below.schema)
+        if below.mode == UPDATING:
+            key_fields(below.schema, below.schema.names)
         key = below.key
         if self.first == self.last and key is None:
             key = self.keys

@@ -1,7 +1,8 @@
 """Whole rows in memory, each in a slot of its own until it is dropped.
 
 A row is the key of an arrangement, behind a number that no other row has: so it is stored exactly, nulls and
-long texts included, and a checkpoint takes what was added and dropped since the last one.
+long texts included, and a checkpoint takes what was added and dropped since the last one. Lists and structs are texts
+there.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from penstock.core.dtypes import Int64
+from penstock.core.dtypes import DType, Int64, String
 from penstock.core.errors import UnsupportedError
 from penstock.core.lazy import np
 from penstock.core.schema import Schema
 from penstock.state.arrangement import Arrangement
 from penstock.state.keys import KeyCodec
+from penstock.state.nested import as_texts, from_texts, is_nested, plain_type
 
 if TYPE_CHECKING:
     import polars as pl
@@ -69,7 +71,11 @@ class KeptRows:
         count = len(columns[0])
         ids = np.arange(self.added, self.added + count, dtype=np.int64)
         self.added += count
-        slots = self.entries.upsert(self.codec.encode([ids, *columns]), None, step).slots
+        given = [
+            as_texts(series, field.dtype) if is_nested(field.dtype) else series
+            for field, series in zip(self.schema, columns, strict=True)
+        ]
+        slots = self.entries.upsert(self.codec.encode([ids, *given]), None, step).slots
         for place, values in enumerate(words):
             self.entries.table[slots, self.entries.first + place] = values
         return slots
@@ -77,7 +83,10 @@ class KeptRows:
     def take(self, slots: Any) -> list[pl.Series]:
         """The columns of some rows, in the order of the slots given."""
         rows, heap = self.entries.key_rows(slots)
-        return self.codec.decode(rows, heap)[1:]
+        return [
+            from_texts(series, field.dtype) if is_nested(field.dtype) else series
+            for field, series in zip(self.schema, self.codec.decode(rows, heap)[1:], strict=True)
+        ]
 
     def word(self, place: int, slots: Any) -> Any:
         """A word of some rows."""
@@ -103,26 +112,29 @@ def codec_of(schema: Schema) -> KeyCodec:
     Raises:
         UnsupportedError: If a column is of a type that cannot be stored so.
     """
-    try:
-        return KeyCodec(
-            ["", *schema.names], [Int64, *(f.dtype for f in schema)], [False, *(f.nullable for f in schema)]
-        )
-    except UnsupportedError:
-        check_kept(schema)
-        raise
+    check_kept(schema)
+    return KeyCodec(
+        ["", *schema.names], [Int64, *(_stored(f.dtype) for f in schema)], [False, *(f.nullable for f in schema)]
+    )
+
+
+def _stored(dtype: DType) -> DType:
+    return String if is_nested(dtype) else dtype
 
 
 def check_kept(schema: Schema) -> None:
     """Check that rows of a schema can be stored.
 
     Raises:
-        UnsupportedError: If a column is a list, a struct or a map.
+        UnsupportedError: If a column is a map, or has parts that are maps or bytes.
     """
     for field in schema:
         try:
-            KeyCodec([field.name], [field.dtype])
+            if is_nested(field.dtype):
+                plain_type(field.dtype)
+            KeyCodec([field.name], [_stored(field.dtype)])
         except UnsupportedError:
             raise UnsupportedError(
                 f'rows with the column "{field.name}" cannot be kept: {field.dtype}',
-                hint="drop it before, or take its parts: .unnest, .struct, .list",
+                hint="drop it before, or take its parts",
             ) from None
