@@ -1,4 +1,4 @@
-"""The verbs that choose among whole rows, order them or look back: in chains, restored at any step, stored and found again."""
+"""Verbs that choose among whole rows, order them or look back: in chains, restored at any step."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def test_what_cannot_mean_anything_is_refused():
 
 def test_rows_with_lists_and_structs_are_kept():
     rows = [
-        {"k": "a", "l": [1.5, None, float("nan")], "s": {"x": 1, "t": "é\"\n"}},
+        {"k": "a", "l": [1.5, None, float("nan")], "s": {"x": 1, "t": 'é"\n'}},
         {"k": "b", "l": None, "s": None},
         {"k": "a", "l": [], "s": {"x": None, "t": None}},
         {"k": "b", "l": [float("-inf"), 0.1], "s": {"x": 2**62, "t": ""}},

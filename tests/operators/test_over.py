@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,6 +99,28 @@ def test_shorthands():
     """))  # fmt: skip
 
 
+def test_durations_booleans_and_whole_values():
+    rows = T("at | v:Int64\n00:00:01 | 2\n00:00:03 | 2\n00:00:04 | 7\n00:00:05 | 1")
+
+    def build(s):
+        s = s.with_columns(gap=col("at") - col("at").shift())
+        return s.select(
+            waited=col("gap").sum().over(rows="all"),
+            recent=col("gap").sum().over(rows=2),
+            often=col("v").mode().over(rows=3),
+            every=(col("v") > 1).all().over(rows="all"),
+            some=(col("v") > 5).any().over(rows=2),
+        )
+
+    waited, recent = [
+        [None if n is None else dt.timedelta(seconds=n) for n in one] for one in ([None, 2, 3, 4], [None, 2, 3, 2])
+    ]
+    often, every, some = [2, 2, 2, 1], [True, True, True, False], [False, False, True, True]
+    names = ("waited", "recent", "often", "every", "some")
+    made = [dict(zip(names, row, strict=True)) for row in zip(waited, recent, often, every, some, strict=True)]
+    check(build, input=rows, output=made)
+
+
 def test_terms_of_several_frames_are_one_expression():
     def build(s):
         share = col("v") / col("v").sum().over("k", rows=2)
@@ -149,6 +173,11 @@ def test_what_cannot_mean_anything_is_refused():
         col("v").shift(-1)
     with pytest.raises(UnsupportedError, match="not offered"):
         timed.select(m=col("v").median().over("k", rows="all"))
+    with pytest.raises(UnsupportedError, match="not offered"):
+        timed.select(m=col("v").list().over("k", rows=3))
+    decimals = timed.with_columns(d=col("v").cast(ps.Decimal(10, 2)))
+    with pytest.raises(UnsupportedError, match="not offered"):
+        decimals.select(m=col("d").sum().over("k", rows=3))
     with pytest.raises(PlanError, match="has its rows already"):
         col("v").cum_sum().over("k", rows=2)
     with pytest.raises(PlanError, match="no place here"):

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 import penstock as ps
 from penstock import col
+from penstock.connectors.generate import GenerateSource
+from penstock.connectors.memory import MemorySink
 from penstock.core.errors import PlanError
 from penstock.testing import T, check
 from penstock.testing.check import agree
@@ -110,6 +112,26 @@ def test_what_is_known_of_the_key():
     assert rows.group_by("k").top_n(2, by="v", rank="r").key == ("k", "r")
     assert table.group_by().top_n(2, by="n").key == ("k",)
     assert table.group_by().top_n(2, by="n", rank="r").key == ("r",)
+
+
+def test_what_grows_for_ever_is_told():
+    never_ends = ps.read(GenerateSource({"k": "sequence", "at": "time"}), event_time="at", watermark="1 s")
+    table = never_ends.group_by("k").agg(n=ps.count())
+    grows = {
+        "dedup keeps one entry per k": never_ends.dedup("k"),
+        "as_table keeps the last row per k": never_ends.as_table("k").changelog(),
+        "top_n keeps 3 row": never_ends.group_by("k").top_n(3, by="at").changelog(),
+        "over keeps 1 row": never_ends.with_columns(n=ps.count().over("k", rows="all")),
+    }
+    for growth, rows in grows.items():
+        with pytest.raises(PlanError, match=growth):
+            ps.Pipeline("p", rows.write(MemorySink()), unbounded="error")
+    ranked = ps.Pipeline("p", table.group_by().top_n(3, by="n").changelog().write(MemorySink()))
+    assert any("top_n keeps all rows" in one for one in ranked.growing())
+    bounded = never_ends.dedup("k", within="1 s").sort("at").select(n=ps.count().over("k", range="1 s")).limit(3)
+    first = never_ends.group_by().top_n(3, by="at").changelog()
+    for rows in (bounded, first):
+        assert list(ps.Pipeline("p", rows.write(MemorySink()), unbounded="error").growing()) == []
 
 
 def test_what_cannot_mean_anything_is_refused():

@@ -17,7 +17,7 @@ from penstock.expr.interpret import interpret
 from penstock.operators.aggregation import Named, PlainAggregate, key_fields, plain_key
 from penstock.operators.base import Emission, Environment, Executable, Executor, Meaning, Row
 from penstock.operators.over_execution import OverExecutor
-from penstock.operators.over_frames import ROLLING, SO_FAR
+from penstock.operators.over_frames import CHOICES, COUNTS, is_offered
 from penstock.plan.node import UPDATING, Facts, Node
 
 # -- Plan ----------------------------------------------------------------------
@@ -76,11 +76,11 @@ class Over(Executable):
         typed, _ = infer_aggregation(function, schema)
         assert isinstance(function, Aggregation)
         declared = AGGREGATES[function.aggregate]
-        known = SO_FAR if self.frame.preceding is None else ROLLING
-        if function.aggregate not in known:
+        types = [arg.dtype for arg in typed.args]
+        if not is_offered(function.aggregate, types, dict(function.options), self.frame):
             raise UnsupportedError(
                 f"{declared.method or declared.name} over {self.frame} is not offered yet",
-                hint=f"there are {', '.join(known)}",
+                hint=f"there are {', '.join([*COUNTS, 'sum', 'mean', *CHOICES])}; more with rows=5 or a range",
             )
         for arg in typed.args:
             named = Field(str(arg.term), arg.dtype)

@@ -11,21 +11,37 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.dtypes import Boolean, Decimal, DType, Duration, Float64, Int64, to_polars
-from penstock.core.errors import UnsupportedError
 from penstock.core.lazy import np, pl
 from penstock.core.schema import Field, Schema
 from penstock.expr.aggregates import AGGREGATES
 from penstock.expr.ast import Aggregation, Frame, Lag, Term
+from penstock.expr.function import Words
 from penstock.expr.infer import infer, infer_aggregation
 
 if TYPE_CHECKING:
     import polars as pl
 
-SO_FAR = ("count", "count_values", "sum", "mean", "min", "max", "first", "last", "any", "all")
-"""The aggregates that there are of all rows so far."""
-ROLLING = (*SO_FAR, "var", "std", "n_unique", "median", "quantile")
-"""The aggregates that there are of a frame with a beginning."""
+COUNTS = ("count", "count_values")
+CHOICES = ("min", "max", "first", "last", "any", "all")
+"""Aggregates that give one of their values."""
+SUMMED = ("sum", "float_sum", "count")
+"""Accumulators of which sums and counts are made; what they add up to is what the aggregate makes of them."""
 HALF = 1 << 32
+
+
+def is_offered(aggregate: str, types: Sequence[DType], options: dict[str, Any], frame: Frame) -> bool:
+    """Whether there is an aggregate over a frame: of all rows so far, only what needs no values but one."""
+    declared = AGGREGATES[aggregate]
+    if declared.arity > 1 or aggregate == "list":
+        return False
+    known = aggregate in (*COUNTS, *CHOICES) or summing_words(aggregate, types, options) is not None
+    return known or (frame.preceding is not None and not any(isinstance(one, Decimal) for one in types))
+
+
+def summing_words(aggregate: str, types: Sequence[DType], options: dict[str, Any]) -> Words | None:
+    """The accumulators of an aggregate, if they are sums and counts."""
+    words = AGGREGATES[aggregate].words(list(types), options) if types else None
+    return words if words is not None and all(kind in SUMMED for kind, _ in words.kinds) else None
 
 
 @dataclass(frozen=True)
@@ -49,6 +65,18 @@ class Part:
     values: str | None
     where: str | None
     typed: DType | None
+
+    @property
+    def words(self) -> Words | None:
+        """Its accumulators, if it is made of sums and counts."""
+        if self.aggregate in ("lag", *COUNTS, *CHOICES) or self.typed is None:
+            return None
+        return summing_words(self.aggregate, [self.typed], self.options)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether what it sums are whole numbers."""
+        return self.words is not None and all(kind != "float_sum" for kind, _ in self.words.kinds)
 
 
 def parts_of(functions: Sequence[tuple[str, Term]], schema: Schema) -> tuple[list[Part], list[tuple[str, Term, Field]]]:
@@ -120,48 +148,59 @@ def rolled(frame: pl.DataFrame, parts: Sequence[Part], kind: str, preceding: int
 def _given(part: Part, frame: pl.DataFrame) -> pl.Expr:
     """The values of a function as they are aggregated: whole numbers are summed without end."""
     values = counted(part)
-    if part.aggregate == "sum" and part.typed != Float64:
-        return _whole(values, part.typed)
-    return values
+    return _whole(values, part.typed) if part.is_whole else values
 
 
 def _whole(values: pl.Expr, dtype: DType | None) -> pl.Expr:
-    if isinstance(dtype, Decimal):
-        raise UnsupportedError("sums of decimals over a frame are not offered yet", hint="cast to Float64")
     return (values.dt.total_microseconds() if isinstance(dtype, Duration) else values.cast(pl.Int64)).cast(pl.Int128)
 
 
 def _rolling(part: Part) -> list[pl.Expr]:
     values = pl.col(part.name)
     count = values.count().cast(pl.Int64)
-    if part.aggregate in ("count", "count_values"):
+    if part.aggregate in COUNTS:
         return [count.alias(part.name)]
-    if part.aggregate == "sum":
+    if part.words is not None:
         return [values.sum().alias(part.name), count.alias(f"__n_{part.name}")]
-    return [AGGREGATES[part.aggregate].polars(values.drop_nulls(), **part.options).alias(part.name)]
+    declared = AGGREGATES[part.aggregate]
+    found = declared.polars(values.drop_nulls(), **part.options)
+    if part.aggregate not in CHOICES:
+        found = pl.when(count > 0).then(found).otherwise(pl.lit(declared.empty))
+    return [found.alias(part.name)]
 
 
 def _finished(part: Part, found: pl.DataFrame) -> tuple[pl.Series, Any]:
     """The result of a function, and by row whether it fits its type."""
     made, fits = found.get_column(part.name), np.ones(found.height, np.bool_)
-    if part.aggregate == "sum":
-        made, fits = _summed(made, found.get_column(f"__n_{part.name}"), part.dtype)
+    if part.words is not None:
+        made, fits = summed(part, made, found.get_column(f"__n_{part.name}"))
     return made.cast(to_polars(part.dtype)).alias(part.name), fits
 
 
-def _summed(sums: pl.Series, counts: pl.Series, dtype: DType) -> tuple[pl.Series, Any]:
-    """Sums as values of their type, null of nothing; and by row whether they fit."""
-    fits: Any = np.ones(len(sums), np.bool_)
-    if sums.dtype == pl.Int128:
-        fits = (
-            pl.select(sums.is_between(_wide(-(2**63)), _wide(2**63 - 1)).fill_null(value=True)).to_series().to_numpy()
-        )
-        sums = sums.set(~pl.Series(fits), None) if not fits.all() else sums
-        sums = sums.cast(pl.Int64)
-        if isinstance(dtype, Duration):
-            sums = sums.cast(pl.Duration("us"))
-    none = pl.Series([None], dtype=sums.dtype).new_from_index(0, len(sums))
-    return sums.zip_with(counts > 0, none), fits
+def summed(part: Part, sums: pl.Series, counts: pl.Series) -> tuple[pl.Series, Any]:
+    """What a function makes of sums and counts, and by row whether it fits its type."""
+    words, count = part.words, counts.to_numpy()
+    assert words is not None
+    read: list[Any] = []
+    for kind, _ in words.kinds:
+        if kind == "count":
+            read.append(count)
+        elif kind == "float_sum":
+            read.append((sums.to_numpy(), count))
+        else:
+            fits = pl.select(sums.is_between(_wide(-(2**63)), _wide(2**63 - 1))).to_series()
+            whole = sums.cast(pl.Int64, wrap_numerical=True)
+            read.append((whole.to_numpy(), fits.to_numpy(), sums.cast(pl.Float64).to_numpy()))
+    values, valid = words.finish(*read)
+    made = pl.Series(values)
+    if not valid.all():
+        made = made.zip_with(pl.Series(valid), pl.Series([None], dtype=made.dtype).new_from_index(0, len(made)))
+    return made, words.fits(*read) if words.fits is not None else np.ones(len(count), np.bool_)
+
+
+def _wide(number: int) -> pl.Series:
+    """A number as a column of one row that wide columns can be computed with."""
+    return pl.Series([number], dtype=pl.Int128)
 
 
 # -- all rows so far -----------------------------------------------------------
@@ -172,11 +211,11 @@ def partial_schema(parts: Sequence[Part]) -> Schema:
     fields: list[Field] = []
     for i, part in enumerate(parts):
         fields.append(Field(f"n{i}", Int64, nullable=False))
-        if part.aggregate in ("sum", "mean"):
-            whole = part.typed != Float64
+        if part.words is not None:
+            whole = part.is_whole
             fields += [Field(f"h{i}", Int64, nullable=False)] if whole else []
             fields.append(Field(f"s{i}", Int64 if whole else Float64, nullable=False))
-        elif part.aggregate not in ("count", "count_values"):
+        elif part.aggregate not in COUNTS:
             assert part.typed is not None
             fields.append(Field(f"v{i}", part.typed, nullable=True))
     return Schema(tuple(fields))
@@ -202,16 +241,13 @@ def so_far(frame: pl.DataFrame, parts: Sequence[Part]) -> tuple[list[pl.Series],
         here = (pl.col("is_new") & pl.col("v").is_not_null()).cast(pl.Int64)
         counts = base.select((pl.col("n") + here).cum_sum().over("group")).to_series()
         kept[f"n{i}"] = counts
-        if part.aggregate in ("count", "count_values"):
+        if part.aggregate in COUNTS:
             made.append(counts)
-        elif part.aggregate in ("sum", "mean"):
+        elif part.words is not None:
             sums = _running_sums(frame, base, part, i)
             kept |= _kept_sums(sums, i)
-            if part.aggregate == "sum":
-                found, inside = _summed(sums, counts, part.dtype)
-                fits &= inside
-            else:
-                found = pl.select(pl.when(counts > 0).then(sums.cast(pl.Float64) / counts)).to_series()
+            found, inside = summed(part, sums, counts)
+            fits &= inside
             made.append(found)
         else:
             chosen = _running_choice(frame, base, part, i)
@@ -223,7 +259,7 @@ def so_far(frame: pl.DataFrame, parts: Sequence[Part]) -> tuple[list[pl.Series],
 
 def _running_sums(frame: pl.DataFrame, base: pl.DataFrame, part: Part, i: int) -> pl.Series:
     values = pl.when("is_new").then(pl.col("v"))
-    if part.typed == Float64:
+    if not part.is_whole:
         before = frame.get_column(f"s{i}").fill_null(0.0)
         given = values.fill_null(0.0)
     else:
@@ -242,11 +278,6 @@ def _kept_sums(sums: pl.Series, i: int) -> dict[str, pl.Series]:
     return {f"h{i}": high.cast(pl.Int64), f"s{i}": (sums - high * _wide(HALF)).cast(pl.Int64)}
 
 
-def _wide(number: int) -> pl.Series:
-    """A number as a column of one row that wide columns can be computed with."""
-    return pl.Series([number], dtype=pl.Int128)
-
-
 def _running_choice(frame: pl.DataFrame, base: pl.DataFrame, part: Part, i: int) -> pl.Series:
     """The least, greatest, first or last value up to each row."""
     before = frame.get_column(f"v{i}")
@@ -262,8 +293,3 @@ def _running_choice(frame: pl.DataFrame, base: pl.DataFrame, part: Part, i: int)
     first = pl.DataFrame({"r": rank, "v": values}).drop_nulls("r").unique("r", maintain_order=True)
     asked = pl.DataFrame({"r": chosen})
     return asked.join(first, on="r", how="left", maintain_order="left").get_column("v")
-
-
-def is_framed(frame: Frame) -> bool:
-    """Whether a frame has a beginning."""
-    return frame.preceding is not None

@@ -110,7 +110,12 @@ def test_numbers_of_all_kinds_are_in_order():
         Field("u", ps.UInt64), Field("d", ps.Decimal(30, 2)), Field("b", ps.Boolean), Field("n", ps.Int8),
     ))  # fmt: skip
     given = pl.DataFrame(
-        {"u": [1, 2**64 - 1, 0, None], "d": [-(10**27), 10**27, 0, None], "b": [True, False, None, True], "n": [-3, 3, 0, 1]},
+        {
+            "u": [1, 2**64 - 1, 0, None],
+            "d": [-(10**27), 10**27, 0, None],
+            "b": [True, False, None, True],
+            "n": [-3, 3, 0, 1],
+        },
         schema=schema.to_polars(),
     )
     for name in schema.names:
