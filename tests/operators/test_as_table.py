@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 import penstock as ps
 from penstock import col
 from penstock.core.errors import PlanError
+from penstock.operators.as_table import AsTable
 from penstock.testing import T, check
 from penstock.testing.check import agree
 from penstock.testing.plans import cases, keys_of
@@ -83,6 +84,8 @@ def test_what_cannot_mean_anything_is_refused():
     rows = ps.read([{"k": "a", "v": 1, "l": [1]}])
     with pytest.raises(PlanError, match="a Table already"):
         rows.group_by("k").agg(n=ps.count()).as_table("k")
+    with pytest.raises(PlanError, match="go by arrival"):
+        AsTable(input=rows.drop("l").node, keys=("k",), by="v", delete=(col("v") < 0).term)
     with pytest.raises(PlanError, match="needs the key"):
         rows.as_table()
     with pytest.raises(PlanError, match="condition"):

@@ -75,6 +75,8 @@ class AsTable(Executable):
             schema = schema.without([self.op])
         if self.by is not None:
             key_fields(below.schema, [self.by])
+            if self.delete is not None or self.op is not None:
+                raise PlanError("rows that delete go by arrival: by goes with neither delete nor op")
         deterministic = below.deterministic
         if self.delete is not None:
             typed = infer(self.delete, below.schema)
