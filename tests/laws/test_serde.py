@@ -65,6 +65,10 @@ def everything():
     near = good.join(good, left_on=["k", col("v") > 1], right_on=["k", col("v") > 2], within=("-1 s", "2 s"))
     streams += [near, near.late(), good.join(good, on="k", window=ps.tumbling("5 s"), nulls_equal=True)]
     streams += [good.join_asof(good, by="k", strategy="nearest", tolerance="1 s")]
+    whole = both.drop("l").dedup("v", within="1 h")
+    ranked = whole.as_table("k", delete=col("v") < 0).group_by("v").top_n(2, by="k", nulls="last", rank="r")
+    framed = whole.sort("at").with_columns(m=col("v").sum().over("k", range="1 s"), d=col("v").shift(2).over("k"))
+    streams += [ranked, framed, whole.limit(3), whole.dedup("k", keep="last", by="v")]
     return tuple(one.write(Kept(), name=f"o{i}").node for i, one in enumerate(streams))
 
 

@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.api.columns import flat, named_terms, names_of, replaced
+from penstock.api.columns import flat, named_terms, names_of, passed, replaced
+from penstock.api.frames import with_frames
 from penstock.api.grouping import Grouped
 from penstock.api.joins import Joining
+from penstock.api.rows import RowVerbs
 from penstock.api.timing import add_event_time
 from penstock.api.verbs import unknown_verb
 from penstock.connectors.base import Sink
@@ -53,7 +55,7 @@ class Output:
         return f"<Output {self.node.describe()}>"
 
 
-class Stream(Joining):
+class Stream(RowVerbs, Joining):
     """Append-only rows: a value that describes them. Nothing runs until a pipeline does.
 
     Attributes:
@@ -83,12 +85,14 @@ class Stream(Joining):
 
     def select(self: S, *columns: Any, **named: Any) -> S:
         """Only the columns named or computed; see `Select`."""
-        return self._to(Select(input=self.node, columns=named_terms(columns, named), where=caller()))
+        node, terms = with_frames(self.node, named_terms(columns, named))
+        return self._to(Select(input=node, columns=terms, where=caller()))
 
     def with_columns(self: S, *columns: Any, **named: Any) -> S:
         """All columns, and those computed: new ones, or in the place of one with the same name; see `Select`."""
-        terms = replaced(self.schema, named_terms(columns, named))
-        return self._to(Select(input=self.node, columns=terms, spelling="with_columns", where=caller()))
+        node, terms = with_frames(self.node, named_terms(columns, named))
+        terms = replaced(self.schema, terms)
+        return self._to(Select(input=node, columns=terms, spelling="with_columns", where=caller()))
 
     def drop(self: S, *names: Any) -> S:
         """All columns but those named."""
@@ -150,7 +154,11 @@ class Stream(Joining):
         predicate = and_all([term_of(c) for c in flat(conditions)])
         if predicate is None:
             raise PlanError("filter takes a condition", where=caller())
-        return self._to(Filter(input=self.node, predicate=predicate, where=caller()))
+        node, ((_, predicate),) = with_frames(self.node, (("", predicate),))
+        made: Node = Filter(input=node, predicate=predicate, where=caller())
+        if node is not self.node:
+            made = Select(input=made, columns=passed(self.schema), spelling="filter", where=caller())
+        return self._to(made)
 
     def expect(self: S, **conditions: Any) -> S:
         """Rows that break a condition leave by `errors`, with its name; see `Expect`."""
@@ -240,7 +248,7 @@ class Stream(Joining):
 
     def _refused(self, port: str) -> Stream:
         node = self.node
-        while port not in node.refuses and node.verb in ("select", "watermark", "inspect") and node.inputs:
+        while port not in node.refuses and node.verb in ("select", "watermark", "inspect", "over") and node.inputs:
             node = node.inputs[0]
         return Stream(Refused(input=node, port=port, where=caller()))
 

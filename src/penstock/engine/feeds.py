@@ -113,6 +113,7 @@ class Feed:
         self._found_nothing = False
         # A split that was read to its end stays so, before its reader has looked: else watermarks would go back.
         self._done = ended
+        self._stopped = False
         self._failure: BaseException | None = None
         self.blocked_us = 0
 
@@ -216,9 +217,20 @@ class Feed:
             self.place = Place(self._before, _next_offset(head, self.place.offset))
         return found
 
+    def stop(self) -> None:
+        """Read no further: nobody needs the rows that come. It counts as ended, where the last row was taken."""
+        self._stopped = True
+        self._closed = True
+        self._wake.set()
+        with self._lock:
+            self._chunks.clear()
+            self._bytes = 0
+
     @property
     def ended(self) -> bool:
         """Whether all rows were taken and no more will come."""
+        if self._stopped:
+            return True
         if self._chunks or self._failure is not None:
             return False
         return self.reader.ended if self.inline else self._done
@@ -358,6 +370,12 @@ class Feeds:
                 taken.append(Taken(feed.source, feed.split, polled.frame, polled.offsets, polled.bad))
                 left -= max(1, polled.frame.height)
         return taken
+
+    def stop(self, sources: Sequence[int]) -> None:
+        """Read some sources no further."""
+        for feed in self.feeds:
+            if feed.source in sources and not feed.ended:
+                feed.stop()
 
     @property
     def ended(self) -> bool:

@@ -114,6 +114,7 @@ class Loop:
     def once(self) -> int:
         """Take one step; how many rows it took."""
         now, begun = self.clock.now(), self.clock.monotonic()
+        self.feeds.stop(self.engine.needless())
         taken = self.feeds.take(self.budget.rows, now)
         rows = sum(part.frame.height + len(part.bad) for part in taken)
         errors = self.outputs.refused["errors"]

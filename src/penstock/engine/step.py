@@ -255,6 +255,16 @@ class Engine:
             if len(self.reasons) < 1_000 or reason in self.reasons:
                 self.reasons[reason] += count
 
+    def needless(self) -> list[int]:
+        """The sources of which no output needs another row: behind them is a limit that was reached, on every way."""
+        if not any(made.executor.satisfied() for made in self.plan.nodes):
+            return []
+        wanted = set(self.plan.writes)
+        for made in reversed(self.plan.nodes):
+            if made.index in wanted and not made.executor.satisfied():
+                wanted.update(made.inputs)
+        return [source for source, index in enumerate(self.plan.reads) if index not in wanted]
+
     def counts(self) -> dict[str, Any]:
         """Rows per port of every node, and reasons, as JSON."""
         nodes = {

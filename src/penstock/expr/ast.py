@@ -188,6 +188,67 @@ class Aggregation(Term):
         return f"{self.aggregate}({inside}){where}"
 
 
+@dataclass(frozen=True)
+class Lag(Term):
+    """The value of a term some rows before, in a frame; null where there is no such row."""
+
+    term: Term
+    rows: int
+
+    @property
+    def children(self) -> tuple[Term, ...]:
+        """The term."""
+        return (self.term,)
+
+    def rewrite(self, change: Callable[[Term], Term]) -> Term:
+        """As `Term.rewrite`."""
+        return change(Lag(self.term.rewrite(change), self.rows))
+
+    def __str__(self) -> str:
+        return f"lag({self.term}, {self.rows})"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Which rows of its key a row looks at: itself, and some before it.
+
+    Attributes:
+        kind: `"rows"` counts rows; `"range"` goes by event time, and rows of the same instant see each other.
+        preceding: How many rows before it, or how many microseconds; None = all.
+    """
+
+    kind: str
+    preceding: int | None = None
+
+    def __str__(self) -> str:
+        if self.preceding is None:
+            return f'{self.kind}="all"'
+        return f"rows={self.preceding + 1}" if self.kind == "rows" else f'range="{self.preceding} us"'
+
+
+@dataclass(frozen=True)
+class Over(Term):
+    """A function of the rows in a frame: an `Aggregation`, or a `Lag`.
+
+    Attributes:
+        function: The function.
+        keys: The columns by which rows are told apart.
+        frame: Which rows.
+    """
+
+    function: Term
+    keys: tuple[str, ...]
+    frame: Frame
+
+    @property
+    def children(self) -> tuple[Term, ...]:
+        """The function."""
+        return (self.function,)
+
+    def __str__(self) -> str:
+        return f"{self.function}.over({', '.join([*self.keys, str(self.frame)])})"
+
+
 class Pairs(dict[Any, Any]):
     """A dict that is a map as a constant, where a plain dict is a struct."""
 

@@ -14,6 +14,7 @@ from penstock.core.errors import PlanError
 from penstock.core.where import caller
 from penstock.expr.ast import Aggregation, Call, Case, Cast, Column, Literal, Term, literal
 from penstock.expr.calls import METHODS, aggregation, as_term, call, unknown
+from penstock.expr.frames import FrameMethods
 from penstock.expr.functions import FUNCTIONS
 from penstock.expr.signatures import limits
 
@@ -54,7 +55,7 @@ class Namespace:
         return [name.removeprefix(start) for name in FUNCTIONS if name.startswith(start)]
 
 
-class Expr:
+class Expr(FrameMethods):
     """An expression over the columns of a row, such as `col("price") * 0.9`.
 
     It is a value: nothing is computed until a pipeline runs. `==` and the like build expressions,
@@ -66,6 +67,9 @@ class Expr:
     def __init__(self, term: Term, name: str | None = None) -> None:
         self.term = term
         self.name = name
+
+    def _of(self, term: Term) -> Expr:
+        return Expr(term, self.name)
 
     def __repr__(self) -> str:
         return f"<Expr {self.term}{f' as {self.name}' if self.name else ''}>"

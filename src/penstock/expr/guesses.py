@@ -7,27 +7,16 @@ from __future__ import annotations
 
 from penstock.core.errors import UnknownNameError, UnsupportedError
 
-_OVER = "aggregates are taken per key, .group_by(...).agg(...), or per window, .group_by(...).window(...).agg(...)"
-_EARLIER = "expressions see one row; first(by=...) and last(by=...) of .agg(...) see a group"
+_OVER = "there is .over(keys, rows=..., range=...) of any aggregate: sum, mean, min, max, var, std, median and the rest"
+_EARLIER = "there are .shift(n).over(keys) and .diff(n).over(keys)"
 _BATCHES = "expressions of col(...), or a computation on the result of .collect()"
 
 PLANNED: dict[str, str] = {
-    "over": _OVER,
-    "cum_sum": _OVER,
-    "cum_count": _OVER,
-    "cum_max": _OVER,
-    "cum_min": _OVER,
     "cum_prod": _OVER,
-    "rolling_max": _OVER,
-    "rolling_mean": _OVER,
     "rolling_median": _OVER,
-    "rolling_min": _OVER,
     "rolling_std": _OVER,
-    "rolling_sum": _OVER,
     "rolling_var": _OVER,
     "rank": _OVER,
-    "shift": _EARLIER,
-    "diff": _EARLIER,
     "pct_change": _EARLIER,
     "map_batches": _BATCHES,
     "map_elements": _BATCHES,
@@ -37,16 +26,9 @@ PLANNED: dict[str, str] = {
 """What the design has and this version does not, and what there is instead."""
 
 SAME = {
-    "cumsum": "cum_sum",
-    "cumcount": "cum_count",
-    "cummax": "cum_max",
-    "cummin": "cum_min",
     "cumprod": "cum_prod",
-    "lag": "shift",
-    "lead": "shift",
     "apply": "map_elements",
     "map_rows": "map_elements",
-    "rolling": "over",
     "row_number": "rank",
     "approx_count_distinct": "approx_n_unique",
 }
@@ -71,6 +53,13 @@ GUESSES: dict[str, str] = {
     "isinf": "is_infinite",
     "like": "str.contains",
     "ilike": "str.contains",
+    "cumsum": "cum_sum",
+    "cumcount": "cum_count",
+    "cummax": "cum_max",
+    "cummin": "cum_min",
+    "lag": "shift",
+    "lead": "shift",
+    "rolling": "over",
 }
 """Words of other libraries, and ours for the same."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from penstock.operators.as_table import AsTable
 from penstock.operators.asof_join import AsofJoin
 from penstock.operators.base import Executable
 from penstock.operators.changelog import Changelog
+from penstock.operators.dedup import Dedup
 from penstock.operators.expect import Expect
 from penstock.operators.explode import Explode
 from penstock.operators.filter import Filter
@@ -13,9 +15,13 @@ from penstock.operators.inspect import Inspect
 from penstock.operators.interval_join import IntervalJoin
 from penstock.operators.join import Join
 from penstock.operators.keyed_window import KeyedWindow
+from penstock.operators.limit import Limit
+from penstock.operators.over import Over
 from penstock.operators.read import Read
 from penstock.operators.refused import Refused
 from penstock.operators.select import Select
+from penstock.operators.sort import Sort
+from penstock.operators.top_n import TopN
 from penstock.operators.union import Union
 from penstock.operators.watermark import Watermark
 from penstock.operators.window import Window
@@ -26,7 +32,8 @@ OPERATORS: dict[str, type[Executable]] = {
     operator.verb: operator
     for operator in (
         Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog,
-        KeyedWindow, Join, IntervalJoin, AsofJoin, WindowJoin, Refused, Write,
+        KeyedWindow, Join, IntervalJoin, AsofJoin, WindowJoin, Dedup, AsTable, TopN, Sort, Over, Limit,
+        Refused, Write,
     )
 }  # fmt: skip
 
@@ -48,5 +55,7 @@ MACHINERY = (
     "interval_join_execution",
     "asof_join_execution",
     "window_join_execution",
+    "lateness",
+    "over_frames",
 )
 """Files that operators share and that are none themselves."""

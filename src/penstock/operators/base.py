@@ -161,6 +161,10 @@ class Executor(ABC):
         """The watermark of its output after the step: the least of the inputs' unless it holds rows back."""
         return min(incoming)
 
+    def satisfied(self) -> bool:
+        """Whether no row that may still come would change anything: its sources need not be read for it."""
+        return False
+
     def state_layout(self) -> Any:
         """What must be equal for its stored state to be usable, as JSON; None if it has no state.
 

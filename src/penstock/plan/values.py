@@ -13,9 +13,10 @@ from penstock.core.dtypes import DType, from_json
 from penstock.core.errors import PlanError, one_of
 from penstock.core.schema import Schema
 from penstock.core.timespan import Span
-from penstock.expr.ast import Aggregation, Call, Case, Cast, Column, Literal
+from penstock.expr.ast import Aggregation, Call, Case, Cast, Column, Frame, Lag, Literal, Over
 from penstock.plan.emission import Emit
 from penstock.plan.keyed_windows import Count, Everything, Session
+from penstock.plan.ordering import SortKey
 from penstock.plan.watermark import Bounded, Scripted, Silence
 from penstock.plan.windows import Cumulative, Hopping, Tumbling
 
@@ -39,6 +40,10 @@ VALUES: dict[str, type] = {
         Count,
         Everything,
         Emit,
+        SortKey,
+        Frame,
+        Lag,
+        Over,
     )
 }
 """The classes of values inside nodes, by the names that tag them."""

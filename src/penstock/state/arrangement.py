@@ -125,6 +125,11 @@ class Arrangement:
         return self.table.view(np.float64)
 
     @property
+    def heap(self) -> Bytes:
+        """The bytes of long texts, to which offsets in `table` point. **Replaced when it grows**, as `table` is."""
+        return self._heap
+
+    @property
     def initial(self) -> Words:
         """The words that the accumulators of a new slot begin with."""
         return self._initial

@@ -231,10 +231,39 @@ def _per_window(draw: DrawFn, rows: Stream, made: Any, names: Sequence[str], opt
 
 
 @st.composite
+def chosen(draw: DrawFn, rows: Stream) -> Stream:
+    """Some rows behind one of the verbs that choose among whole rows, order them, or look at those before each."""
+    usable = keys_of(rows)
+    if not usable:
+        return rows
+    time = rows.node.facts.time if rows.node.facts.watermarked else None
+    rows = rows.select(*(name for name in rows.columns if name in usable or name == time))
+    key, other = draw(st.sampled_from(usable)), draw(st.sampled_from(usable))
+    made: dict[str, Callable[[], Stream]] = {
+        "dedup": lambda: rows.dedup(key, within="5 s" if time else None),
+        "distinct": rows.distinct,
+        "limit": lambda: rows.limit(4),
+        "last": lambda: rows.dedup(key, keep="last", by=other),
+        "as_table": lambda: rows.as_table(key, delete=Expr(Column(other)).is_null()),
+        "top_n": lambda: rows.group_by(key).top_n(2, by=other),
+        "ranked": lambda: rows.as_table(other).group_by(key).top_n(2, by=usable, rank="rank"),
+    }
+    if time:
+        made["sort"] = lambda: rows.sort(time)
+        made["first"] = lambda: rows.dedup(key, by=time)
+        made["over"] = lambda: rows.with_columns(m=Expr(Column(other)).max().over(key, rows=2))
+        made["range"] = lambda: rows.with_columns(m=Expr(Column(other)).last().over(key, range="3 s"))
+    return made[draw(st.sampled_from(sorted(made)))]()
+
+
+@st.composite
 def plans(draw: DrawFn, rows: Stream) -> Stream:
     """A plan over some rows: stateless verbs around at most two keyed ones."""
     rows = draw(stateless(rows))
-    kind = draw(st.sampled_from(["window", "group", "stateless", "windows", "groups", "changelog"]))
+    kind = draw(st.sampled_from(["window", "group", "stateless", "windows", "groups", "changelog", "chosen"]))
+    if kind == "chosen":
+        rows = draw(chosen(rows))
+        return draw(grouped(rows)) if draw(st.booleans()) else draw(stateless(rows, 1))
     if kind in ("window", "windows") and rows.node.facts.watermarked:
         rows = draw(windowed(rows))
         return draw(windowed(rows)) if kind == "windows" else draw(stateless(rows, 1))
