@@ -20,8 +20,10 @@ from penstock.flow.errors import (
     StreamClosedError,
     StreamTimeoutError,
 )
+from penstock.flow.queue import SourceQueue
 from penstock.flow.running import Running
 from penstock.flow.shapes import Flow, Runnable, Sink, Source
+from penstock.flow.spill import Spill
 from penstock.flow.stage import KillSwitch, StageStatistics
 
 __all__ = [
@@ -40,6 +42,8 @@ __all__ = [
     "Signal",
     "Sink",
     "Source",
+    "SourceQueue",
+    "Spill",
     "StageStatistics",
     "StreamAbortedError",
     "StreamClosedError",

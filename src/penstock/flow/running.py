@@ -44,7 +44,8 @@ class Running:
     """A run of a stream, from the entry of `async with` to its exit.
 
     The exit waits for the end of the stream; an exception in the block cancels it. A failure of the stream cancels the
-    block, and is raised by the exit as it is. All tasks have ended and all resources are released when the block is left.
+    block, and is raised by the exit as it is. When the block is left, all tasks have ended and all
+    resources are released.
     """
 
     def __init__(self, consume: Consume, *, clock: Clock | None = None, seed: int | None = None) -> None:

@@ -10,7 +10,10 @@ import anyio
 
 from penstock.core.errors import PlanError
 from penstock.core.timespan import duration
+from penstock.flow.buffers import checked_overflow
 from penstock.flow.operators.base import positive
+from penstock.flow.queue import SourceQueue
+from penstock.flow.spill import Spill
 from penstock.flow.stage import Context, Pull, Stage
 
 if TYPE_CHECKING:
@@ -76,9 +79,8 @@ class _Async(_Start):
 
     def __init__(self, context: Context, items: AsyncIterable[Any]) -> None:
         super().__init__(context)
-        self.iterable, self.items = items, None
-
-    items: AsyncIterator[Any] | None
+        self.iterable = items
+        self.items: AsyncIterator[Any] | None = None
 
     async def pull(self, most: int) -> list[Any]:
         if self.items is None:
@@ -141,7 +143,8 @@ class Sources:
     def from_iterable(items: Iterable[Any]) -> Source:
         """The elements of an iterable, iterated anew by each run; of an iterator, what is left of it.
 
-        A list or range is cut into chunks; a generator is asked for more at a time while it is quick (a millisecond). An iterator that blocks stops the event loop: use `from_async`, or `from_blocking`.
+        A list or range is cut into chunks; a generator is asked for more at a time while it is quick (a
+        millisecond). An iterator that blocks stops the event loop: use `from_async`, or `from_blocking`.
         """
         if isinstance(items, (list, tuple, range)):
             return _source("from_iterable", lambda ctx: _Ready(ctx, items))
@@ -191,8 +194,20 @@ class Sources:
         return _source("range", lambda ctx: _Ready(ctx, numbers))
 
     @staticmethod
+    def queue(size: int, overflow: str = "backpressure", *, spill: Spill | None = None) -> tuple[SourceQueue, Source]:
+        """A queue, and the source that gives what is offered to it; for one run.
+
+        Args:
+            size: How many elements it keeps that nobody has asked for yet.
+            overflow: What becomes of an element that is offered when it is full; see `buffer`.
+            spill: Where and how to spill.
+        """
+        queue = SourceQueue(positive("queue", "size", size), checked_overflow("queue", overflow), spill)
+        return queue, _source("queue", queue._open)
+
+    @staticmethod
     def tick(every: Any, value: Any = None, *, initial: Any = "0 s") -> Source:
-        """`value` at fixed instants, `every` apart, the first after `initial`; those that nobody asks for are dropped."""
+        """`value` at fixed instants, `every` apart, the first after `initial`. Those that nobody asks for go."""
         us, first = duration(every), duration(initial)
         positive("tick", "microseconds of every", us)
         return _source("tick", lambda ctx: _Tick(ctx, us, value, first))

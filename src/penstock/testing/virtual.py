@@ -30,8 +30,8 @@ class VirtualTime:
     """A clock that a test turns: pass it as `clock=` to `start`, `run` and `elements`.
 
     `await time.advance("5 s")` lets all tasks run until they wait, then fires the timers up to that instant one after
-    another, each followed by all that it sets off. `await time.run(source)` runs a stream to its end and turns the clock
-    whenever all tasks wait. Only one task at a time may turn it.
+    another, each followed by all that it sets off. `await time.run(source)` runs a stream to its end, and
+    turns the clock whenever all tasks wait. Only one task at a time may turn it.
 
     On asyncio and on trio. Work in threads counts as waiting.
     """

@@ -41,7 +41,8 @@ class Verbs:
 class Elementwise(Stage):
     """Works on elements one after another, without waiting. Subclasses say how in `each`.
 
-    What came before a failing element goes out before the failure. `resume` goes on behind it, `restart` too, after `reset`.
+    What came before a failing element goes out before the failure. `resume` goes on behind it, `restart`
+    too, after `reset`.
     """
 
     def __init__(self, up: Pull, context: Context) -> None:
