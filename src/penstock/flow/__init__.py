@@ -7,6 +7,7 @@ total = await flow.Source.from_iterable(range(10)).map(abs).run(flow.Sink.fold(0
 
 from __future__ import annotations
 
+from penstock.flow.backoff import Backoff, CircuitBreaker
 from penstock.flow.clock import Clock, Signal, SystemClock
 from penstock.flow.errors import (
     BufferOverflowError,
@@ -27,7 +28,9 @@ from penstock.flow.spill import Spill
 from penstock.flow.stage import KillSwitch, StageStatistics
 
 __all__ = [
+    "Backoff",
     "BufferOverflowError",
+    "CircuitBreaker",
     "CircuitOpenError",
     "Clock",
     "Flow",
