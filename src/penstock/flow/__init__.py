@@ -21,6 +21,7 @@ from penstock.flow.errors import (
     StreamClosedError,
     StreamTimeoutError,
 )
+from penstock.flow.graph import Feedback, Graph
 from penstock.flow.queue import SourceQueue
 from penstock.flow.running import Running
 from penstock.flow.shapes import Flow, Runnable, Sink, Source
@@ -33,9 +34,11 @@ __all__ = [
     "CircuitBreaker",
     "CircuitOpenError",
     "Clock",
+    "Feedback",
     "Flow",
     "FlowError",
     "FramingError",
+    "Graph",
     "KillSwitch",
     "LimitExceededError",
     "NoElementError",
