@@ -22,6 +22,7 @@ from penstock.flow.errors import (
     StreamTimeoutError,
 )
 from penstock.flow.graph import Feedback, Graph
+from penstock.flow.hubs import BroadcastHub, MergeHub, PartitionHub
 from penstock.flow.queue import SourceQueue
 from penstock.flow.running import Running
 from penstock.flow.shapes import Flow, Runnable, Sink, Source
@@ -30,6 +31,7 @@ from penstock.flow.stage import KillSwitch, StageStatistics
 
 __all__ = [
     "Backoff",
+    "BroadcastHub",
     "BufferOverflowError",
     "CircuitBreaker",
     "CircuitOpenError",
@@ -41,7 +43,9 @@ __all__ = [
     "Graph",
     "KillSwitch",
     "LimitExceededError",
+    "MergeHub",
     "NoElementError",
+    "PartitionHub",
     "RateExceededError",
     "Runnable",
     "Running",
