@@ -116,13 +116,24 @@ class Source(Sources, Operators):
         """
         async with Runnable(self, Sink("elements", _paused)).start(clock=clock) as running:
             pull: Pull = await running.value("elements")
-            yield _iterate(pull)
+            yield _Elements(pull)
             running.cancel()
 
 
-async def _iterate(pull: Pull) -> AsyncIterator[Any]:
-    while chunk := await pull.pull(1):
-        yield chunk[0]
+class _Elements:
+    """An iterator over what is pulled; no generator, which would want to be closed."""
+
+    def __init__(self, pull: Pull) -> None:
+        self.pull = pull
+
+    def __aiter__(self) -> _Elements:
+        return self
+
+    async def __anext__(self) -> Any:
+        chunk = await self.pull.pull(1)
+        if not chunk:
+            raise StopAsyncIteration
+        return chunk[0]
 
 
 async def _paused(up: Pull, context: Context) -> None:
