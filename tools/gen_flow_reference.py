@@ -15,8 +15,8 @@ TARGET = Path(__file__).resolve().parents[1] / "docs" / "reference" / "flow.md"
 
 HEAD = """# Operators of streams
 
-Made by `tools/gen_flow_reference.py` from `src/penstock/flow/catalogue.py`. What streams are, and how they run, is in the
-[guide](../guides/flow.md).
+Made by `tools/gen_flow_reference.py` from `src/penstock/flow/catalogue.py`. What streams are, and how they run, is
+in the [guide](../guides/flow.md).
 """
 
 
