@@ -40,7 +40,7 @@ def once(name: str, read: Read) -> Any:
         opened = True
         return Feed(context, read)
 
-    return Source(name, head)
+    return Source(name, head, composite=True)  # a kill switch ends the stream around it, not this
 
 
 class _Group:
