@@ -77,6 +77,8 @@ class _MapAsync(Relay):
         mine = Signal()
         while True:
             while not self._work_to_do:
+                if self._stopped:
+                    return
                 self._resting.append(mine)
                 await mine.wait()
             slot = self._work_to_do.popleft()
@@ -126,6 +128,8 @@ class _MapAsync(Relay):
         await super().close()
         for worker in self._workers:
             worker.cancel()
+        for resting in self._resting:
+            resting.notify()
         for worker in self._workers:
             await worker.stop()
 
