@@ -90,6 +90,7 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("core/positioned.py", "chance"): "fences of processes that know nothing of each other",
     ("core/threads.py", "threads"): "tells a process how it is asked to end",
     ("core/processes.py", "threads"): "is the seam",
+    ("testing/reactive/stage.py", "threads"): "tells in which thread a signal comes",
     ("core/failpoint.py", "files"): "tells which points a process has passed, when a test asks for it",
     ("control/*", "network"): "is the endpoint of a running pipeline, on loopback, and who asks it",
     ("core/failpoint.py", "threads"): "kills this process when a test asks for it",
