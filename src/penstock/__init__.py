@@ -114,6 +114,10 @@ def __getattr__(name: str) -> _Any:
         import importlib
 
         return getattr(importlib.import_module(_LAZY[name]), name)
+    if name == "flow":
+        import importlib
+
+        return importlib.import_module("penstock.flow")
     if name in _FUNCTIONS and _FUNCTIONS[name].top:
         return _function(name)
     raise _unknown_member(name, [*__all__, *(top for top, function in _FUNCTIONS.items() if function.top)])

@@ -44,7 +44,6 @@ PLANNED: dict[str, str] = {
     "step": _OUTPUT,
     "udf": _BATCHES,
     "aggregate": _AGGREGATES,
-    "flow": "ps.read takes connectors, frames and lists of dicts",
     "events": _STATE,
     "log": 'files are a log too: FileSink(...), and FileSource(..., watch="1 s")',
 }

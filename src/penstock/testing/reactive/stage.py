@@ -211,9 +211,10 @@ class Recorder(Subscriber[Any]):
         """Keep the failure."""
         with self._signal("on_error"):
             self.failure = failure
-            if not isinstance(failure, BaseException):
-                self._stage.fault("1.4", f"on_error gave {failure!r}, which is no exception")
-                self.failure = RuntimeError(repr(failure))
+            given: object = failure
+            if not isinstance(given, BaseException):
+                self._stage.fault("1.4", f"on_error gave {given!r}, which is no exception")
+                self.failure = RuntimeError(repr(given))
 
     def on_complete(self) -> None:
         """Know the end."""
@@ -277,7 +278,7 @@ class Feed(Subscription):
         with self._serial.enter("request"):
             self._forbidden("request")
             self.requests += 1
-            if not isinstance(n, int) or n < 1:
+            if n < 1:
                 self._stage.fault("3.9", f"the subscriber called request({n!r})")
                 return
             self.demand += n

@@ -1,0 +1,52 @@
+"""Reactive streams: sources, flows and sinks that compose, with back-pressure, bounded buffers and safe resources.
+
+from penstock import flow
+
+total = await flow.Source.from_iterable(range(10)).map(abs).run(flow.Sink.fold(0, int.__add__))
+"""
+
+from __future__ import annotations
+
+from penstock.flow.clock import Clock, Signal, SystemClock
+from penstock.flow.errors import (
+    BufferOverflowError,
+    CircuitOpenError,
+    FlowError,
+    FramingError,
+    LimitExceededError,
+    NoElementError,
+    RateExceededError,
+    StreamAbortedError,
+    StreamClosedError,
+    StreamTimeoutError,
+)
+from penstock.flow.queue import SourceQueue
+from penstock.flow.running import Running
+from penstock.flow.shapes import Flow, Runnable, Sink, Source
+from penstock.flow.spill import Spill
+from penstock.flow.stage import KillSwitch, StageStatistics
+
+__all__ = [
+    "BufferOverflowError",
+    "CircuitOpenError",
+    "Clock",
+    "Flow",
+    "FlowError",
+    "FramingError",
+    "KillSwitch",
+    "LimitExceededError",
+    "NoElementError",
+    "RateExceededError",
+    "Runnable",
+    "Running",
+    "Signal",
+    "Sink",
+    "Source",
+    "SourceQueue",
+    "Spill",
+    "StageStatistics",
+    "StreamAbortedError",
+    "StreamClosedError",
+    "StreamTimeoutError",
+    "SystemClock",
+]

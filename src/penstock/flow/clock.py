@@ -1,0 +1,71 @@
+"""Time for streams: when it is, and how to wait; a test passes a clock that it turns itself."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import anyio
+
+from penstock.core.clock import SystemClock as _Timer
+
+
+class Signal:
+    """Wakes all tasks that wait for it; what it means is a condition that they look at themselves.
+
+    As with a condition variable: look, and if there is nothing, `await signal.wait()` with no other await between.
+    Belongs to one event loop; other threads hand their call over to it first.
+    """
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event: anyio.Event | None = None
+
+    def notify(self) -> None:
+        """Wake those who wait now; who waits later is not woken by this."""
+        event, self._event = self._event, None
+        if event is not None:
+            event.set()
+
+    async def wait(self) -> None:
+        """Wait for the next `notify`."""
+        if self._event is None:
+            self._event = anyio.Event()
+        await self._event.wait()
+
+
+class Clock(Protocol):
+    """Where streams take time from; `penstock.testing.VirtualTime` is another one."""
+
+    def now(self) -> int:
+        """Microseconds that never go back, from an arbitrary start."""
+        ...
+
+    async def wait(self, signal: Signal, until: int | None) -> bool:
+        """Wait for a signal, to the instant `until` at most; whether the signal came before."""
+        ...
+
+    async def sleep_until(self, until: int) -> None:
+        """Wait for an instant; one that has passed lets other tasks run, and no more."""
+        ...
+
+
+class SystemClock:
+    """The computer's clock."""
+
+    def __init__(self) -> None:
+        self.now = _Timer().monotonic
+
+    async def wait(self, signal: Signal, until: int | None) -> bool:
+        """Wait for a signal, or for an instant."""
+        if until is None:
+            await signal.wait()
+            return True
+        with anyio.move_on_after(max(0, until - self.now()) / 1e6):
+            await signal.wait()
+            return True
+        return False
+
+    async def sleep_until(self, until: int) -> None:
+        """Wait for an instant."""
+        await anyio.sleep(max(0, until - self.now()) / 1e6)

@@ -1,0 +1,168 @@
+"""What operators are made of: a step of a description, and stages whose work on an element is synchronous."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+from penstock.core.errors import PlanError
+from penstock.flow.stage import RESTART, STOP, Context, Pull, Stage
+
+Opener = Callable[[Context], Pull]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operator of a description.
+
+    Attributes:
+        name: The verb.
+        make: Makes the stage below its input.
+    """
+
+    name: str
+    make: Callable[[Pull, Context], Pull]
+
+
+class Verbs:
+    """What `Source`, `Flow` and the outlets of graphs share: each verb adds a step."""
+
+    def _then(self, step: Step) -> Self:
+        """The same description with one more step."""
+        raise NotImplementedError
+
+    def _enclose(self, name: str, make: Callable[[Opener, Context], Pull]) -> Self:
+        """All so far as one stage that may open it in a context of its own, or several times."""
+        raise NotImplementedError
+
+
+class Elementwise(Stage):
+    """Works on elements one after another, without waiting. Subclasses say how in `each`.
+
+    What came before a failing element goes out before the failure. `resume` goes on behind it, `restart`
+    too, after `reset`.
+    """
+
+    def __init__(self, up: Pull, context: Context) -> None:
+        super().__init__(up, context)
+        self.done = False
+        self._items: Iterator[Any] | None = None
+        self._out: list[Any] = []
+        self._failure: Exception | None = None
+
+    def each(self, items: Iterator[Any], out: list[Any], most: int) -> bool | None:
+        """Take elements from `items` and append to `out`. True if items may be left, as `out` has `most` elements.
+
+        Setting `self.done` completes the stream: nothing more is taken.
+        """
+        raise NotImplementedError
+
+    def finish(self, out: list[Any]) -> None:
+        """Append what is left when the input has completed."""
+
+    def reset(self) -> None:
+        """Forget what was gathered, for the verdict `restart`."""
+
+    def want(self, most: int) -> int:
+        """How many elements to ask the input for, to give `most`."""
+        return most
+
+    def buffered(self) -> int:
+        """What is finished and not taken yet."""
+        return len(self._out)
+
+    async def pull(self, most: int) -> list[Any]:
+        """See `Pull`."""
+        while True:
+            out = self._out
+            if out:
+                if len(out) <= most:
+                    self._out = []
+                    return out
+                self._out = out[most:]
+                return out[:most]
+            if self._failure is not None:
+                raise self._failure
+            if self.done:
+                return []
+            if self._items is None:
+                chunk = await self.up.pull(self.want(most))
+                if not chunk:
+                    self.done = True
+                    self._try_finish()
+                    continue
+                self._items = iter(chunk)
+            self._work(self._items, most)
+
+    def _work(self, items: Iterator[Any], most: int) -> None:
+        while True:
+            try:
+                more = self.each(items, self._out, most)
+            except Exception as failure:  # noqa: BLE001  (the decider judges)
+                verdict = self.context.verdict(failure)
+                if verdict == STOP:
+                    self._failure = failure
+                else:
+                    self.dropped["failed"] += 1
+                    if verdict == RESTART:
+                        self.reset()
+                    continue
+            else:
+                if more and not self.done:
+                    return
+            self._items = None
+            return
+
+    def _try_finish(self) -> None:
+        try:
+            self.finish(self._out)
+        except Exception as failure:  # noqa: BLE001  (raised by the next pull, behind what was given)
+            self._failure = failure
+
+
+def positive(verb: str, name: str, value: Any, least: int = 1) -> int:
+    """A whole number from `least` on.
+
+    Raises:
+        PlanError: If it is something else.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise PlanError(f"{verb} takes a whole number from {least} on as {name}, found {value!r}")
+    return value
+
+
+def function(verb: str, f: Any, name: str = "f") -> Callable[..., Any]:
+    """A function.
+
+    Raises:
+        PlanError: If it cannot be called.
+    """
+    if not callable(f):
+        raise PlanError(f"{verb} takes a function as {name}, found {type(f).__name__}")
+    if inspect.iscoroutinefunction(f):
+        raise PlanError(f"{verb} calls {name} without waiting, found an async function", hint="map_async waits")
+    return f  # type: ignore[no-any-return]
+
+
+def awaitable(verb: str, f: Any, name: str = "f") -> Callable[..., Awaitable[Any]]:
+    """A function that gives something to wait for.
+
+    Raises:
+        PlanError: If it cannot be called.
+    """
+    if not callable(f):
+        raise PlanError(f"{verb} takes an async function as {name}, found {type(f).__name__}")
+    return f  # type: ignore[no-any-return]
+
+
+def one_of(verb: str, name: str, value: Any, known: tuple[str, ...]) -> str:
+    """One of some words.
+
+    Raises:
+        PlanError: If it is something else.
+    """
+    if value not in known:
+        raise PlanError(f"{verb} takes one of {', '.join(known)} as {name}, found {value!r}")
+    return str(value)

@@ -1,0 +1,103 @@
+"""Relays: stages that take their input in a task of their own, so that they can do something besides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio.lowlevel
+
+from penstock.flow.clock import Signal
+from penstock.flow.stage import Context, Fiber, Pull, Stage
+
+
+class Relay(Stage):
+    """Takes its input as long as it has room, also while nobody asks; gives what is due when somebody does.
+
+    The task starts with the first pull. What was taken in is given before a failure of the input is raised.
+
+    Attributes:
+        signal: Notified whenever something has changed.
+        ended: Whether the input has completed or failed.
+        failure: Why it failed.
+        wanted: How many elements somebody waits for now.
+    """
+
+    def __init__(self, up: Pull, context: Context) -> None:
+        super().__init__(up, context)
+        self.signal = Signal()
+        self.ended = False
+        self.failure: Exception | None = None
+        self.wanted = 0
+        self._fiber: Fiber | None = None
+
+    def room(self) -> int:
+        """How many elements may come now."""
+        raise NotImplementedError
+
+    def accept(self, chunk: list[Any]) -> None:
+        """Take elements in."""
+        raise NotImplementedError
+
+    def give(self, most: int) -> list[Any]:
+        """What is due, `most` elements at most; `[]` if nothing is."""
+        raise NotImplementedError
+
+    def due(self) -> int | None:
+        """The instant at which something becomes due by itself."""
+        return None
+
+    def finish(self) -> None:
+        """The input has completed: all that is kept is due."""
+
+    def over(self) -> bool:
+        """Whether the stream ends now though the input has not."""
+        return False
+
+    def begin(self) -> None:
+        """Start the task, if it has not."""
+        if self._fiber is None:
+            self._fiber = self.context.spawn(self._work)
+
+    async def _work(self) -> None:
+        try:
+            while True:
+                while not (room := self.room()):
+                    await self.signal.wait()
+                chunk = await self.up.pull(room)
+                if not chunk:
+                    self.finish()
+                    break
+                self.accept(chunk)
+                self.signal.notify()
+                await anyio.lowlevel.checkpoint()
+        except Exception as failure:  # noqa: BLE001  (raised by the pull, behind what was taken in)
+            self.failure = failure
+        self.ended = True
+        self.signal.notify()
+
+    async def pull(self, most: int) -> list[Any]:
+        """See `Pull`."""
+        self.begin()
+        while True:
+            chunk = self.give(most)
+            if chunk:
+                self.wanted = 0
+                self.signal.notify()
+                return chunk
+            if self.over():
+                return []
+            if self.ended and self.idle():
+                if self.failure is not None:
+                    raise self.failure
+                return []
+            self.wanted = most
+            await self.context.clock.wait(self.signal, self.due())
+
+    def idle(self) -> bool:
+        """Whether nothing is under way inside any more."""
+        return not self.buffered()
+
+    async def close(self) -> None:
+        """Stop the task."""
+        if self._fiber is not None:
+            await self._fiber.stop()

@@ -1,0 +1,73 @@
+"""Sinks: where streams end, and what their results are."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from penstock.flow.operators.base import function
+from penstock.flow.stage import CHUNK, Context, Pull
+
+if TYPE_CHECKING:
+    from penstock.flow.shapes import Sink
+
+Drain = Callable[[Pull, Context], Awaitable[Any]]
+
+
+async def collected(up: Pull, context: Context) -> list[Any]:
+    """All elements."""
+    found: list[Any] = []
+    while chunk := await up.pull(CHUNK):
+        found += chunk
+    return found
+
+
+def _sink(name: str, drain: Drain) -> Sink:
+    from penstock.flow.shapes import Sink
+
+    return Sink(name, drain)
+
+
+class Sinks:
+    """How sinks are made."""
+
+    @staticmethod
+    def collect() -> Sink:
+        """The list of all elements. Its size is the stream's: put `limit` before it where that is not known."""
+        return _sink("collect", collected)
+
+    @staticmethod
+    def ignore() -> Sink:
+        """Takes everything; the result is None."""
+
+        async def drain(up: Pull, context: Context) -> None:
+            while await up.pull(CHUNK):
+                pass
+
+        return _sink("ignore", drain)
+
+    @staticmethod
+    def fold(start: Any, f: Callable[[Any, Any], Any]) -> Sink:
+        """`f(so far, element)` over all elements, from `start` on."""
+        f = function("fold", f)
+
+        async def drain(up: Pull, context: Context) -> Any:
+            state = start
+            while chunk := await up.pull(CHUNK):
+                for x in chunk:
+                    state = f(state, x)
+            return state
+
+        return _sink("fold", drain)
+
+    @staticmethod
+    def for_each(f: Callable[[Any], object]) -> Sink:
+        """Call `f` with each element; the result is None."""
+        f = function("for_each", f)
+
+        async def drain(up: Pull, context: Context) -> None:
+            while chunk := await up.pull(CHUNK):
+                for x in chunk:
+                    f(x)
+
+        return _sink("for_each", drain)

@@ -1,0 +1,450 @@
+"""The contract of stages: chunks are pulled, demand travels up with the pull.
+
+A running stream is a chain of `Pull`s. `pull(most)` is demand for up to `most` elements, and answers with
+
+- 1 to `most` elements, in a list that then belongs to the caller;
+- `[]` when the stream has completed;
+- an exception when it has failed, after every element that came before the failure.
+
+Rules that make batching invisible:
+
+1. A pull waits for its first element only. What is at hand is given; nothing is held back to fill a chunk.
+2. Nobody pulls twice at a time, nor after the end. `Edge` sees to it.
+3. A pull that was cancelled is followed by `close` only: who wants to wait for something else beside an
+   input puts a `Pump` before it.
+4. `close` is called once, by the scope, in reverse order of opening, when no pull is under way, and shielded from
+   cancellation. A stage that was never pulled is closed too.
+5. What a stage keeps has a bound.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import TYPE_CHECKING, Any, Protocol
+
+import anyio
+import anyio.lowlevel
+
+from penstock.core.errors import PlanError
+from penstock.flow.clock import Clock, Signal
+from penstock.flow.errors import StreamAbortedError
+from penstock.flow.scope import Scope
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+CHUNK = 512
+"""How many elements a sink asks for at a time: demand, not something to wait for."""
+
+PULLS_PER_TURN = 32
+"""After so many pulls that never waited, other tasks get their turn."""
+
+TURN_US = 2_000
+"""After so many microseconds without waiting, likewise."""
+
+STOP, RESUME, RESTART = "stop", "resume", "restart"
+
+Decider = Callable[[Exception], str]
+
+
+def stop_always(failure: Exception) -> str:
+    """The decision for all failures, unless another decider is given: the stream fails."""
+    return STOP
+
+
+class Pull(Protocol):
+    """What gives elements; see the module for the rules."""
+
+    async def pull(self, most: int) -> list[Any]:
+        """1 to `most` elements, or `[]` at the end."""
+        ...
+
+    async def close(self) -> None:
+        """Release what the stage holds."""
+        ...
+
+
+class Stage:
+    """A step of a running stream: pulls from `up`, is pulled from below."""
+
+    def __init__(self, up: Pull, context: Context) -> None:
+        self.up = up
+        self.context = context
+        self.dropped: Counter[str] = Counter()
+
+    async def pull(self, most: int) -> list[Any]:
+        """1 to `most` elements, or `[]` at the end; here those of the input."""
+        return await self.up.pull(most)
+
+    async def close(self) -> None:
+        """Release what the stage itself holds; its input is closed by the scope."""
+
+    def buffered(self) -> int:
+        """How many elements the stage keeps now."""
+        return 0
+
+
+@dataclass(frozen=True)
+class StageStatistics:
+    """What has happened at one stage so far.
+
+    Attributes:
+        name: The operator.
+        elements_in: How many elements came from above; None for a source.
+        elements_out: How many it has given.
+        waiting_for_input_us: Microseconds in which it waited for elements from above (a source: for its own).
+        waiting_for_demand_us: Microseconds in which nobody below asked for more.
+        buffered: How many elements it keeps now.
+        dropped: Elements that it dropped, by reason.
+        state: `"open"`, `"completed"`, `"failed"`.
+    """
+
+    name: str
+    elements_in: int | None
+    elements_out: int
+    waiting_for_input_us: int
+    waiting_for_demand_us: int
+    buffered: int
+    dropped: dict[str, int]
+    state: str
+
+
+class Edge:
+    """The output of a stage: counts, and keeps the rules of `Pull` on both sides."""
+
+    def __init__(self, name: str, inner: Pull, context: Context, above: Edge | None = None) -> None:
+        self.name, self.inner, self.above = name, inner, above
+        self.count = self.asked_us = self.idle_us = 0
+        self.state = "open"
+        self._failure: Exception | None = None
+        self._pulling = False
+        self._now = context.run.clock.now
+        self._since = self._now()
+
+    async def pull(self, most: int) -> list[Any]:
+        """Pull from the stage, unless it has ended."""
+        if self.state != "open":
+            if self._failure is not None:
+                raise self._failure
+            return []
+        if self._pulling or most < 1:
+            raise RuntimeError(f"{self.name} was pulled {'twice at a time' if self._pulling else f'for {most}'}")
+        self._pulling = True
+        start = self._now()
+        self.idle_us += start - self._since
+        try:
+            chunk = await self.inner.pull(most)
+        except Exception as failure:
+            self.state, self._failure = "failed", failure
+            raise
+        finally:
+            self._since = self._now()
+            self.asked_us += self._since - start
+            self._pulling = False
+        if chunk:
+            self.count += len(chunk)
+        else:
+            self.state = "completed"
+        return chunk
+
+    async def close(self) -> None:
+        """Nothing: the scope closes the stage itself."""
+
+    def statistics(self) -> StageStatistics:
+        """What has happened so far."""
+        stage, above = self.inner, self.above
+        return StageStatistics(
+            name=self.name,
+            elements_in=above.count if above else None,
+            elements_out=self.count,
+            waiting_for_input_us=above.asked_us if above else self.asked_us,
+            waiting_for_demand_us=self.idle_us,
+            buffered=stage.buffered() if isinstance(stage, Stage) else 0,
+            dropped=dict(stage.dropped) if isinstance(stage, Stage) else {},
+            state=self.state,
+        )
+
+
+class Origin(Stage):
+    """Stands below a source: lets a kill switch end it, and other tasks have their turn."""
+
+    def __init__(self, up: Pull, context: Context) -> None:
+        super().__init__(up, context)
+        if isinstance(up, Stage):
+            self.dropped = up.dropped
+        self._scope: anyio.CancelScope | None = None
+        self._switch = context.run.switch
+
+    async def pull(self, most: int) -> list[Any]:
+        """Pull from the source; the end, or the error of the switch, once that was thrown."""
+        await self.context.run.turn()
+        if not self._switch.thrown:
+            self._switch.listeners.add(self)
+            try:
+                with anyio.CancelScope() as self._scope:
+                    return await self.up.pull(most)
+            finally:
+                self._switch.listeners.discard(self)
+        return self._switch.end()
+
+    def buffered(self) -> int:
+        """How many elements the source keeps."""
+        return self.up.buffered() if isinstance(self.up, Stage) else 0
+
+    def interrupt(self) -> None:
+        """End the pull that is under way."""
+        if self._scope is not None:
+            self._scope.cancel()
+
+
+class KillSwitch:
+    """Ends streams from outside: `shutdown` lets them complete, `abort` lets them fail.
+
+    One switch may stand in several streams (`source.kill_switch(switch)`); each run has one of its own for its sources.
+    Elements that were past the switch still go their way. Thrown once, it stays so.
+    """
+
+    def __init__(self) -> None:
+        self.thrown = False
+        self.failure: Exception | None = None
+        self.listeners: set[Origin] = set()
+
+    def shutdown(self) -> None:
+        """End the input as if it had completed; what is under way is finished."""
+        self._throw(None)
+
+    def abort(self, failure: Exception | None = None) -> None:
+        """End the input with an error, `StreamAbortedError` unless another one is given."""
+        self._throw(failure or StreamAbortedError("the stream was aborted by its kill switch"))
+
+    def _throw(self, failure: Exception | None) -> None:
+        if not self.thrown:
+            self.thrown, self.failure = True, failure
+            for listener in list(self.listeners):
+                listener.interrupt()
+
+    def end(self) -> list[Any]:
+        """What a pull answers behind a switch that was thrown."""
+        if self.failure is not None:
+            raise self.failure
+        return []
+
+
+@dataclass
+class Run:
+    """What all stages of one run share.
+
+    Attributes:
+        clock: Where time comes from.
+        group: Where tasks are started; use `Context.spawn`.
+        random: Where chance comes from (jitter, sampling).
+        switch: Ends all sources.
+        values: Materialised values by name.
+        edges: Outputs of all stages outside of nested streams, in order of opening.
+        shared: What several openings of one description share, by that description's identity.
+    """
+
+    clock: Clock
+    group: TaskGroup
+    random: Random
+    switch: KillSwitch = field(default_factory=KillSwitch)
+    values: dict[str, Any] = field(default_factory=dict)
+    edges: list[Edge] = field(default_factory=list)
+    shared: dict[int, Any] = field(default_factory=dict)
+    _given: Signal = field(default_factory=Signal)
+    _pulls: int = 0
+    _turn: int = 0
+
+    def give(self, name: str, value: Any) -> None:
+        """Materialise a value."""
+        self.values[name] = value
+        self._given.notify()
+
+    async def value(self, name: str) -> Any:
+        """A materialised value, once it is there."""
+        while name not in self.values:
+            await self._given.wait()
+        return self.values[name]
+
+    async def turn(self) -> None:
+        """Let other tasks run, if this one has not let them for long."""
+        self._pulls += 1
+        if self._pulls < PULLS_PER_TURN and self.clock.now() - self._turn < TURN_US:
+            return
+        await anyio.lowlevel.checkpoint()
+        self._pulls, self._turn = 0, self.clock.now()
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage is opened with.
+
+    Attributes:
+        run: What all stages of the run share.
+        scope: Owns the stages; closes them.
+        decide: What becomes of a failing element: `"stop"`, `"resume"`, `"restart"`.
+        nested: Whether this is inside of another stage (`flat_map_concat` and the like).
+    """
+
+    run: Run
+    scope: Scope
+    decide: Decider = stop_always
+    nested: bool = False
+
+    @property
+    def clock(self) -> Clock:
+        """Where time comes from."""
+        return self.run.clock
+
+    def edge(self, name: str, stage: Pull, above: Pull | None = None) -> Edge:
+        """Put a stage into service: it is counted, and closed by the scope."""
+        self.scope.on_close(stage.close)
+        edge = Edge(name, stage, self, above if isinstance(above, Edge) else None)
+        if not self.nested:
+            self.run.edges.append(edge)
+        return edge
+
+    def inside(self) -> Context:
+        """The context of a stream inside of a stage, with a scope of its own."""
+        return replace(self, scope=Scope(self.scope), nested=True)
+
+    def supervised(self, decide: Decider) -> Context:
+        """The same context with another decider."""
+        return replace(self, decide=decide)
+
+    def spawn(self, work: Callable[[], Awaitable[None]]) -> Fiber:
+        """Run `work` as a task of its own, until it ends or is stopped."""
+        return Fiber(self.run.group, work)
+
+    def verdict(self, failure: Exception) -> str:
+        """What becomes of a failing element.
+
+        Raises:
+            PlanError: If the decider answers something else.
+        """
+        verdict = self.decide(failure)
+        if verdict not in (STOP, RESUME, RESTART):
+            raise PlanError(f'a decider answers "stop", "resume" or "restart", found {verdict!r}')
+        return verdict
+
+
+class Fiber:
+    """A task of a stage. Its failure is kept, not raised in the group.
+
+    Attributes:
+        failure: What `work` raised.
+        done: Whether it has ended.
+    """
+
+    def __init__(self, group: TaskGroup, work: Callable[[], Awaitable[None]]) -> None:
+        self.failure: Exception | None = None
+        self.done = False
+        self._ended = Signal()
+        self._scope = anyio.CancelScope()
+        group.start_soon(self._run, work)
+
+    async def _run(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            with self._scope:
+                await work()
+        except Exception as failure:  # noqa: BLE001  (the stage that waits for the task raises it)
+            self.failure = failure
+        finally:
+            self.done = True
+            self._ended.notify()
+
+    def cancel(self) -> None:
+        """Ask it to stop."""
+        self._scope.cancel()
+
+    async def wait(self) -> None:
+        """Wait until it has ended."""
+        while not self.done:
+            await self._ended.wait()
+
+    async def stop(self) -> None:
+        """Cancel it and wait until it has ended."""
+        self.cancel()
+        with anyio.CancelScope(shield=True):
+            await self.wait()
+
+
+class Pump:
+    """Pulls an input in a task of its own, once for each `request`: its owner can wait for other things as well.
+
+    Attributes:
+        chunk: What was pulled and not taken yet.
+        ended: Whether the input has completed or failed.
+        failure: Why it failed.
+    """
+
+    def __init__(self, up: Pull, context: Context, signal: Signal) -> None:
+        self.up, self.context, self.signal = up, context, signal
+        self.chunk: list[Any] = []
+        self.ended = False
+        self.failure: Exception | None = None
+        self._most = 0
+        self._asked = Signal()
+        self._fiber: Fiber | None = None
+
+    def request(self, most: int) -> None:
+        """Ask for up to `most` elements, unless some are there, or asked for; the signal comes when they are there."""
+        if most > 0 and not (self._most or self.chunk or self.ended):
+            self._most = most
+            if self._fiber is None:
+                self._fiber = self.context.spawn(self._work)
+            else:
+                self._asked.notify()
+
+    async def _work(self) -> None:
+        try:
+            while not self.ended:
+                while not self._most:
+                    await self._asked.wait()
+                chunk = await self.up.pull(self._most)
+                self.chunk, self._most, self.ended = chunk, 0, not chunk
+                self.signal.notify()
+        except Exception as failure:  # noqa: BLE001  (raised by `take`)
+            self.failure, self.ended = failure, True
+            self.signal.notify()
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to take, or the end."""
+        return bool(self.chunk) or self.ended
+
+    @property
+    def asked(self) -> bool:
+        """Whether a pull is under way."""
+        return self._most > 0 and not self.ended
+
+    def take(self, most: int | None = None) -> list[Any]:
+        """What is there, `most` elements of it; `[]` at the end.
+
+        Raises:
+            Exception: The failure of the input.
+        """
+        if self.chunk:
+            if most is None or len(self.chunk) <= most:
+                chunk, self.chunk = self.chunk, []
+            else:
+                chunk, self.chunk = self.chunk[:most], self.chunk[most:]
+            return chunk
+        if self.failure is not None:
+            raise self.failure
+        return []
+
+    async def next(self, most: int) -> list[Any]:
+        """Ask, wait and take."""
+        self.request(most)
+        while not self.ready:
+            await self.signal.wait()
+        return self.take(most)
+
+    async def close(self) -> None:
+        """Stop the pull that is under way."""
+        if self._fiber is not None:
+            await self._fiber.stop()
