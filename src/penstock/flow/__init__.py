@@ -20,7 +20,16 @@ from penstock.flow.errors import (
     StreamClosedError,
     StreamTimeoutError,
 )
+from penstock.flow.interop import (
+    from_observable,
+    from_publisher,
+    observe,
+    to_processor,
+    to_publisher,
+    to_subscriber,
+)
 from penstock.flow.queue import SourceQueue
+from penstock.flow.reactive import Processor, Publisher, Subscriber, Subscription
 from penstock.flow.running import Running
 from penstock.flow.shapes import Flow, Runnable, Sink, Source
 from penstock.flow.spill import Spill
@@ -36,6 +45,8 @@ __all__ = [
     "KillSwitch",
     "LimitExceededError",
     "NoElementError",
+    "Processor",
+    "Publisher",
     "RateExceededError",
     "Runnable",
     "Running",
@@ -48,5 +59,13 @@ __all__ = [
     "StreamAbortedError",
     "StreamClosedError",
     "StreamTimeoutError",
+    "Subscriber",
+    "Subscription",
     "SystemClock",
+    "from_observable",
+    "from_publisher",
+    "observe",
+    "to_processor",
+    "to_publisher",
+    "to_subscriber",
 ]

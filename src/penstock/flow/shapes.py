@@ -77,13 +77,24 @@ class Source(Sources, Operators):
         """
         async with Runnable(self, Sink("elements", _paused)).start(clock=clock) as running:
             pull: Pull = await running.value("elements")
-            yield _iterate(pull)
+            yield _Elements(pull)
             running.cancel()
 
 
-async def _iterate(pull: Pull) -> AsyncIterator[Any]:
-    while chunk := await pull.pull(1):
-        yield chunk[0]
+class _Elements:
+    """No generator: one that is left early would have to be closed by whoever iterates."""
+
+    def __init__(self, up: Pull) -> None:
+        self._up = up
+
+    def __aiter__(self) -> _Elements:
+        return self
+
+    async def __anext__(self) -> Any:
+        chunk = await self._up.pull(1)
+        if not chunk:
+            raise StopAsyncIteration
+        return chunk[0]
 
 
 async def _paused(up: Pull, context: Context) -> None:

@@ -123,6 +123,14 @@ async def finished(stage: Stage, recorder: Recorder) -> None:
     await stage.until(lambda: recorder.ended, "neither on_complete nor on_error came")
 
 
+async def failed(stage: Stage, recorder: Recorder) -> None:
+    """Wait for the end of a publisher that fails at once, or when it is asked."""
+    await stage.settle()
+    if not recorder.ended:
+        recorder.request(1)
+    await finished(stage, recorder)
+
+
 # -- 1: publishers -------------------------------------------------------------
 
 
@@ -156,10 +164,7 @@ async def serially(case: PublisherCase[Any], stage: Stage) -> None:
 async def failure_is_signalled(case: PublisherCase[Any], stage: Stage) -> None:
     """1.4: on_error, without demand."""
     async with subscribed(stage, case.failing()) as recorder:
-        await stage.settle()
-        if not recorder.ended:
-            recorder.request(1)
-        await finished(stage, recorder)
+        await failed(stage, recorder)
         if recorder.failure is None:
             raise Broken("a publisher that fails has signalled on_complete")
 
@@ -206,7 +211,7 @@ async def _ended(case: PublisherCase[Any], stage: Stage) -> AsyncIterator[Record
             yield one
             return
     async with subscribed(stage, case.failing()) as one:
-        await finished(stage, one)
+        await failed(stage, one)
         yield one
 
 
