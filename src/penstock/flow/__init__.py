@@ -7,6 +7,7 @@ total = await flow.Source.from_iterable(range(10)).map(abs).run(flow.Sink.fold(0
 
 from __future__ import annotations
 
+from penstock.flow.adaptive import Degradation, Rate, adapt_rate, degrade
 from penstock.flow.clock import Clock, Signal, SystemClock
 from penstock.flow.errors import (
     BufferOverflowError,
@@ -28,14 +29,18 @@ from penstock.flow.interop import (
     to_publisher,
     to_subscriber,
 )
+from penstock.flow.load import CpuSensor, Governor, Hysteresis, LatencySensor, MemorySensor, highest
 from penstock.flow.queue import SourceQueue
 from penstock.flow.reactive import Processor, Publisher, Subscriber, Subscription
 from penstock.flow.running import Running
 from penstock.flow.shapes import Flow, Runnable, Sink, Source
+from penstock.flow.shedding import Shed, Weighted, shed_by_priority, shed_by_sampling
 from penstock.flow.spill import Spill
 from penstock.flow.stage import KillSwitch, StageStatistics
 
 __all__ = [
+    "CpuSensor", "Degradation", "Governor", "Hysteresis", "LatencySensor", "MemorySensor", "Rate", "Shed", "Weighted",
+    "adapt_rate", "degrade", "highest", "shed_by_priority", "shed_by_sampling",
     "BufferOverflowError",
     "CircuitOpenError",
     "Clock",

@@ -209,9 +209,9 @@ async def test_failures_go_through():
         assert found == [0, 1, 2]
 
     async def subscribed():
-        async with flow.to_subscriber(Sink.ignore()) as subscriber:
-            async with flow.to_publisher(Source.from_async(failing(3))) as other:
-                other.subscribe(subscriber)
+        source = flow.to_publisher(Source.from_async(failing(3)))
+        async with flow.to_subscriber(Sink.ignore()) as subscriber, source as other:
+            other.subscribe(subscriber)
 
     with pytest.raises(OSError, match="no more"):
         await subscribed()
