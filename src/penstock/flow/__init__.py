@@ -8,6 +8,7 @@ total = await flow.Source.from_iterable(range(10)).map(abs).run(flow.Sink.fold(0
 from __future__ import annotations
 
 from penstock.flow.adaptive import Degradation, Rate, adapt_rate, degrade
+from penstock.flow.backoff import Backoff, CircuitBreaker
 from penstock.flow.clock import Clock, Signal, SystemClock
 from penstock.flow.errors import (
     BufferOverflowError,
@@ -39,22 +40,30 @@ from penstock.flow.spill import Spill
 from penstock.flow.stage import KillSwitch, StageStatistics
 
 __all__ = [
-    "CpuSensor", "Degradation", "Governor", "Hysteresis", "LatencySensor", "MemorySensor", "Rate", "Shed", "Weighted",
-    "adapt_rate", "degrade", "highest", "shed_by_priority", "shed_by_sampling",
+    "Backoff",
     "BufferOverflowError",
+    "CircuitBreaker",
     "CircuitOpenError",
     "Clock",
+    "CpuSensor",
+    "Degradation",
     "Flow",
     "FlowError",
     "FramingError",
+    "Governor",
+    "Hysteresis",
     "KillSwitch",
+    "LatencySensor",
     "LimitExceededError",
+    "MemorySensor",
     "NoElementError",
     "Processor",
     "Publisher",
+    "Rate",
     "RateExceededError",
     "Runnable",
     "Running",
+    "Shed",
     "Signal",
     "Sink",
     "Source",
@@ -67,9 +76,15 @@ __all__ = [
     "Subscriber",
     "Subscription",
     "SystemClock",
+    "Weighted",
+    "adapt_rate",
+    "degrade",
     "from_observable",
     "from_publisher",
+    "highest",
     "observe",
+    "shed_by_priority",
+    "shed_by_sampling",
     "to_processor",
     "to_publisher",
     "to_subscriber",

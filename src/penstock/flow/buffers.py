@@ -92,6 +92,10 @@ class Buffer:
         items.append(x)
         return True
 
+    def first(self) -> Any:
+        """The oldest element."""
+        return self._items[0]
+
     def take(self, most: int) -> list[Any]:
         """The oldest elements, `most` at most."""
         items = self._items

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import anyio.lowlevel
@@ -91,7 +92,12 @@ class Relay(Stage):
                     raise self.failure
                 return []
             self.wanted = most
+            self.signal.notify()
             await self.context.clock.wait(self.signal, self.due())
+
+    def instant(self) -> int:
+        """Now, in microseconds."""
+        return self.context.clock.now()
 
     def idle(self) -> bool:
         """Whether nothing is under way inside any more."""
@@ -101,3 +107,27 @@ class Relay(Stage):
         """Stop the task."""
         if self._fiber is not None:
             await self._fiber.stop()
+
+
+class Through(Relay):
+    """A relay that takes in what somebody waits for, and no more."""
+
+    def __init__(self, up: Pull, context: Context) -> None:
+        super().__init__(up, context)
+        self.items: deque[Any] = deque()
+
+    def room(self) -> int:
+        """What somebody waits for, and is not there."""
+        return max(0, self.wanted - len(self.items))
+
+    def accept(self, chunk: list[Any]) -> None:
+        """Keep them."""
+        self.items.extend(chunk)
+
+    def give(self, most: int) -> list[Any]:
+        """What is there."""
+        return [self.items.popleft() for _ in range(min(most, len(self.items)))]
+
+    def buffered(self) -> int:
+        """What is there."""
+        return len(self.items)

@@ -88,7 +88,7 @@ class Running:
     async def _work(self) -> None:
         assert self._run is not None
         assert self._cancel is not None
-        context = Context(self._run, Scope())
+        context = self._run.root = Context(self._run, Scope())
         try:
             with self._cancel:
                 self._result = await drive(self._consume, context)

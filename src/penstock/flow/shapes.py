@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from penstock.core.errors import PlanError
-from penstock.flow.clock import Clock
+from penstock.flow.clock import Clock, Signal
 from penstock.flow.operators import Operators
 from penstock.flow.operators.base import Opener, Step
 from penstock.flow.running import Running
 from penstock.flow.sinks import Drain, Sinks
 from penstock.flow.sources import Sources
-from penstock.flow.stage import Context, Origin, Pull
+from penstock.flow.stage import Context, Origin, Pull, Pump
 
 
 def open_steps(steps: tuple[Step, ...], up: Pull, context: Context) -> Pull:
@@ -105,6 +105,29 @@ async def _paused(up: Pull, context: Context) -> None:
     await anyio.sleep_forever()
 
 
+class _Reopened:
+    """Opens steps, also several times, over one input: a pull that one opening has begun is answered to the next."""
+
+    def __init__(self, steps: tuple[Step, ...], up: Pull, context: Context) -> None:
+        self.steps, self.edge = steps, up
+        self.pump = Pump(up, context, Signal())
+        context.scope.on_close(self.pump.close)
+
+    @property
+    def spent(self) -> bool:
+        """Whether the input has ended."""
+        return self.pump.ended and not self.pump.chunk
+
+    def __call__(self, context: Context) -> Pull:
+        return open_steps(self.steps, self, context)
+
+    async def pull(self, most: int) -> list[Any]:
+        return await self.pump.next(most)
+
+    async def close(self) -> None:
+        """Nothing: the stage around closes the pump."""
+
+
 @dataclass(frozen=True)
 class Flow(Operators):
     """Operators without a source: a reusable piece. `Flow()` changes nothing.
@@ -122,7 +145,7 @@ class Flow(Operators):
         steps = self.steps
 
         def enclosed(up: Pull, context: Context) -> Pull:
-            return make(lambda inner: open_steps(steps, up, inner), context)
+            return make(_Reopened(steps, up, context), context)
 
         return Flow((Step(name, enclosed),))
 
@@ -132,7 +155,8 @@ class Flow(Operators):
 
     def to(self, sink: Sink) -> Sink:
         """A sink with these operators before it."""
-        return _a(Sink, sink, "to").before(self.steps)
+        last: Sink = _a(Sink, sink, "to")
+        return last.before(self.steps)
 
     @staticmethod
     def from_sink_and_source(sink: Sink, source: Source, *, coupled: bool = True) -> Flow:

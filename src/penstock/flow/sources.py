@@ -161,7 +161,7 @@ class Sources:
     @staticmethod
     def from_async(items: AsyncIterable[Any]) -> Source:
         """The elements of an asynchronous iterable; its generator is closed with the stream."""
-        if not isinstance(items, AsyncIterable):
+        if not hasattr(items, "__aiter__"):
             raise PlanError(f"from_async takes an asynchronous iterable, found {type(items).__name__}")
         return _source("from_async", lambda ctx: _Async(ctx, items))
 

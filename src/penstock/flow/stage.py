@@ -171,12 +171,12 @@ class Edge:
 class Origin(Stage):
     """Stands below a source: lets a kill switch end it, and other tasks have their turn."""
 
-    def __init__(self, up: Pull, context: Context) -> None:
+    def __init__(self, up: Pull, context: Context, switch: KillSwitch | None = None) -> None:
         super().__init__(up, context)
         if isinstance(up, Stage):
             self.dropped = up.dropped
         self._scope: anyio.CancelScope | None = None
-        self._switch = context.run.switch
+        self._switch = switch or context.run.switch
 
     async def pull(self, most: int) -> list[Any]:
         """Pull from the source; the end, or the error of the switch, once that was thrown."""
@@ -244,7 +244,8 @@ class Run:
         switch: Ends all sources.
         values: Materialised values by name.
         edges: Outputs of all stages outside of nested streams, in order of opening.
-        shared: What several openings of one description share, by that description's identity.
+        shared: What several openings of one description share, by that description.
+        root: The outermost context of the run.
     """
 
     clock: Clock
@@ -253,7 +254,8 @@ class Run:
     switch: KillSwitch = field(default_factory=KillSwitch)
     values: dict[str, Any] = field(default_factory=dict)
     edges: list[Edge] = field(default_factory=list)
-    shared: dict[int, Any] = field(default_factory=dict)
+    shared: dict[Any, Any] = field(default_factory=dict)
+    root: Context | None = None
     _given: Signal = field(default_factory=Signal)
     _pulls: int = 0
     _turn: int = 0
@@ -310,6 +312,10 @@ class Context:
     def inside(self) -> Context:
         """The context of a stream inside of a stage, with a scope of its own."""
         return replace(self, scope=Scope(self.scope), nested=True)
+
+    def apart(self) -> Context:
+        """The same context with a scope of its own, which may be closed earlier."""
+        return replace(self, scope=Scope(self.scope))
 
     def supervised(self, decide: Decider) -> Context:
         """The same context with another decider."""
@@ -443,6 +449,11 @@ class Pump:
         while not self.ready:
             await self.signal.wait()
         return self.take(most)
+
+    def cancel(self) -> None:
+        """Ask the pull that is under way to stop."""
+        if self._fiber is not None:
+            self._fiber.cancel()
 
     async def close(self) -> None:
         """Stop the pull that is under way."""

@@ -14,11 +14,15 @@ from penstock.flow.stage import Context, Pull
 _NOTHING: Any = object()
 
 
-class _Map(Elementwise):
+class _With(Elementwise):
+    """With a function."""
+
     def __init__(self, up: Pull, context: Context, f: Callable[[Any], Any]) -> None:
         super().__init__(up, context)
         self.f = f
 
+
+class _Map(_With):
     def each(self, items: Iterator[Any], out: list[Any], most: int) -> None:
         f, append = self.f, out.append
         for x in items:
@@ -50,7 +54,7 @@ class _Tap(_Map):
             append(x)
 
 
-class _MapConcat(_Map):
+class _MapConcat(_With):
     """Keeps the iterator of one element, so that a long or endless one needs no room."""
 
     _part: Iterator[Any] | None = None
