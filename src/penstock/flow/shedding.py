@@ -78,7 +78,7 @@ class _ByPriority(_Shedding):
         self.drop(f"priority {priority}", priority)
 
     def give(self, most: int) -> list[Any]:
-        chunk = []
+        chunk: list[Any] = []
         while self._kept and len(chunk) < most:
             number = next(iter(self._kept))
             chunk.append(self._kept.pop(number)[1])
