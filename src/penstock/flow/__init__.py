@@ -22,6 +22,7 @@ from penstock.flow.errors import (
     StreamClosedError,
     StreamTimeoutError,
 )
+from penstock.flow.graph import Feedback, Graph
 from penstock.flow.interop import (
     from_observable,
     from_publisher,
@@ -47,10 +48,12 @@ __all__ = [
     "Clock",
     "CpuSensor",
     "Degradation",
+    "Feedback",
     "Flow",
     "FlowError",
     "FramingError",
     "Governor",
+    "Graph",
     "Hysteresis",
     "KillSwitch",
     "LatencySensor",

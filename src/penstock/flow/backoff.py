@@ -26,7 +26,7 @@ class Backoff:
         most: The longest.
         jitter: How much longer a wait may be, as a share of it: 0.2 is up to a fifth.
         times: How many tries again there are; None for any number.
-        within: `times` counts tries within this time, and the waits begin anew when there was none for it; None: in all.
+        within: `times` counts tries within this time, and waits begin anew when there was none; None: in all.
     """
 
     first: Any = "100 ms"
@@ -78,8 +78,8 @@ class Tries:
 class CircuitBreaker:
     """Keeps calls away from what fails: after `failures` in a row it is open, and calls fail at once.
 
-    `reset` later one call is let through: if it succeeds the breaker is closed again, else it stays open for twice as long, at
-    most `most`.
+    `reset` later one call is let through: if it succeeds the breaker is closed again, else it stays open for twice as
+    long, at most `most`.
 
     Args:
         failures: How many failures in a row open it.

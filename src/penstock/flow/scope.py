@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from itertools import count
+from typing import TYPE_CHECKING
 
 import anyio
+
+if TYPE_CHECKING:
+    from penstock.flow.stage import Edge
 
 COMPLETED, FAILED, CANCELLED = "completed", "failed", "cancelled"
 
@@ -25,20 +28,45 @@ class Scope:
     def __init__(self, parent: Scope | None = None) -> None:
         self.outcome: str | None = None
         self._releases: dict[int, Release] = {}
-        self._numbers = count()
+        self._next = 0
+        self.edges: dict[int, Edge] = {}
         self._parent = parent
         self._closed: anyio.Event | None = None
         self._place = parent.on_close(self._close_with_parent) if parent is not None else -1
 
+    def mark(self) -> int:
+        """The number of the next release."""
+        return self._next
+
     def on_close(self, release: Release) -> int:
         """Run `release` when the scope closes; the number with which `forget` takes it back."""
-        number = next(self._numbers)
+        number, self._next = self._next, self._next + 1
         self._releases[number] = release
         return number
 
     def forget(self, number: int) -> None:
         """Do not run a release any more: somebody did."""
         self._releases.pop(number, None)
+        self.edges.pop(number, None)
+
+    async def release_open(self, first: int, last: int) -> None:
+        """Release what has the numbers `first` to `last`, in reverse order, if a stage among it has not ended.
+
+        So a stream that ends before its input lets go of that at once.
+        """
+        if not any(first <= number < last and edge.state == "open" for number, edge in self.edges.items()):
+            return
+        failures: list[Exception] = []
+        with anyio.CancelScope(shield=True):
+            for number in sorted((n for n in self._releases if first <= n <= last), reverse=True):
+                release = self._releases.pop(number)
+                self.edges.pop(number, None)
+                try:
+                    await release()
+                except Exception as failure:  # noqa: BLE001  (kept: the other releases must run)
+                    failures.append(failure)
+        if failures:
+            raise joined(failures)
 
     async def _close_with_parent(self) -> None:
         assert self._parent is not None

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
 
 from penstock.core.errors import PlanError
 from penstock.flow.clock import Clock, Signal
+from penstock.flow.junctions import Balance, Broadcast, Junction, Partition, outlets
 from penstock.flow.operators import Operators
-from penstock.flow.operators.base import Opener, Step
+from penstock.flow.operators.base import Opener, Step, function, positive
+from penstock.flow.operators.fanout import SinkAndSource
 from penstock.flow.running import Running
 from penstock.flow.sinks import Drain, Sinks
 from penstock.flow.sources import Sources
@@ -51,15 +54,51 @@ class Source(Sources, Operators):
 
     def open(self, context: Context) -> Pull:
         """Open a running instance in the scope of `context`. For those who write stages."""
+        first = context.scope.mark()
         stage = self.head(context)
         if not self.composite:
             context.scope.on_close(stage.close)
             stage = Origin(stage, context)
-        return open_steps(self.steps, context.edge(self.name, stage), context)
+        return open_steps(self.steps, context.edge(self.name, stage, first=first), context)
 
     def via(self, flow: Flow) -> Source:
         """Behind this source the operators of `flow`; associative, with `Flow()` as its neutral element."""
         return replace(self, steps=(*self.steps, *_a(Flow, flow, "via").steps))
+
+    def broadcast(self, n: int, *, size: int = 0, eager: bool = False) -> tuple[Source, ...]:
+        """`n` outlets, each with every element: as fast as the slowest, which may be `size` elements behind.
+
+        Outlets are sources of one run: joined again, or run by a `Graph`. An outlet that has enough is left out; with
+        `eager` it ends all of them.
+        """
+        n, k = positive("broadcast", "n", n), positive("broadcast", "size", size, 0)
+        return outlets("broadcast", n, lambda ctx: Broadcast(self, n, ctx, eager, k))
+
+    def balance(self, n: int, *, size: int = 0) -> tuple[Source, ...]:
+        """`n` outlets, of which one that waits has each element; see `broadcast`."""
+        n, k = positive("balance", "n", n), positive("balance", "size", size, 0)
+        return outlets("balance", n, lambda ctx: Balance(self, n, ctx, False, k))
+
+    def partition(
+        self, n: int, select: Callable[[Any], int], *, size: int = 0, eager: bool = False
+    ) -> tuple[Source, ...]:
+        """`n` outlets, of which `select(element)`, 0 to `n - 1`, has the element; see `broadcast`.
+
+        A slow outlet holds the others up. Elements of an outlet that has enough are dropped.
+        """
+        n, k = positive("partition", "n", n), positive("partition", "size", size, 0)
+        f = function("partition", select, "select")
+
+        def make(context: Context) -> Junction:
+            junction = Partition(self, n, context, eager, k)
+            junction.select = f
+            return junction
+
+        return outlets("partition", n, make)
+
+    def unzip(self, n: int = 2, *, size: int = 0) -> tuple[Source, ...]:
+        """`n` outlets: of elements that are tuples, the first has the first values, and so on; see `broadcast`."""
+        return tuple(one.map(itemgetter(i)) for i, one in enumerate(self.broadcast(n, size=size)))
 
     def to(self, sink: Sink) -> Runnable:
         """Connect a sink: what can be run."""
@@ -122,7 +161,9 @@ class _Reopened:
         return open_steps(self.steps, self, context)
 
     async def pull(self, most: int) -> list[Any]:
-        return await self.pump.next(most)
+        # One at a time: elements behind one that fails are not lost with it.
+        self.pump.request(most)
+        return await self.pump.next(1)
 
     async def close(self) -> None:
         """Nothing: the stage around closes the pump."""
@@ -167,8 +208,6 @@ class Flow(Operators):
             source: Gives the output.
             coupled: Whether the end of one side ends the other.
         """
-        from penstock.flow.operators.fanout import SinkAndSource
-
         return Flow((Step("from_sink_and_source", lambda up, ctx: SinkAndSource(up, ctx, sink, source, coupled)),))
 
 
@@ -206,7 +245,7 @@ class Sink(Sinks):
     async def consume(self, up: Pull, context: Context) -> Any:
         """Take all of a running stream; the result. For those who write stages."""
         last = open_steps(self.steps, up, context)
-        sink = context.edge(self.name, last, last)  # counts what the sink takes
+        sink = context.edge(self.name, last, last, owned=False)  # counts what the sink takes
         return await self.drain(sink, context)
 
 

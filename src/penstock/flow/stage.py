@@ -123,6 +123,9 @@ class Edge:
         self._pulling = False
         self._now = context.run.clock.now
         self._since = self._now()
+        self._scope = context.scope
+        self.first: int | None = None
+        self.last: int | None = None
 
     async def pull(self, most: int) -> list[Any]:
         """Pull from the stage, unless it has ended."""
@@ -148,6 +151,8 @@ class Edge:
             self.count += len(chunk)
         else:
             self.state = "completed"
+            if self.first is not None and self.last is not None:
+                await self._scope.release_open(self.first, self.last)
         return chunk
 
     async def close(self) -> None:
@@ -301,10 +306,18 @@ class Context:
         """Where time comes from."""
         return self.run.clock
 
-    def edge(self, name: str, stage: Pull, above: Pull | None = None) -> Edge:
-        """Put a stage into service: it is counted, and closed by the scope."""
-        self.scope.on_close(stage.close)
+    def edge(
+        self, name: str, stage: Pull, above: Pull | None = None, *, first: int | None = None, owned: bool = True
+    ) -> Edge:
+        """Put a stage into service: it is counted, and, if it is owned, closed by the scope.
+
+        `first` is the number in the scope from which on all belongs to what is above.
+        """
         edge = Edge(name, stage, self, above if isinstance(above, Edge) else None)
+        if owned:
+            edge.last = self.scope.on_close(stage.close)
+            self.scope.edges[edge.last] = edge
+            edge.first = edge.above.first if first is None and edge.above is not None else first
         if not self.nested:
             self.run.edges.append(edge)
         return edge

@@ -100,7 +100,6 @@ class _Again(Stage):
                 await self._close(FAILED)
                 if getattr(self.opener, "spent", False) or not await self.tries.again():
                     raise
-                self.dropped["restarts"] += 1
                 continue
             if chunk or not self.always:
                 return chunk
@@ -153,7 +152,7 @@ class _Watch(Elementwise):
         return await self.up.pull(most)
 
     async def close(self) -> None:
-        self.f(self.context.scope.outcome or "cancelled")
+        self.f(self.context.scope.outcome or COMPLETED)
 
 
 def decider(verdicts: Any) -> Decider:
@@ -185,7 +184,7 @@ class Failing(Verbs):
         """What becomes of elements with which a function of an operator before this one fails.
 
         Args:
-            verdicts: `"stop"` fails the stream, which is what happens without this. `"resume"` drops the element and goes
+            verdicts: `"stop"` fails the stream, as happens without this. `"resume"` drops the element and goes
                 on. `"restart"` drops it and the state of the operator too. Or a mapping of types of exceptions to
                 these (others stop), or a function of the exception.
 
@@ -222,8 +221,8 @@ class Failing(Verbs):
     def retry(self, backoff: Backoff | int, *kinds: type[Exception]) -> Self:
         """Open all so far again when it fails, after a wait; with a number, so often at most.
 
-        A source begins from its start: elements it has given are given again. In a `Flow` the input goes on, and what was
-        inside of the flow is lost; a failure of its input is not retried.
+        A source begins from its start: elements it has given are given again. In a `Flow` the input goes on, and what
+        was inside of the flow is lost; a failure of its input is not retried.
         """
         again, types = Backoff(times=backoff) if isinstance(backoff, int) else backoff, _kinds(kinds)
         return self._enclose("retry", lambda opener, ctx: _Again(opener, ctx, again, False, types))
@@ -234,7 +233,7 @@ class Failing(Verbs):
         return self._enclose("restart_with_backoff", lambda opener, ctx: _Again(opener, ctx, backoff, True, types))
 
     def repeat(self, times: int | None = None) -> Self:
-        """All so far `times` times, or for ever unless it is empty; opened anew each time. A `Flow` has one input only."""
+        """All so far `times` times, or for ever unless it is empty, opened anew each time. It is for sources."""
         n = None if times is None else positive("repeat", "times", times, 0)
         return self._enclose("repeat", lambda opener, ctx: _Cycle(opener, ctx, n))
 
@@ -245,6 +244,6 @@ class Failing(Verbs):
         return self._then(Step("kill_switch", lambda up, ctx: Origin(up, ctx, switch)))
 
     def on_close(self, f: Callable[[str], object]) -> Self:
-        """Call `f` with `"completed"`, `"failed"` or `"cancelled"` when the stream is released, in the order of scopes."""
+        """Call `f` with `"completed"`, `"failed"` or `"cancelled"` when the stream is released, in order of scopes."""
         f = function("on_close", f)
         return self._then(Step("on_close", lambda up, ctx: _Watch(up, ctx, f)))
