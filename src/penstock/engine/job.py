@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from penstock.connectors.flow import FlowSink
 from penstock.control.server import Server
@@ -72,7 +72,8 @@ class Job:
         Raises:
             PenstockError: Why it failed; what was published before stays, and the next run goes on behind it.
         """
-        self._state, failed = RUNNING, None
+        self._state = RUNNING
+        failed: BaseException | None = None
         try:
             if self.options.state is not None and self.options.control:
                 self._server = Server(self.options.state, self.pipeline.name, handlers(self))
