@@ -23,6 +23,7 @@ from penstock.flow.errors import (
     StreamTimeoutError,
 )
 from penstock.flow.graph import Feedback, Graph
+from penstock.flow.hubs import BroadcastHub, MergeHub, PartitionHub
 from penstock.flow.interop import (
     from_observable,
     from_publisher,
@@ -42,6 +43,7 @@ from penstock.flow.stage import KillSwitch, StageStatistics
 
 __all__ = [
     "Backoff",
+    "BroadcastHub",
     "BufferOverflowError",
     "CircuitBreaker",
     "CircuitOpenError",
@@ -59,7 +61,9 @@ __all__ = [
     "LatencySensor",
     "LimitExceededError",
     "MemorySensor",
+    "MergeHub",
     "NoElementError",
+    "PartitionHub",
     "Processor",
     "Publisher",
     "Rate",

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from penstock.flow.operators.base import function
-from penstock.flow.stage import CHUNK, Context, Pull
+from penstock.flow.sinks_more import MoreSinks
+from penstock.flow.stage import CHUNK, STOP, Context, Pull
 
 if TYPE_CHECKING:
     from penstock.flow.shapes import Sink
@@ -28,7 +29,7 @@ def _sink(name: str, drain: Drain) -> Sink:
     return Sink(name, drain)
 
 
-class Sinks:
+class Sinks(MoreSinks):
     """How sinks are made."""
 
     @staticmethod
@@ -68,6 +69,10 @@ class Sinks:
         async def drain(up: Pull, context: Context) -> None:
             while chunk := await up.pull(CHUNK):
                 for x in chunk:
-                    f(x)
+                    try:
+                        f(x)
+                    except Exception as failure:
+                        if context.verdict(failure) == STOP:
+                            raise
 
         return _sink("for_each", drain)

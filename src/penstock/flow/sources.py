@@ -13,6 +13,7 @@ from penstock.core.timespan import duration
 from penstock.flow.buffers import checked_overflow
 from penstock.flow.operators.base import positive
 from penstock.flow.queue import SourceQueue
+from penstock.flow.sources_made import MadeSources
 from penstock.flow.spill import Spill
 from penstock.flow.stage import Context, Pull, Stage
 
@@ -136,7 +137,7 @@ def _source(name: str, head: Callable[[Context], Pull], *, composite: bool = Fal
     return Source(name, head, composite=composite)
 
 
-class Sources:
+class Sources(MadeSources):
     """How sources are made."""
 
     @staticmethod

@@ -22,14 +22,16 @@ class _With(Elementwise):
         self.f = f
 
 
-class _Map(_With):
+class Map(_With):
+    """`f` of each element."""
+
     def each(self, items: Iterator[Any], out: list[Any], most: int) -> None:
         f, append = self.f, out.append
         for x in items:
             append(f(x))
 
 
-class _Filter(_Map):
+class _Filter(Map):
     def each(self, items: Iterator[Any], out: list[Any], most: int) -> None:
         f, append = self.f, out.append
         for x in items:
@@ -37,7 +39,7 @@ class _Filter(_Map):
                 append(x)
 
 
-class _FilterMap(_Map):
+class _FilterMap(Map):
     def each(self, items: Iterator[Any], out: list[Any], most: int) -> None:
         f, append = self.f, out.append
         for x in items:
@@ -46,7 +48,7 @@ class _FilterMap(_Map):
                 append(y)
 
 
-class _Tap(_Map):
+class _Tap(Map):
     def each(self, items: Iterator[Any], out: list[Any], most: int) -> None:
         f, append = self.f, out.append
         for x in items:
@@ -107,7 +109,7 @@ class _Drop(_Take):
         return most if not self.left else self.left if self.left < 512 else 512
 
 
-class _TakeWhile(_Map):
+class _TakeWhile(Map):
     def __init__(self, up: Pull, context: Context, f: Callable[[Any], Any], inclusive: bool) -> None:
         super().__init__(up, context, f)
         self.inclusive = inclusive
@@ -123,7 +125,7 @@ class _TakeWhile(_Map):
             append(x)
 
 
-class _DropWhile(_Map):
+class _DropWhile(Map):
     dropping = True
 
     def each(self, items: Iterator[Any], out: list[Any], most: int) -> None:
@@ -171,7 +173,7 @@ class _TakeLast(_DropLast):
         return 512
 
 
-class _Changes(_Map):
+class _Changes(Map):
     """Drops elements whose key is that of the one before."""
 
     last: Any = _NOTHING
@@ -187,7 +189,7 @@ class _Changes(_Map):
         self.last = _NOTHING
 
 
-class _Limit(_Map):
+class _Limit(Map):
     def __init__(self, up: Pull, context: Context, n: int, weight: Callable[[Any], int] | None) -> None:
         super().__init__(up, context, weight or (lambda x: 1))
         self.n, self.sum = n, 0
@@ -258,7 +260,7 @@ class Simple(Verbs):
     def map(self, f: Callable[[Any], Any]) -> Self:
         """`f` of each element. A failing element is dropped under `resume` and `restart`."""
         f = function("map", f)
-        return self._then(Step("map", lambda up, ctx: _Map(up, ctx, f)))
+        return self._then(Step("map", lambda up, ctx: Map(up, ctx, f)))
 
     def filter(self, predicate: Callable[[Any], Any]) -> Self:
         """Elements for which `predicate` is true."""
