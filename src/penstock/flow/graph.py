@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.errors import PlanError
@@ -67,7 +68,7 @@ class Graph:
 
         context.scope.on_close(stop)
         for name, stream in self.streams.items():
-            fibers.append(context.spawn(lambda n=name, s=stream: drain(n, s.sink, opened[n])))
+            fibers.append(context.spawn(partial(drain, name, stream.sink, opened[name])))
         while len(results) < len(self.streams):
             failed = [fiber.failure for fiber in fibers if fiber.failure is not None]
             if failed:

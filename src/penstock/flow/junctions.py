@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.errors import PlanError
@@ -212,4 +213,4 @@ def outlets(name: str, n: int, make: Callable[[Context], Junction]) -> tuple[Sou
         junction: Junction = shared[token]
         return junction.attach(number, context)
 
-    return tuple(Source(f"{name}[{i}]", lambda ctx, i=i: head(i, ctx)) for i in range(n))
+    return tuple(Source(f"{name}[{i}]", partial(head, i)) for i in range(n))

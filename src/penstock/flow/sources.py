@@ -149,8 +149,8 @@ class Sources(MadeSources):
         """
         if isinstance(items, (list, tuple, range)):
             return _source("from_iterable", lambda ctx: _Ready(ctx, items))
-        if not isinstance(items, Iterable):
-            hint = "Source.from_async takes asynchronous ones" if isinstance(items, AsyncIterable) else None
+        if not hasattr(items, "__iter__"):
+            hint = "Source.from_async takes asynchronous ones" if hasattr(items, "__aiter__") else None
             raise PlanError(f"from_iterable takes an iterable, found {type(items).__name__}", hint=hint)
         return _source("from_iterable", lambda ctx: _Iterator(ctx, items))
 

@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 
 from penstock.core import files
+from penstock.core.errors import PlanError
 from penstock.flow.nested import Inner, as_source
 from penstock.flow.operators.asynchronous import called
 from penstock.flow.operators.base import awaitable, function, positive
@@ -161,8 +162,7 @@ class MadeSources:
     @staticmethod
     def lazy(make: Callable[[], Any]) -> Source:
         """The source (or iterable) that `make()` gives when the first element is asked for; it may be async."""
-        if not callable(make):
-            function("lazy", make, "make")
+        _callable("lazy", "make", make)
         return _source("lazy", lambda ctx: _Lazy(ctx, make), composite=True)
 
     @staticmethod
@@ -172,8 +172,7 @@ class MadeSources:
         The functions may be async. What `create` has given is closed also on failure and cancellation, and once.
         """
         for name, f in (("create", create), ("read", read), ("close", close)):
-            if not callable(f):
-                function("unfold_resource", f, name)
+            _callable("unfold_resource", name, f)
         return _source("unfold_resource", lambda ctx: _Resource(ctx, create, read, close))
 
     @staticmethod
@@ -286,6 +285,11 @@ class MadeSources:
                 return None
 
         return MadeSources.unfold_resource(create, read, lambda stream: stream.aclose())
+
+
+def _callable(verb: str, name: str, f: Any) -> None:
+    if not callable(f):
+        raise PlanError(f"{verb} takes a function as {name}, found {type(f).__name__}")
 
 
 def _from(values: Callable[[], Iterable[Any]], name: str) -> Source:

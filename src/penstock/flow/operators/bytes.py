@@ -206,7 +206,7 @@ class Bytes(Verbs):
 
     def frames(self, delimiter: bytes, *, longest: int = 1 << 20, open_end: bool = False) -> Self:
         """Bytes between delimiters; with `open_end` the last may lack its own, else that is a `FramingError`."""
-        if not isinstance(delimiter, bytes) or not delimiter:
+        if not delimiter or type(delimiter) is not bytes:
             raise PlanError(f"frames takes bytes as delimiter, found {delimiter!r}")
         n = positive("frames", "longest", longest)
         return self._then(Step("frames", lambda up, ctx: _Lines(up, ctx, delimiter, n, open_end, bytes)))

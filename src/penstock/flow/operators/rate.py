@@ -148,7 +148,7 @@ class _Aggregate(Relay):
             self.finish()
 
     def finish(self) -> None:
-        if self.state:
+        if self.state and not self.done:
             self.done, self.state = [self.result(self.state[0])], []
 
     def due(self) -> int | None:
@@ -156,7 +156,7 @@ class _Aggregate(Relay):
 
     def give(self, most: int) -> list[Any]:
         due = self.due()
-        if not self.done and due is not None and self.instant() >= due:
+        if self.ended or (not self.done and due is not None and self.instant() >= due):
             self.finish()
         given, self.done = self.done, []
         return given

@@ -1,0 +1,235 @@
+"""Laws of streams, over every operator of the table: chunks are not seen, resources balance, failures keep their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from penstock.flow import Flow, Sink, Source
+from penstock.flow.catalogue import OPERATORS, Entry
+from penstock.flow.stage import Context, Stage
+from penstock.testing import VirtualTime
+
+BACKENDS = ("asyncio", "trio")
+SAMPLES = [entry for entry in OPERATORS if entry.sample is not None]
+EXACT = [entry for entry in SAMPLES if entry.exact]
+
+numbers = st.lists(st.integers(0, 20), max_size=12)
+sizes = st.lists(st.integers(1, 5), max_size=12)
+
+
+def by_name(entry: Entry) -> str:
+    return entry.name
+
+
+def applied(entry: Entry, source: Source) -> Source:
+    assert entry.sample is not None
+    found = entry.sample(source)
+    assert isinstance(found, Source)
+    return found
+
+
+def found(make: Callable[[], Source], backend: str = "asyncio") -> tuple[list[Any], str]:
+    """What comes out before the end, and what the end is."""
+    seen: list[Any] = []
+
+    async def main() -> str:
+        try:
+            await VirtualTime().run(make(), Sink.for_each(seen.append))
+        except ValueError as failure:
+            return repr(failure)
+        return "completed"
+
+    return seen, anyio.run(main, backend=backend)
+
+
+def failing(items: list[Any]) -> Source:
+    return Source.from_iterable(items).concat(Source.failed(ValueError("planned")))
+
+
+# -- chunks ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("entry", EXACT, ids=by_name)
+@settings(max_examples=8)
+@given(items=numbers, above=sizes, below=sizes, fails=st.booleans())
+def test_chunks_are_not_seen(entry: Entry, items: list[int], above: list[int], below: list[int], fails: bool) -> None:
+    def source() -> Source:
+        return failing(items) if fails else Source.from_iterable(items)
+
+    whole = found(lambda: applied(entry, source()))
+    single = found(lambda: applied(entry, source().rechunk([1] * 100)).rechunk([1] * 100))
+    cut = found(lambda: applied(entry, source().rechunk(above)).rechunk(below))
+    assert whole == single == cut
+
+
+@pytest.mark.parametrize("entry", EXACT, ids=by_name)
+def test_asyncio_and_trio_agree(entry: Entry) -> None:
+    one, other = (found(lambda: applied(entry, Source.range(12)), backend) for backend in BACKENDS)
+    assert one == other
+    assert one[1] == "completed"
+
+
+@pytest.mark.parametrize("entry", [e for e in SAMPLES if not e.exact], ids=by_name)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_others_complete_too(entry: Entry, backend: str) -> None:
+    assert found(lambda: applied(entry, Source.range(12)), backend)[1] == "completed"
+
+
+# -- composition -------------------------------------------------------------------------------------------------------
+
+PURE = [
+    e for e in EXACT if e.name in {"map", "filter", "scan", "take", "drop", "sliding", "changes", "map_async", "buffer"}
+]
+
+
+@settings(max_examples=60)
+@given(items=numbers, picks=st.tuples(*[st.sampled_from(range(len(PURE)))] * 3))
+def test_via_is_associative_and_has_an_identity(items: list[int], picks: tuple[int, int, int]) -> None:
+    def flow(pick: int) -> Flow:
+        sample = PURE[pick].sample
+        assert sample is not None
+        # Later operators work on what earlier ones give: lists count as their lengths.
+        numbers_again = Flow().map(lambda x: len(x) if isinstance(x, list) else x)
+        return numbers_again.via(sample(Flow()))
+
+    a, b, c = map(flow, picks)
+    source = Source.from_iterable(items)
+    left = found(lambda: source.via(a.via(b)).via(c))
+    assert left == found(lambda: source.via(a.via(b.via(c))))
+    assert left == found(lambda: source.via(Flow()).via(a).via(b).via(Flow()).via(c).via(Flow()))
+
+
+# -- resources ---------------------------------------------------------------------------------------------------------
+
+
+class Ledger:
+    """What was acquired and released, in order."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str]] = []
+
+    def held(self) -> list[str]:
+        acquired = [name for what, name in self.events if what == "acquired"]
+        for name in [name for what, name in self.events if what == "released"]:
+            acquired.remove(name)  # ValueError: released twice, or never acquired
+        return acquired
+
+    def source(
+        self, name: str, items: list[Any], *, fails_at: int | None = None, release_fails: bool = False
+    ) -> Source:
+        left = list(items)
+
+        def create() -> str:
+            self.events.append(("acquired", name))
+            return name
+
+        def read(resource: str) -> Any:
+            at = len(items) - len(left)
+            if fails_at is not None and at >= fails_at:
+                raise ValueError("planned")
+            return left.pop(0) if left else None
+
+        def close(resource: str) -> None:
+            self.events.append(("released", name))
+            if release_fails:
+                raise ValueError("release")
+
+        return Source.unfold_resource(create, read, close)
+
+    def flow(self, name: str) -> Flow:
+        """A stage that holds something from its opening on."""
+        ledger = self
+
+        class Holds(Stage):
+            async def close(self) -> None:
+                ledger.events.append(("released", name))
+
+        def make(up: Any, context: Context) -> Stage:
+            ledger.events.append(("acquired", name))
+            return Holds(up, context)
+
+        from penstock.flow.operators.base import Step
+
+        return Flow((Step(name, make),))
+
+
+@pytest.mark.parametrize("entry", SAMPLES, ids=by_name)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_resources_balance_wherever_a_stream_fails(entry: Entry, backend: str) -> None:
+    async def main() -> None:
+        for at in range(0, 9, 2):
+            for where in ("source", "sink", "release"):
+                ledger = Ledger()
+                fails_at = at if where == "source" else None
+                source = ledger.source("a", list(range(8)), fails_at=fails_at, release_fails=where == "release")
+                stream = applied(entry, source.via(ledger.flow("b"))).via(ledger.flow("c"))
+                seen: list[Any] = []
+
+                def sink(x: Any, at: int = at, where: str = where, seen: list[Any] = seen) -> None:
+                    seen.append(x)
+                    if where == "sink" and len(seen) > at:
+                        raise ValueError("sink")
+
+                failure = ""
+                try:
+                    await VirtualTime().run(stream, Sink.for_each(sink))
+                except ValueError as error:
+                    failure = str(error)
+                assert ledger.held() == [], (at, where)
+                released = [name for what, name in ledger.events if what == "released"]
+                assert [name for name in released if name in "bc"] == ["c", "b"]
+                if "a" in released:
+                    assert released.index("b") < released.index("a")
+                if where == "sink" and len(seen) > at:
+                    assert failure == "sink"
+
+    anyio.run(main, backend=backend)
+
+
+@pytest.mark.parametrize("entry", SAMPLES, ids=by_name)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_resources_balance_wherever_a_stream_is_cancelled(entry: Entry, backend: str) -> None:
+    async def main() -> None:
+        for at in range(0, 7, 2):
+            for how in ("cancel", "shutdown", "abort"):
+                ledger, time = Ledger(), VirtualTime()
+                gap = Flow().throttle(1, "1 s")
+                stream = applied(entry, ledger.source("a", list(range(8))).via(gap).via(ledger.flow("b")))
+                async with stream.via(ledger.flow("c")).to(Sink.ignore()).start(clock=time) as running:
+                    await time.advance(f"{at} s")
+                    if how == "abort":
+                        running.abort(ValueError("abort"))
+                        running.cancel()
+                    elif how == "shutdown":
+                        running.shutdown()
+                    else:
+                        running.cancel()
+                    while running.state == "running":
+                        await time.step() or await time.settle()
+                assert running.state in ("cancelled", "completed")
+                assert ledger.held() == [], (at, how)
+
+    anyio.run(main, backend=backend)
+
+
+def test_a_failing_release_is_told_and_keeps_none_from_running() -> None:
+    ledger = Ledger()
+    source = ledger.source("a", [1, 2], release_fails=True)
+    assert found(lambda: source.via(ledger.flow("b"))) == ([1, 2], "ValueError('release')")
+    assert ledger.held() == []
+
+    async def main() -> None:
+        both = Ledger()
+        stream = both.source("a", [1, 2], release_fails=True).tap(lambda x: 1 // (x - 2))
+        with pytest.raises(ZeroDivisionError) as raised:
+            await stream.run()
+        assert "release" in raised.value.__notes__[0]
+        assert both.held() == []
+
+    anyio.run(main)
