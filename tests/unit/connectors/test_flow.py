@@ -12,6 +12,7 @@ from penstock.connectors.flow import FlowSink, FlowSource
 from penstock.connectors.memory import MemorySink
 from penstock.core.errors import JobError, PlanError
 from penstock.core.schema import Schema
+from penstock.flow import Source
 from penstock.testing.conform import check_source
 
 ROWS = [{"id": i, "word": None if i % 3 == 0 else "w" * (i % 4)} for i in range(40)]
@@ -117,6 +118,30 @@ def test_a_durable_flow_goes_on_behind_its_checkpoint(tmp_path):
         assert (polled.offsets, polled.position) == (((4, 6),), 10)
     finally:
         reader.close()
+
+
+def test_a_durable_flow_is_read_once_from_the_log_on(tmp_path):
+    """Stopped in the middle and run again: the rest comes, and nothing twice."""
+    seen = []
+
+    def run(source, enough):
+        flow_source = FlowSource(source, durable=tmp_path / "log")
+        pipeline = ps.Pipeline("d", ps.read(flow_source, schema={"n": ps.Int64}).write(FlowSink(size=10), name="out"))
+        job = ps.start(pipeline, state=tmp_path / "state", checkpoint="10 ms")
+        seen.extend(anyio.run(job.flow("out").map(lambda row: row["n"]).take(enough).run))
+        anyio.run(_stop_and_take_the_rest, job)
+        assert job.wait(60_000_000)
+
+    async def _stop_and_take_the_rest(job):
+        job.stop()
+        seen.extend(await job.flow("out").map(lambda row: row["n"]).run())
+
+    run(Source.range(5_000).concat(Source.never()), 300)
+    first = len(seen)
+    assert 300 <= first < 5_000
+    run(Source.range(5_000, 5_010).concat(Source.never()), 100)
+    assert seen == list(range(len(seen)))
+    assert len(seen) >= first + 100
 
 
 def _words():

@@ -1,4 +1,4 @@
-"""Every kind of source as a publisher, of sink as a subscriber, and operators of each family as a processor: by the kit."""
+"""Every kind of source as a publisher, of sink as a subscriber, operators of each family as processors: by the kit."""
 
 from __future__ import annotations
 
