@@ -1,4 +1,4 @@
-"""Laws of streams, over every operator of the table: chunks are not seen, resources balance, failures keep their order."""
+"""Laws of streams, for every operator of the table: chunks are not seen, resources balance, failures keep order."""
 
 from __future__ import annotations
 
@@ -105,6 +105,8 @@ def test_via_is_associative_and_has_an_identity(items: list[int], picks: tuple[i
     assert left == found(lambda: source.via(Flow()).via(a).via(b).via(Flow()).via(c).via(Flow()))
 
 
+EARLY = "find map_while repeat restart_with_backoff retry take take_until take_while zip zip_with".split()
+
 # -- resources ---------------------------------------------------------------------------------------------------------
 
 
@@ -183,7 +185,9 @@ def test_resources_balance_wherever_a_stream_fails(entry: Entry, backend: str) -
                     failure = str(error)
                 assert ledger.held() == [], (at, where)
                 released = [name for what, name in ledger.events if what == "released"]
-                assert [name for name in released if name in "bc"] == ["c", "b"]
+                # In reverse order; what ends before its input lets go of that at once.
+                above = [name for name in released if name in "bc"]
+                assert above == ["c", "b"] or (entry.name in EARLY and above == ["b", "c"])
                 if "a" in released:
                     assert released.index("b") < released.index("a")
                 if where == "sink" and len(seen) > at:

@@ -30,6 +30,7 @@ class Relay(Stage):
         self.failure: Exception | None = None
         self.wanted = 0
         self._fiber: Fiber | None = None
+        self._stopped = False
 
     def room(self) -> int:
         """How many elements may come now."""
@@ -63,6 +64,8 @@ class Relay(Stage):
         try:
             while True:
                 while not (room := self.room()):
+                    if self._stopped:
+                        return
                     await self.signal.wait()
                 chunk = await self.up.pull(room)
                 if not chunk:
@@ -105,6 +108,8 @@ class Relay(Stage):
 
     async def close(self) -> None:
         """Stop the task."""
+        self._stopped = True  # a pull that ended just when it was cancelled leads no further
+        self.signal.notify()
         if self._fiber is not None:
             await self._fiber.stop()
 

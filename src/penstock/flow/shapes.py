@@ -23,7 +23,7 @@ from penstock.flow.stage import Context, Origin, Pull, Pump
 def open_steps(steps: tuple[Step, ...], up: Pull, context: Context) -> Pull:
     """Open steps one after another, each below the one before."""
     for step in steps:
-        up = context.edge(step.name, step.make(up, context), up)
+        up = context.edge(step.name, step.make(up, context.nesting()), up)
     return up
 
 
@@ -50,12 +50,12 @@ class Source(Sources, Operators):
         return replace(self, steps=(*self.steps, step))
 
     def _enclose(self, name: str, make: Callable[[Opener, Context], Pull]) -> Source:
-        return Source(name, lambda context: make(self.open, context), composite=True)
+        return Source(name, lambda context: make(self.open, context.nesting()), composite=True)
 
     def open(self, context: Context) -> Pull:
         """Open a running instance in the scope of `context`. For those who write stages."""
         first = context.scope.mark()
-        stage = self.head(context)
+        stage = self.head(context if self.composite else context.nesting())
         if not self.composite:
             context.scope.on_close(stage.close)
             stage = Origin(stage, context)

@@ -294,12 +294,14 @@ class Context:
         scope: Owns the stages; closes them.
         decide: What becomes of a failing element: `"stop"`, `"resume"`, `"restart"`.
         nested: Whether this is inside of another stage (`flat_map_concat` and the like).
+        nest: Owns what a stage opens while it runs: closed after the stage, so that it has stopped its tasks before.
     """
 
     run: Run
     scope: Scope
     decide: Decider = stop_always
     nested: bool = False
+    nest: Scope | None = None
 
     @property
     def clock(self) -> Clock:
@@ -324,11 +326,15 @@ class Context:
 
     def inside(self) -> Context:
         """The context of a stream inside of a stage, with a scope of its own."""
-        return replace(self, scope=Scope(self.scope), nested=True)
+        return replace(self, scope=Scope(self.nest or self.scope), nest=None, nested=True)
 
     def apart(self) -> Context:
         """The same context with a scope of its own, which may be closed earlier."""
-        return replace(self, scope=Scope(self.scope))
+        return replace(self, scope=Scope(self.nest or self.scope), nest=None)
+
+    def nesting(self) -> Context:
+        """The context of one stage: what it opens while it runs is closed behind it."""
+        return replace(self, nest=Scope(self.scope))
 
     def supervised(self, decide: Decider) -> Context:
         """The same context with another decider."""
@@ -406,6 +412,7 @@ class Pump:
         self.ended = False
         self.failure: Exception | None = None
         self._most = 0
+        self._stopped = False  # a pull that ended just when it was cancelled leads no further
         self._asked = Signal()
         self._fiber: Fiber | None = None
 
@@ -422,6 +429,8 @@ class Pump:
         try:
             while not self.ended:
                 while not self._most:
+                    if self._stopped:
+                        return
                     await self._asked.wait()
                 chunk = await self.up.pull(self._most)
                 self.chunk, self._most, self.ended = chunk, 0, not chunk
@@ -465,10 +474,13 @@ class Pump:
 
     def cancel(self) -> None:
         """Ask the pull that is under way to stop."""
+        self._stopped = True
+        self._asked.notify()
         if self._fiber is not None:
             self._fiber.cancel()
 
     async def close(self) -> None:
         """Stop the pull that is under way."""
+        self.cancel()
         if self._fiber is not None:
             await self._fiber.stop()
