@@ -121,16 +121,16 @@ class Source(Sources, Operators):
 
 
 class _Elements:
-    """No generator: one that is left early would have to be closed by whoever iterates."""
+    """An iterator over what is pulled; no generator, which would want to be closed."""
 
-    def __init__(self, up: Pull) -> None:
-        self._up = up
+    def __init__(self, pull: Pull) -> None:
+        self.pull = pull
 
     def __aiter__(self) -> _Elements:
         return self
 
     async def __anext__(self) -> Any:
-        chunk = await self._up.pull(1)
+        chunk = await self.pull.pull(1)
         if not chunk:
             raise StopAsyncIteration
         return chunk[0]

@@ -13,6 +13,7 @@ import anyio.to_thread
 
 from penstock.core import files
 from penstock.core.errors import PlanError
+from penstock.flow.errors import FlowError
 from penstock.flow.nested import Inner, as_source
 from penstock.flow.operators.asynchronous import called
 from penstock.flow.operators.base import awaitable, function, positive
@@ -246,7 +247,7 @@ class MadeSources:
     def from_process(command: Sequence[str]) -> Source:
         """What a program writes to its standard output, as bytes; it is killed if the stream ends before it does.
 
-        An exit code other than 0 is a `subprocess.CalledProcessError`, behind all output.
+        An exit code other than 0 is a `FlowError`, behind all output.
         """
         arguments = [str(part) for part in command]
 
@@ -259,9 +260,7 @@ class MadeSources:
             except anyio.EndOfStream:
                 code = await process.wait()
                 if code:
-                    from subprocess import CalledProcessError
-
-                    raise CalledProcessError(code, arguments) from None
+                    raise FlowError(f"{arguments[0]} ended with exit code {code}") from None
                 return None
 
         async def close(process: Any) -> None:

@@ -26,6 +26,7 @@ class Map(_With):
     """`f` of each element."""
 
     def each(self, items: Iterator[Any], out: list[Any], most: int) -> None:
+        """See `Elementwise`."""
         f, append = self.f, out.append
         for x in items:
             append(f(x))
