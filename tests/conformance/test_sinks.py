@@ -25,9 +25,10 @@ READ = {
 
 
 def test_every_sink_is_here():
-    # The terminal and nowhere have no readers; what needs a server is in tests/services.
+    # The terminal and nowhere have no readers; a flow gives each row once (tests/unit/connectors/test_flow.py); what
+    # needs a server is in tests/services.
     assert {name for name in BUILTIN if module(name).SINK is not None} == {
-        "memory", "files", "stdout", "blackhole", "kafka", "postgres", "log",
+        "memory", "files", "stdout", "blackhole", "kafka", "postgres", "log", "flow",
     }  # fmt: skip
 
 

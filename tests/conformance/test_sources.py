@@ -7,12 +7,14 @@ import pytest
 
 from penstock.connectors import BUILTIN, module
 from penstock.connectors.files import FileSource
+from penstock.connectors.flow import FlowSource
 from penstock.connectors.generate import GenerateSource
 from penstock.connectors.log import LogSource
 from penstock.connectors.memory import MemorySource
 from penstock.connectors.nexmark import NexmarkSource
 from penstock.core.dtypes import Int64, String
 from penstock.core.schema import Schema
+from penstock.flow import Source
 from penstock.log import Log
 from penstock.testing import ManualClock
 from penstock.testing.conform import check_source
@@ -34,7 +36,7 @@ def files(folder, format="parquet", count=3):
 
 
 def test_every_source_is_here():
-    tested = {"memory", "files", "log", "generate", "nexmark", "kafka"}  # the last in tests/services
+    tested = {"memory", "files", "log", "generate", "nexmark", "kafka", "flow"}  # kafka in tests/services
     assert {name for name in BUILTIN if module(name).SOURCE is not None} == tested
 
 
@@ -71,6 +73,15 @@ def test_log(tmp_path, bounded, partitions):
 def test_generate():
     fields = {"id": "sequence", "at": {"kind": "time", "start": "2024-01-01T00:00:00Z", "step": "1 s"}}
     check_source(GenerateSource(fields, rows=50, split_count=2), clock=ManualClock())
+
+
+def test_flow(tmp_path):
+    flow = Source.from_iterable(iter(FRAME.to_dicts()))  # what is left of it: a second run adds nothing
+    check_source(
+        FlowSource(flow, bounded=True, durable=tmp_path / "log"),
+        expected=FRAME.to_dicts(),
+        schema=Schema.of(dict(FRAME.schema)),
+    )
 
 
 def test_nexmark():

@@ -31,12 +31,14 @@ def read(
     on_silence: str = "advance",
     extra: str = "ignore",
     mask: Mapping[str, str] | None = None,
+    durable: Any = None,
     **later: Any,
 ) -> Stream:
     """The rows of a source as a Stream.
 
     Args:
-        source: A connector's source, a Polars or Arrow frame, or a list of dicts.
+        source: A connector's source, a Polars or Arrow frame, a list of dicts, or a `penstock.flow.Source`, whose
+            elements are dicts (or values of the only column); `FlowSource(flow, bounded=True)` is one that ends.
         schema: A dict of types, a Polars or Arrow schema, or an annotated class; without it the source is asked.
         event_time: A Datetime column, or an expression (which adds the column `event_time`).
         watermark: How far out of order rows are: `"5 s"`, or `ps.monotonic()`. Must be stated for unbounded
@@ -46,6 +48,8 @@ def read(
         on_silence: When all splits are idle: `"advance"` with the clock, or `"hold"`.
         extra: What unknown fields do: `"ignore"`, or `"forbid"` (the row is refused).
         mask: How columns are hidden from people: `{"email": "hash"}`.
+        durable: For a flow: the log (a name, or a directory) that keeps its elements before they are rows. Without it a
+            flow is read at most once, with it at least once.
         **later: Options that are not offered yet.
 
     Raises:
@@ -59,7 +63,9 @@ def read(
             kind = UnsupportedError if extra == "keep" else PlanError
             raise kind(f'extra is "ignore" or "forbid", found {extra!r}')
         declared = schema_of(schema, where) if schema is not None else None
-        opened = source if isinstance(source, Source) else _memory(source, declared)
+        opened = source if isinstance(source, Source) else _of_program(source, declared, durable)
+        if durable is not None and opened.connector != "flow":
+            raise PlanError("durable= is about flows: other sources have positions of their own")
         columns = declared if declared is not None else filled(opened).schema()
     except PlanError as refused:
         raise refused.at(where) from None
@@ -79,6 +85,14 @@ def _later(options: Mapping[str, Any]) -> PlanError:
     if first in known:
         return UnsupportedError(f"read(..., {first}=) is planned and not offered yet")
     return PlanError(f'read has no option "{first}"')
+
+
+def _of_program(value: Any, schema: Schema | None, durable: Any) -> Source:
+    if type(value).__module__ == "penstock.flow.shapes":  # who has a flow has loaded it
+        from penstock.connectors.flow import FlowSource
+
+        return FlowSource(value, durable=durable)
+    return _memory(value, schema)
 
 
 def _memory(value: Any, schema: Schema | None) -> Source:

@@ -18,6 +18,7 @@ BUILTIN: dict[str, str] = {
     "stdout": "penstock.connectors.stdout",
     "blackhole": "penstock.connectors.blackhole",
     "kafka": "penstock.connectors.kafka",
+    "flow": "penstock.connectors.flow",
 }
 """Connector names and the modules that hold their `SOURCE` and `SINK` classes (None if they have none)."""
 

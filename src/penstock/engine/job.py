@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from penstock.connectors.flow import FlowSink
 from penstock.control.server import Server
 from penstock.core import files
 from penstock.core.clock import Clock, Signal, SystemClock
-from penstock.core.errors import JobError, PenstockError
+from penstock.core.errors import JobError, PenstockError, PlanError, one_of
 from penstock.core.threads import Worker
 from penstock.core.timespan import END, HOUR, MILLISECOND, MINUTE, NEVER
 from penstock.engine.assembly import Assembly
@@ -72,16 +73,17 @@ class Job:
             PenstockError: Why it failed; what was published before stays, and the next run goes on behind it.
         """
         self._state = RUNNING
+        failed: BaseException | None = None
         try:
             if self.options.state is not None and self.options.control:
                 self._server = Server(self.options.state, self.pipeline.name, handlers(self))
             finished = self._run_on()
             self._state = FINISHED if finished else STOPPED
-        except PenstockError:
-            self._state = FAILED
+        except PenstockError as failure:
+            self._state, failed = FAILED, failure
             raise
         except BaseException as failure:
-            self._state = FAILED
+            self._state, failed = FAILED, failure
             if isinstance(failure, (KeyboardInterrupt, SystemExit)):
                 raise
             raise JobError(
@@ -89,7 +91,11 @@ class Job:
             ) from failure
         finally:
             self._ended = self._clock.monotonic()
-            self.close()
+            try:
+                self.close()
+            finally:
+                for sink in self._flow_sinks().values():
+                    sink.channel().end(failed)
 
     def _run_on(self) -> bool:
         """Run, and go on from the last checkpoint as long as the policy says so."""
@@ -144,7 +150,33 @@ class Job:
         """
         self._stopping = True
         self._wake.set()
+        for sink in self._flow_sinks().values():
+            sink.channel().release()
         self._parts.loop.stop()
+
+    def flow(self, output: str) -> Any:
+        """The rows of an output, as a `penstock.flow.Source` of dicts, while the pipeline runs; to be run once.
+
+        The output is written to a `penstock.connectors.flow.FlowSink`, whose guarantee holds. It completes when the
+        pipeline ends, and fails with it. A reader that is slow holds the pipeline back.
+
+        Args:
+            output: The name of the output.
+
+        Raises:
+            PlanError: If there is no such output, or it is written elsewhere.
+        """
+        names = [output_name(node) for node in self.pipeline.outputs]
+        if output not in names:
+            raise one_of("output", output, names)
+        sinks = self._flow_sinks()
+        if output not in sinks:
+            raise PlanError(f'the output "{output}" is written elsewhere', hint='.write(FlowSink(), name="...")')
+        return sinks[output].channel().source()
+
+    def _flow_sinks(self) -> dict[str, FlowSink]:
+        sinks = ((output_name(node), getattr(node, "sink", None)) for node in self.pipeline.outputs)
+        return {name: sink for name, sink in sinks if isinstance(sink, FlowSink)}
 
     def between_steps(self, work: Callable[[Assembly], T], timeout_us: int = MINUTE) -> T:
         """Do something between two steps, in the thread of the run, and give its result.

@@ -17,19 +17,23 @@ from penstock.log.repair import Damage, Repaired, check, repair
 
 if TYPE_CHECKING:
     from penstock.connectors.log import LogSink, LogSource
+    from penstock.log.buffer import Kept, acknowledging, persistent_buffer
 
 __all__ = [
     "Appended",
     "Batch",
     "Damage",
     "DamagedError",
+    "Kept",
     "Log",
     "LogSink",
     "LogSource",
     "Record",
     "Repaired",
+    "acknowledging",
     "check",
     "delete",
+    "persistent_buffer",
     "repair",
 ]
 
@@ -38,4 +42,6 @@ def __getattr__(name: str) -> Any:
     # The connectors import the log: they are loaded when they are asked for.
     if name in ("LogSink", "LogSource"):
         return getattr(importlib.import_module("penstock.connectors.log"), name)
+    if name in ("Kept", "acknowledging", "persistent_buffer"):  # they load anyio
+        return getattr(importlib.import_module("penstock.log.buffer"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
