@@ -8,10 +8,13 @@ says what a case is. Nothing here computes a result: what is written is what Fli
 from __future__ import annotations
 
 import argparse
+import decimal
 import json
 import re
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from tests.golden import cases
-from tests.services.flink import Flink, Session, ask
+from tests.services.flink import Flink, Session
 from tests.services.process import StartFailed
 
 Result = tuple[list[dict[str, Any]], list[tuple[str, list[Any]]]]
@@ -46,12 +49,45 @@ def run(session: Session, statement: str, seconds: float = 120) -> Result:
             time.sleep(0.05)
         else:
             columns = answer["results"]["columns"]
-            changes += [(row["kind"], row["fields"]) for row in answer["results"]["data"]]
+            kinds = [type_of(column) for column in columns]
+            for row in answer["results"]["data"]:
+                changes.append((row["kind"], [exact(v, kind) for v, kind in zip(row["fields"], kinds, strict=True)]))
             token += 1
         if time.monotonic() > until:
             raise StartFailed(f"took too long: {statement}")
     ask(f"{session.url}/operations/{operation}/close", method="DELETE")
     return columns, changes
+
+
+def ask(url: str, body: Any = None, method: str = "") -> Any:
+    """What a REST endpoint answers; numbers with a point as they are written, for a double would lose digits."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method or None)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.loads(answer.read(), parse_float=Written)
+    except urllib.error.HTTPError as error:
+        with error:
+            raise StartFailed(error.read().decode(errors="replace")) from None
+
+
+class Written(float):
+    """A number that remembers how it was written."""
+
+    text: str
+
+    def __new__(cls, text: str) -> Written:
+        made = super().__new__(cls, text)
+        made.text = text
+        return made
+
+
+def exact(value: Any, kind: str) -> Any:
+    """A value as it is kept: a decimal as text, in full."""
+    if value is None or not kind.startswith("DECIMAL"):
+        return value
+    text = value.text if isinstance(value, Written) else str(value)
+    return f"{decimal.Decimal(text):f}"
 
 
 def type_of(column: dict[str, Any]) -> str:
@@ -93,7 +129,7 @@ def fold(changes: list[tuple[str, list[Any]]]) -> list[list[Any]]:
 
 def why(error: StartFailed) -> str:
     """The innermost reason in Flink's answer, one line."""
-    causes = re.findall(r"(?:Caused by: )?([\w.$]+(?:Exception|Error)): ([^\\\n]*)", str(error))
+    causes = re.findall(r"Caused by: ([\w.$]+): ([^\\\n]*)", str(error))
     kind, text = causes[-1] if causes else ("", str(error)[-200:])
     return f"{kind.rpartition('.')[2]}: {text}"[:300]
 
