@@ -20,6 +20,8 @@ from penstock.expr.functions import (
     search,
     sql_arithmetic,
     sql_cast,
+    sql_collections,
+    sql_json,
     sql_temporal,
     sql_text,
     temporal,
@@ -47,6 +49,8 @@ FAMILIES = (
     sql_cast,
     sql_text,
     sql_temporal,
+    sql_collections,
+    sql_json,
 )
 
 FUNCTIONS: dict[str, Function] = {function.name: function for family in FAMILIES for function in family.FUNCTIONS}

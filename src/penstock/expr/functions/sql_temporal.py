@@ -92,8 +92,8 @@ def _lower_stepped(name: str) -> Any:
     def lower(value: Any, unit: str, types: Types, returns: DType) -> Any:
         zone = getattr(types[0], "zone", None)
         if name == "floor" and types[0] != Time and unit in every:
-            if types[0] == Date and unit in times.STEPS:
-                return value
+            if types[0] == Date:
+                return value if unit in times.STEPS else value.dt.truncate(every[unit])
             return polars_moment(polars_wall(value, types[0]).dt.truncate(every[unit]), zone)
         return slow(value, unit=unit, types=types, returns=returns)
 

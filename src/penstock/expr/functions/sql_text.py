@@ -85,11 +85,10 @@ def _lower_substring(text: Any, start: Any, length: Any = None) -> Any:
     at = start.cast(pl.Int64)
     first = pl.when(at > 0).then(at - 1).when(at < 0).then(size + at).otherwise(0)
     if length is None:
-        return text.str.slice(first.clip(lower_bound=0))
-    last = first + length.cast(pl.Int64)
-    count = (last - first.clip(lower_bound=0)).clip(lower_bound=0)
-    found = text.str.slice(first.clip(lower_bound=0), count)
-    return pl.when(length > 0).then(found).when(length.is_not_null() & found.is_not_null()).then(pl.lit(""))
+        return pl.when(first >= 0).then(text.str.slice(first.clip(lower_bound=0))).when(first < 0).then(pl.lit(""))
+    found = text.str.slice(first.clip(lower_bound=0), length.clip(lower_bound=0))
+    known = length >= 0
+    return pl.when(known & (first >= 0)).then(found).when(known & (first < 0)).then(pl.lit(""))
 
 
 def _lower_position(text: Any, wanted: Any) -> Any:
@@ -133,7 +132,7 @@ def _lower_concat_ws(separator: Any, *parts: Any, types: Types, returns: DType) 
 
 
 def _replace(text: str, old: str, new: str) -> str:
-    return text.replace(old, new) if old else text
+    return text.replace(old, new)
 
 
 def _lower_replace(text: Any, old: Any, new: Any, types: Types, returns: DType) -> Any:
@@ -145,14 +144,14 @@ def _lower_replace(text: Any, old: Any, new: Any, types: Types, returns: DType) 
 
 def _regexp_replace(text: str, pattern: str, new: str) -> str | None:
     try:
-        return re.sub(pattern, re.sub(r"\$(\d)", r"\\g<\1>", new), text)
+        return re.sub(pattern, lambda match: new, text)
     except re.error:
         return None
 
 
 def _regexp(text: str, pattern: str) -> bool:
     try:
-        return re.search(pattern, text) is not None
+        return bool(pattern) and re.search(pattern, text) is not None
     except re.error:
         return False
 
@@ -245,6 +244,7 @@ FUNCTIONS = (
         signature=takes(TEXT, INTEGER, INTEGER, returns=String, optional=1),
         polars=_lower_substring,
         oracle=strings.substring,
+        gives_null=True,
         flink=lambda types, options: "SUBSTRING({0}, {1}, {2})" if len(types) == 3 else "SUBSTRING({0}, {1})",
         examples=[(("penstock", 4, 3), "sto"), (("penstock", -4), "tock"), (("abc", 0, 2), "ab"), ((None, 1), None)],
     ),
@@ -309,7 +309,7 @@ FUNCTIONS = (
         oracle=lambda text, old, new, types, returns: _replace(text, old, new),
         typed=True,
         flink="REPLACE({0}, {1}, {2})",
-        examples=[(("abab", "a", "x"), "xbxb"), (("abc", "", "x"), "abc"), ((None, "a", "b"), None)],
+        examples=[(("abab", "a", "x"), "xbxb"), (("ab", "", "x"), "xaxbx"), ((None, "a", "b"), None)],
     ),
     per_row("sql.repeat", "The text so many times.", takes(TEXT, INTEGER, returns=String), lambda text, count: text * count,
             "REPEAT({0}, {1})", [(("ab", 2), "abab"), (("ab", 0), ""), ((None, 1), None)]),
@@ -358,8 +358,8 @@ FUNCTIONS = (
             [(("YQ==",), "a"), (("",), ""), ((None,), None)], gives_null=True),
     per_row("sql.regexp", "Whether a regular expression is found.", takes(TEXT, TEXT, returns=Boolean), _regexp, "REGEXP({0}, {1})",
             [(("abc", "b."), True), (("abc", "z"), False), ((None, "a"), None)]),
-    per_row("sql.regexp_replace", "With all matches of a regular expression replaced; `$1` stands for a group.", _T3, _regexp_replace,
-            "REGEXP_REPLACE({0}, {1}, {2})", [(("abc", "(b)", "[$1]"), "a[b]c"), (("abc", "z", ""), "abc"), ((None, "a", ""), None)], gives_null=True),
+    per_row("sql.regexp_replace", "With all matches of a regular expression replaced by a text as it is.", _T3, _regexp_replace,
+            "REGEXP_REPLACE({0}, {1}, {2})", [(("abc", "(b)", "[$1]"), "a[$1]c"), (("abc", "z", ""), "abc"), ((None, "a", ""), None)], gives_null=True),
     per_row("sql.regexp_extract", "What a group of the first match holds, 0 for the whole; null if there is none.",
             takes(TEXT, TEXT, INTEGER, returns=String), _extract, "REGEXP_EXTRACT({0}, {1}, {2})",
             [(("abc", "(b)(c)", 2), "c"), (("abc", "z", 0), None), ((None, "a", 0), None)], gives_null=True),
