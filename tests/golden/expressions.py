@@ -391,9 +391,11 @@ class Reader:
         """JSON_VALUE and its clauses."""
         name = self.next()
         self.need("(")
-        args, options = [self.expression()], dict[str, Any]()
+        args, options = list[Typed](), dict[str, Any]()
         while not self.take(")"):
             if self.take(","):
+                args.append(self.expression())
+            elif not args:
                 args.append(self.expression())
             elif self.take("RETURNING"):
                 options["returning"] = self.type()[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import zoneinfo
 from typing import Any
 
 import pytest
@@ -19,6 +20,10 @@ from tests.golden.values import decoded, same
 from tests.unit.expr.both import FAULT, by_meaning, by_polars
 
 
+LAST = 5
+"""The row at the end of the year 9999, which has no local time east of Greenwich."""
+
+
 @functools.cache
 def table(zone: str) -> tuple[Schema, list[dict[str, Any]]]:
     """The table of the cases, with its instants in a zone."""
@@ -28,7 +33,17 @@ def table(zone: str) -> tuple[Schema, list[dict[str, Any]]]:
     types = [read_type(kind, utc)[0] for _, kind in found["columns"]]
     names = [field.name for field in fields]
     rows = [dict(zip(names, map(decoded, row, types), strict=True)) for row in found["rows"]]
+    for row in rows:
+        row["lz"] = _local(row["lz"], zone)
     return Schema(tuple(fields)), rows
+
+
+def _local(instant: Any, zone: str) -> Any:
+    """The instant in a zone; none where that is after the year 9999."""
+    try:
+        return instant and instant.astimezone(zoneinfo.ZoneInfo(zone))
+    except OverflowError:
+        return None
 
 
 def listed() -> list[Any]:
@@ -63,6 +78,8 @@ def differences(family: str, sql: str) -> list[str]:
     if typed.nullable and not nullable and not isinstance(dtype, Decimal) and sql not in NULLABLE:
         wrong.append(f"nullable: {typed.nullable}, in Flink {nullable}")
     for row, (value, mine, fast) in enumerate(zip(found["values"], meaning, engine, strict=True), start=1):
+        if session.zone != "UTC" and row == LAST:
+            continue
         expected = decoded(value, dtype)
         if not (mine is expected or same(mine, expected)):
             wrong.append(f"row {row}: the meaning is {mine!r}, in Flink {expected!r}")
@@ -74,7 +91,8 @@ def differences(family: str, sql: str) -> list[str]:
 @pytest.mark.parametrize(("family", "sql"), listed())
 def test_is_what_flink_gave(family: str, sql: str) -> None:
     wrong = differences(family, sql)
-    if sql in FUNCTIONS or f"{family}: {sql}" in FUNCTIONS:
+    departure = FUNCTIONS.get(f"{family}: {sql}", FUNCTIONS.get(sql))
+    if departure is not None:
         assert wrong, "it is equal now: take it from the list of departures"
-    else:
-        assert not wrong, "\n".join(wrong)
+        wrong = [one for one in wrong if not departure.covers(one)]
+    assert not wrong, "\n".join(wrong)

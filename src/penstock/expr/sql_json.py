@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import json
+import math
 import re
 from typing import Any
 
@@ -93,6 +94,11 @@ def quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
+def escaped(text: str) -> str:
+    """A text as a JSON string of ASCII letters only."""
+    return json.dumps(text)
+
+
 def scalar(value: Any) -> str | None:
     """The text of a number, a string or a boolean."""
     if isinstance(value, bool):
@@ -127,7 +133,7 @@ def query(text: str, path: str, wrapper: str, on_empty: str, on_error: str) -> s
     if state == "error":
         return made[on_error]
     nested = isinstance(at, (list, dict))
-    if "WITH" in wrapper.split() and not (nested and "CONDITIONAL" in wrapper):
+    if "WITH" in wrapper.split() and not (isinstance(at, list) and "CONDITIONAL" in wrapper):
         return f"[{write(at)}]"
     return write(at) if nested else made[on_error]
 
@@ -150,7 +156,7 @@ def encode(item: Any, dtype: DType, raw: bool = False) -> str:
         case int():
             return str(item)
         case float():
-            return text_of(item, dtype)
+            return str(decimal.Decimal(text_of(item, dtype))) if math.isfinite(item) else "null"
         case decimal.Decimal():
             return f"{item:f}"
         case dt.datetime():

@@ -80,6 +80,8 @@ def _raw(args: tuple[Typed, ...]) -> tuple[bool, ...]:
 
 
 def _object(given: Given) -> Typed:
+    if not given.args:
+        return constant("{}", String)
     names = tuple(str(given.constant(i, "a name")) for i in range(0, len(given), 2))
     values = given.args[1::2]
     absent = given.options.get("on_null", "NULL") == "ABSENT"
@@ -87,6 +89,8 @@ def _object(given: Given) -> Typed:
 
 
 def _json_array(given: Given) -> Typed:
+    if not given.args:
+        return constant("[]", String)
     absent = given.options.get("on_null", "ABSENT") == "ABSENT"
     return call("sql.json_array", given.args, absent=absent, raw=_raw(given.args))
 

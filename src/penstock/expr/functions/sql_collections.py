@@ -8,8 +8,8 @@ from typing import Any
 from penstock.core.dtypes import Boolean, DType, Int32, List, Map, String, Struct
 from penstock.core.errors import PlanError
 from penstock.expr.ast import Pairs
-from penstock.expr.function import Function, Signature
-from penstock.expr.rowwise import python_value
+from penstock.expr.function import Function, RowFault, Signature
+from penstock.expr.rowwise import python_fault, python_value
 from penstock.expr.signatures import ANY, INTEGER, LIST, LOGICAL, MAP, TEXT, common, takes
 from penstock.expr.values import equal, less
 
@@ -148,6 +148,8 @@ def _item(values: list[Any], place: int) -> Any:
 
 
 def _pairs(*flat: Any) -> dict[Any, Any]:
+    if None in flat[::2]:
+        raise RowFault("a map has no null key")
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
@@ -190,9 +192,10 @@ FUNCTIONS = (
     ),
     Function(
         name="sql.map",
-        doc="A map of keys and values in turn; of equal keys the last one counts.",
+        doc="A map of keys and values in turn; of equal keys the last one counts, and a null key is an error row.",
         signature=_map,
         polars=python_value(_pairs, propagate=False),
+        fault=python_fault(_pairs, propagate=False),
         oracle=lambda *flat, types, returns: _pairs(*flat),
         typed=True,
         null="never",

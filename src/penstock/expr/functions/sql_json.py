@@ -109,7 +109,7 @@ FUNCTIONS = (
     ),
     per_row("sql.json_string", "The value as JSON.", takes(_VALUE, returns=String), _string, "JSON_STRING({0})",
             [(("a",), '"a"'), ((1.5,), "1.5"), ((None,), None)], typed=True),
-    per_row("sql.json_quote", "The text as a JSON string.", takes(TEXT, returns=String), json.quoted, "JSON_QUOTE({0})",
+    per_row("sql.json_quote", "The text as a JSON string.", takes(TEXT, returns=String), json.escaped, "JSON_QUOTE({0})",
             [(('a"b',), '"a\\"b"'), (("",), '""'), ((None,), None)]),
     per_row("sql.json_unquote", "The text that a JSON string stands for; other text as it is.", takes(TEXT, returns=String), json.unquote,
             "JSON_UNQUOTE({0})", [(('"a"',), "a"), (("a",), "a"), ((None,), None)]),
