@@ -56,8 +56,12 @@ FUNCTIONS: dict[str, Departure] = {
     "CAST(ts AS TIME)": _BEFORE,
     "TIMESTAMPDIFF(WEEK, dt, DATE '2024-03-01')": Departure("Flink's own count overflows", (5,)),
     "temporal: lz - INTERVAL '1' HOUR": _YEARS,
-    "temporal_berlin: FLOOR(lz TO DAY)": Departure("on days of a change of the clock Flink takes the wrong offset", (6, 7)),
-    "temporal_berlin: lz - INTERVAL '1' HOUR": Departure("of an hour that comes twice the gateway does not say which", (7,)),
+    "temporal_berlin: FLOOR(lz TO DAY)": Departure(
+        "on days of a change of the clock Flink takes the wrong offset", (6, 7)
+    ),
+    "temporal_berlin: lz - INTERVAL '1' HOUR": Departure(
+        "of an hour that comes twice the gateway does not say which", (7,)
+    ),
     "(dt, INTERVAL '1' DAY) OVERLAPS (DATE '2024-02-28', DATE '2024-03-01')": _YEARS,
     "TO_DATE('nope', 'dd.MM.yyyy')": Departure("Flink makes a date of it; here it is null"),
 }

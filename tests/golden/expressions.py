@@ -393,9 +393,7 @@ class Reader:
         self.need("(")
         args, options = list[Typed](), dict[str, Any]()
         while not self.take(")"):
-            if self.take(","):
-                args.append(self.expression())
-            elif not args:
+            if self.take(",") or not args:
                 args.append(self.expression())
             elif self.take("RETURNING"):
                 options["returning"] = self.type()[0]

@@ -19,7 +19,6 @@ from tests.golden.expressions import read, read_type
 from tests.golden.values import decoded, same
 from tests.unit.expr.both import FAULT, by_meaning, by_polars
 
-
 LAST = 5
 """The row at the end of the year 9999, which has no local time east of Greenwich."""
 

@@ -8,7 +8,20 @@ import decimal
 import math
 from typing import Any
 
-from penstock.core.dtypes import FLOATS, Binary, Date, Datetime, Decimal, DType, Duration, Float32, List, Map, Struct, Time
+from penstock.core.dtypes import (
+    FLOATS,
+    Binary,
+    Date,
+    Datetime,
+    Decimal,
+    DType,
+    Duration,
+    Float32,
+    List,
+    Map,
+    Struct,
+    Time,
+)
 from penstock.expr.cast_meaning import narrow
 from penstock.expr.function import RowFault
 from penstock.expr.zones import from_wall

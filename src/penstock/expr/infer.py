@@ -138,7 +138,9 @@ def applied(term: Call, args: list[Typed]) -> Typed:
 
 
 def _nullable(function: Function, args: tuple[Typed, ...], signature: Signature, options: dict[str, Any]) -> bool:
-    gives_null = function.gives_null if isinstance(function.gives_null, bool) else function.gives_null(signature, options)
+    gives_null = (
+        function.gives_null if isinstance(function.gives_null, bool) else function.gives_null(signature, options)
+    )
     match function.null:
         case "never":
             return False

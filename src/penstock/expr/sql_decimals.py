@@ -45,7 +45,7 @@ def fitted(value: decimal.Decimal, dtype: DType) -> decimal.Decimal | None:
     if value.adjusted() >= 100:
         return None
     found = value.quantize(decimal.Decimal(1).scaleb(-dtype.scale), context=EXACT)
-    return None if abs(found.scaleb(dtype.scale, EXACT)) >= 10**dtype.precision else abs(found) if not found else found
+    return None if abs(found.scaleb(dtype.scale, EXACT)) >= 10**dtype.precision else found if found else abs(found)
 
 
 def lowered_sum(returns: Decimal, types: tuple[DType, ...]) -> bool:

@@ -19,7 +19,9 @@ Make = Callable[[Sequence[Typed], bool], Aggregation]
 
 
 def _aggregation(name: str, args: Sequence[Typed], **options: Any) -> Aggregation:
-    return Aggregation(name, tuple(arg.term for arg in args), None, with_options(AGGREGATES[name].options, options, name))
+    return Aggregation(
+        name, tuple(arg.term for arg in args), None, with_options(AGGREGATES[name].options, options, name)
+    )
 
 
 def _count(args: Sequence[Typed], distinct: bool) -> Aggregation:
@@ -29,7 +31,9 @@ def _count(args: Sequence[Typed], distinct: bool) -> Aggregation:
         _single("COUNT(DISTINCT ...)", args)
         return _aggregation("n_unique", args)
     if len(args) > 1:
-        raise UnsupportedError("COUNT of several columns is not offered yet", hint="COUNT(*) FILTER (WHERE a IS NOT NULL)")
+        raise UnsupportedError(
+            "COUNT of several columns is not offered yet", hint="COUNT(*) FILTER (WHERE a IS NOT NULL)"
+        )
     return _aggregation("count_values", args)
 
 
@@ -130,7 +134,13 @@ NAMES = frozenset(TABLE)
 
 
 def resolve(
-    name: str, args: Sequence[Typed], session: Session, *, distinct: bool = False, condition: Typed | None = None, **options: Any
+    name: str,
+    args: Sequence[Typed],
+    session: Session,
+    *,
+    distinct: bool = False,
+    condition: Typed | None = None,
+    **options: Any,
 ) -> Aggregation:
     """See `functions.resolve_aggregate`."""
     if name in NOT_YET:

@@ -35,6 +35,4 @@ def cast(
         return constant(None, dtype)
     if MONTHS not in (value.dtype, dtype):
         sql_cast.check(value.dtype, dtype)
-    return call(
-        "sql.cast", [value], dtype=dtype, attempt=attempt, length=length, fixed=fixed, digits=digits
-    )
+    return call("sql.cast", [value], dtype=dtype, attempt=attempt, length=length, fixed=fixed, digits=digits)

@@ -67,7 +67,9 @@ def _query(given: Given) -> Typed:
     options = {key: given.options[key] for key in ("wrapper", "on_empty", "on_error") if key in given.options}
     for key in ("on_empty", "on_error"):
         if options.get(key, "NULL") not in ("NULL", "EMPTY ARRAY", "EMPTY OBJECT"):
-            raise PlanError(f"JSON_QUERY is offered with NULL, EMPTY ARRAY or EMPTY OBJECT {key.upper().replace('_', ' ')}")
+            raise PlanError(
+                f"JSON_QUERY is offered with NULL, EMPTY ARRAY or EMPTY OBJECT {key.upper().replace('_', ' ')}"
+            )
     return call("sql.json_query", given.args[:1], path=given.constant(1, "the path"), **options)
 
 
@@ -153,4 +155,3 @@ ENTRIES: tuple[Entry, ...] = (
     entry("JSON", "s", "sql.json"),
     entry("TYPEOF", "x", _type_of),
 )
-

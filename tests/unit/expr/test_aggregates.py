@@ -166,7 +166,9 @@ x = col("x")
 
 def of_sql(name: str, dtype: DType, **options: Any) -> Expr:
     """An aggregate of SQL, which has no method."""
-    chosen = (("dtype", dtype), *({"ddof": 0, "root": False} | options).items()) if name == "spread" else (("dtype", dtype),)
+    chosen = (
+        (("dtype", dtype), *({"ddof": 0, "root": False} | options).items()) if name == "spread" else (("dtype", dtype),)
+    )
     return Expr(Aggregation(f"sql.{name}", (Column("x"),), None, chosen))
 
 

@@ -244,14 +244,27 @@ _D = decimal.Decimal
 
 AGGREGATES = (
     *_summing(
-        "sum", "The sum in the type of the values: integers wrap around, decimals have 38 digits.", _sum_of, _polars_sum,
-        _sum_words, "SUM",
-        [([(2**63 - 1,), (1,)], _LONG, -(2**63)), ([(0.5,), (0.25,)], {"dtype": Float64}, 0.75),
-         ([(_D("0.50"),)], {"dtype": Decimal(38, 2)}, _D("0.50")), ([(1,), (2,)], _LONG, 3)],
+        "sum",
+        "The sum in the type of the values: integers wrap around, decimals have 38 digits.",
+        _sum_of,
+        _polars_sum,
+        _sum_words,
+        "SUM",
+        [
+            ([(2**63 - 1,), (1,)], _LONG, -(2**63)),
+            ([(0.5,), (0.25,)], {"dtype": Float64}, 0.75),
+            ([(_D("0.50"),)], {"dtype": Decimal(38, 2)}, _D("0.50")),
+            ([(1,), (2,)], _LONG, 3),
+        ],
     ),
     *_summing(
-        "avg", "The mean in the type of the values: of integers it is cut towards zero.", _mean_of, _polars_mean,
-        _mean_words, "AVG", [([(1,), (2,)], _LONG, 1), ([(0.5,), (0.25,)], {"dtype": Float64}, 0.375), ([(-1,), (-2,)], _LONG, -1)],
+        "avg",
+        "The mean in the type of the values: of integers it is cut towards zero.",
+        _mean_of,
+        _polars_mean,
+        _mean_words,
+        "AVG",
+        [([(1,), (2,)], _LONG, 1), ([(0.5,), (0.25,)], {"dtype": Float64}, 0.375), ([(-1,), (-2,)], _LONG, -1)],
     ),
     Aggregate(
         name="sql.spread",
@@ -267,7 +280,7 @@ AGGREGATES = (
         retraction="invertible",
         polars=_polars_spread,
         words=_spread_words,
-        flink=lambda types, options: f"{'STDDEV' if options['root'] else 'VAR'}_{'SAMP' if options['ddof'] else 'POP'}({{0}})",
+X
         options={"dtype": ..., "ddof": 0, "root": False},
         examples=[([(1.0,), (3.0,)], {"dtype": Float64}, 1.0), ([(1,), (4,)], _LONG, 2)],
         method="",

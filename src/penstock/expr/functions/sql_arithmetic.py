@@ -344,6 +344,11 @@ FUNCTIONS = (
         gives_null=_may_overflow,
         options={"digits": 0, "cut": False},
         flink=lambda types, options: "TRUNCATE({0}, {digits})" if options["cut"] else "ROUND({0}, {digits})",
-        examples=[((-2.5,), -3.0), ((150,), {"digits": -2}, 200), ((1.29,), {"digits": 1, "cut": True}, 1.2), ((None,), None)],
+        examples=[
+            ((-2.5,), -3.0),
+            ((150,), {"digits": -2}, 200),
+            ((1.29,), {"digits": 1, "cut": True}, 1.2),
+            ((None,), None),
+        ],
     ),
 )

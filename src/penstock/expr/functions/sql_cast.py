@@ -101,7 +101,14 @@ def _types(types: Sequence[DType], options: Mapping[str, Any]) -> Signature:
 
 
 def _meaning(
-    value: Any, dtype: DType, attempt: bool, length: int | None, fixed: bool, digits: int | None, types: Types, returns: DType
+    value: Any,
+    dtype: DType,
+    attempt: bool,
+    length: int | None,
+    fixed: bool,
+    digits: int | None,
+    types: Types,
+    returns: DType,
 ) -> Any:
     try:
         return meaning.shaped(meaning.cast(value, types[0], dtype, digits), length, fixed)
@@ -132,7 +139,12 @@ def _direct(value: Any, source: DType, dtype: DType, digits: int | None) -> Any 
         return None
     if source == String and dtype == Binary:
         return value.cast(pl.Binary)
-    if isinstance(source, Datetime) and isinstance(dtype, Datetime) and source.zone == dtype.zone and digits in (None, 3, 6):
+    if (
+        isinstance(source, Datetime)
+        and isinstance(dtype, Datetime)
+        and source.zone == dtype.zone
+        and digits in (None, 3, 6)
+    ):
         return value.cast(kind)
     if source == Date and dtype == String:
         return value.dt.to_string("%Y-%m-%d")
