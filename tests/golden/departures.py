@@ -73,3 +73,9 @@ NULLABLE: dict[str, str] = {
     "EXTRACT(MONTH FROM INTERVAL '2-3' YEAR TO MONTH)": "a field of a struct may be null",
 }
 """Function cases whose values and type are equal, but not whether they may be null."""
+
+SCRIPTS: dict[str, str] = {}
+"""Script cases that give something else."""
+
+NOT_YET: dict[str, str] = {}
+"""Script cases that are refused, because what they need is not offered yet."""

@@ -79,3 +79,23 @@ def same(a: Any, b: Any) -> bool:
         case dt.datetime(), dt.datetime() if a.tzinfo and b.tzinfo:
             return a.astimezone(dt.UTC) == b.astimezone(dt.UTC)
     return type(a) is type(b) and bool(a == b)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON in which equal means equal; floats to twelve digits."""
+    match value:
+        case float():
+            return "NaN" if value != value else f"{value:.6g}" if narrow(value) == value else f"{value:.12g}"
+        case decimal.Decimal():
+            return f"{value.normalize(WIDE):f}"
+        case dt.datetime():
+            return (value.astimezone(dt.UTC) if value.tzinfo else value).isoformat()
+        case dt.date() | dt.time() | dt.timedelta():
+            return str(value)
+        case bytes():
+            return value.hex()
+        case list() | tuple():
+            return [plain(item) for item in value]
+        case dict():
+            return {str(key): plain(item) for key, item in value.items()}
+    return value

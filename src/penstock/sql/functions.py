@@ -1,7 +1,8 @@
 """Flink's function library: from SQL names and typed arguments to typed terms of the plan.
 
 The binder gives operators under their symbols (`+`, `||`, `=`, `AND`, `IS NULL`, `LIKE`), a word of the syntax as a
-constant STRING (`EXTRACT(YEAR FROM x)` is `EXTRACT` of 'YEAR' and x; `TRIM(BOTH 'a' FROM x)` is `TRIM` of 'BOTH', 'a' and x; `FLOOR(x TO HOUR)` is `FLOOR` of x and 'HOUR'), and clauses such as RETURNING or ON EMPTY as options.
+constant STRING (`EXTRACT(YEAR FROM x)` is `EXTRACT` of 'YEAR' and x; `TRIM(BOTH 'a' FROM x)` is `TRIM` of 'BOTH', 'a'
+and x; `FLOOR(x TO HOUR)` is `FLOOR` of x and 'HOUR'), and clauses such as RETURNING or ON EMPTY as options.
 """
 
 from __future__ import annotations

@@ -268,8 +268,8 @@ AGGREGATES = (
     ),
     Aggregate(
         name="sql.spread",
-        doc="The variance or, with `root`, the standard deviation in the type of the values, `ddof` degrees of freedom taken "
-        "off; of integers it is cut to an integer.",
+        doc="The variance or, with `root`, the standard deviation in the type of the values, `ddof` degrees of freedom "
+        "taken off; of integers it is cut to an integer.",
         arity=1,
         signature=_signature(PLAIN),
         init=lambda dtype, ddof, root: Moments(),

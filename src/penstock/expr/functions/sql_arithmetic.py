@@ -264,7 +264,7 @@ _DOC = {
     "add": "The sum as SQL has it: integers wrap around; a decimal of too many digits is null.",
     "subtract": "The difference as SQL has it: integers wrap around; a decimal of too many digits is null.",
     "multiply": "The product as SQL has it: integers wrap around; a decimal of too many digits is null.",
-    "divide": "The quotient as SQL has it: of integers cut towards zero, of decimals a decimal; divided by zero an error row.",
+    "divide": "The quotient as SQL has it: of integers cut towards zero; divided by zero an error row.",
     "mod": "The remainder as SQL has it: with the sign of the dividend; divided by zero an error row.",
 }
 _D = decimal.Decimal
@@ -335,8 +335,8 @@ FUNCTIONS = (
     ),
     Function(
         name="sql.round",
-        doc="Rounded to so many digits after the point, halves away from zero; cut there with `cut`. Negative digits are "
-        "those before the point.",
+        doc="Rounded to so many digits after the point, halves away from zero; cut there with `cut`. Negative digits "
+        "are those before the point.",
         signature=_round_type,
         polars=_lower_rounded,
         oracle=_rounded,

@@ -69,7 +69,8 @@ FUNCTIONS = (
         "`OBJECT`, `ARRAY` or `SCALAR`; null if the text is no JSON.",
         takes(TEXT, returns=String),
         json.kind_of,
-        "CASE WHEN {0} IS JSON OBJECT THEN 'OBJECT' WHEN {0} IS JSON ARRAY THEN 'ARRAY' WHEN {0} IS JSON THEN 'SCALAR' END",
+        "CASE WHEN {0} IS JSON OBJECT THEN 'OBJECT' WHEN {0} IS JSON ARRAY THEN 'ARRAY' "
+        "WHEN {0} IS JSON THEN 'SCALAR' END",
         [(("[1]",), "ARRAY"), (("x",), None), ((None,), None)],
         gives_null=True,
     ),

@@ -231,8 +231,8 @@ FUNCTIONS = (
     *(
         Function(
             name=f"sql.{name}_time",
-            doc=f"The {'start of the unit that has it' if name == 'floor' else 'start of the next unit, unless it is one'}: "
-            "`YEAR`, `WEEK` (from Sunday), `HOUR` and so on.",
+            doc=f"The start of the {'unit that has it' if name == 'floor' else 'next unit, unless it is one'}: `YEAR`, "
+            "`WEEK` (from Sunday), `HOUR` and so on.",
             signature=_unit((*times.MONTHS, *times.STEPS), takes(_WHEN, returns=0)),
             polars=_lower_stepped(name),
             fault=None if name == "floor" else python_fault(_stepped(name), typed=True),
