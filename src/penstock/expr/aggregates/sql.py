@@ -233,6 +233,11 @@ def _summing(
     return plain, distinct
 
 
+def _spread_on_flink(types: Types, options: Options) -> str:
+    name = "STDDEV" if options["root"] else "VAR"
+    return f"{name}_SAMP({{0}})" if options["ddof"] else f"{name}_POP({{0}})"
+
+
 def _listagg_type(types: Types, options: Options) -> Signature:
     if not isinstance(options["separator"], str):
         raise PlanError(f"a separator is a text, found {options['separator']!r}")
@@ -280,7 +285,7 @@ AGGREGATES = (
         retraction="invertible",
         polars=_polars_spread,
         words=_spread_words,
-X
+        flink=_spread_on_flink,
         options={"dtype": ..., "ddof": 0, "root": False},
         examples=[([(1.0,), (3.0,)], {"dtype": Float64}, 1.0), ([(1,), (4,)], _LONG, 2)],
         method="",

@@ -195,8 +195,8 @@ def _fault(value: Any, types: Types, returns: DType, **options: Any) -> Any | No
 FUNCTIONS = (
     Function(
         name="sql.cast",
-        doc="The value in another type as SQL converts it: integers wrap around, a decimal that does not fit is null, a "
-        "text that is no such value is an error row, or null if it is only tried (`attempt`).",
+        doc="The value in another type as SQL converts it: integers wrap around, a decimal that does not fit is null, "
+        "a text that is no such value is an error row, or null if it is only tried (`attempt`).",
         signature=_types,
         polars=_lower,
         fault=_fault,
