@@ -8,8 +8,8 @@ from penstock.core.dtypes import Boolean, Date, Datetime, Null, String, Time
 from penstock.core.errors import PlanError
 from penstock.expr.ast import Call, Literal
 from penstock.expr.infer import Typed
-from penstock.sql.entries import Build, Entry, Given, call, entry, known
-from penstock.sql.terms import case, common, constant, spelled, widened
+from penstock.sql.entries import Build, Entry, Given, entry, known
+from penstock.sql.terms import call, case, common, constant, spelled, widened
 
 
 def comparable(a: Typed, b: Typed, session: object = None) -> tuple[Typed, Typed]:

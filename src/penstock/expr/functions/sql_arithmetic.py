@@ -18,7 +18,8 @@ from penstock.expr.cast_meaning import narrow
 from penstock.expr.division import divisor
 from penstock.expr.function import Function, RowFault, Signature
 from penstock.expr.rowwise import python_value
-from penstock.expr.signatures import INTEGER, NUMBER, as_decimal, bits, limits, unified
+from penstock.expr.signatures import INTEGER, NUMBER, as_decimal, unified
+from penstock.expr.sql_cast_meaning import wrapped
 from penstock.expr.sql_decimals import EXACT, fitted, lowered_sum, result_type
 
 Types = tuple[DType, ...]
@@ -51,13 +52,6 @@ def _may_overflow(signature: Signature, options: Mapping[str, Any]) -> bool:
 
 
 # -- Meaning ----------------------------------------------------------------------------------------
-
-
-def wrapped(number: int, dtype: DType) -> int:
-    """An integer as its type holds it: what does not fit wraps around."""
-    size = 2 ** bits(dtype)
-    low, _ = limits(dtype)
-    return (number - low) % size + low
 
 
 def quotient(a: int, b: int) -> int:
