@@ -134,8 +134,6 @@ ENTRIES: tuple[Entry, ...] = (
     entry("<=", "x x", _compared("le")),
     entry(">", "x x", _compared("gt")),
     entry(">=", "x x", _compared("ge")),
-    entry("IS_NULL", "x", "is_null"),
-    entry("IS_NOT_NULL", "x", "is_not_null"),
     Entry(("IS NULL",), "x", lambda given: call("is_null", given.args)),
     Entry(("IS NOT NULL",), "x", lambda given: call("is_not_null", given.args)),
     Entry(("IS DISTINCT FROM",), "x x", _distinct("ne_missing")),
