@@ -129,7 +129,7 @@ def _letters(pattern: str) -> Build:
 
 ENTRIES: tuple[Entry, ...] = (
     entry("=", "x x", _compared("eq")),
-    entry("<> !=", "x x", _compared("ne")),
+    entry("<>", "x x", _compared("ne")),
     entry("<", "x x", _compared("lt")),
     entry("<=", "x x", _compared("le")),
     entry(">", "x x", _compared("gt")),

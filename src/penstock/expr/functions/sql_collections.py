@@ -162,7 +162,7 @@ def _function(
     doc: str,
     signature: Any,
     meaning: Callable[..., Any],
-    flink: str,
+    flink: str | Callable[[Sequence[DType], Mapping[str, Any]], str],
     examples: Examples,
     null: str = "propagate",
     gives_null: bool = False,
@@ -271,7 +271,7 @@ FUNCTIONS = (
         "The elements from a place to another, both counted from 1 or from the end.",
         takes(LIST, INTEGER, INTEGER, returns=0, optional=1),
         _slice,
-        "ARRAY_SLICE({0}, {1}, {2})",
+        lambda types, options: "ARRAY_SLICE({0}, {1}, {2})" if len(types) == 3 else "ARRAY_SLICE({0}, {1})",
         [(([1, 2, 3], 2, 3), [2, 3]), (([1, 2, 3], -2), [2, 3]), ((None, 1), None)],
     ),
     _function(
