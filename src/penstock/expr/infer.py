@@ -21,7 +21,7 @@ from penstock.core.schema import Schema
 from penstock.expr.aggregates import AGGREGATES
 from penstock.expr.ast import Aggregation, Call, Case, Cast, Column, Lag, Literal, Over, Term
 from penstock.expr.casts import check_cast
-from penstock.expr.function import Function
+from penstock.expr.function import Function, Signature
 from penstock.expr.functions import FUNCTIONS
 from penstock.expr.signatures import common, common_of, limits
 
@@ -96,7 +96,15 @@ def _mask(args: tuple[Typed, ...]) -> str | None:
 
 
 def _case(term: Case, schema: Schema) -> Typed:
-    args = [infer(child, schema) for child in term.children]
+    return chosen(term, [infer(child, schema) for child in term.children])
+
+
+def chosen(term: Case, args: list[Typed]) -> Typed:
+    """The typed form of a case of which conditions and values are typed already, in the order of `term.children`.
+
+    Raises:
+        PlanError: If types do not fit.
+    """
     values = [*range(1, len(args) - 1, 2), len(args) - 1]
     for i in range(0, len(args) - 1, 2):
         if args[i].dtype not in (Boolean, Null):
@@ -111,28 +119,40 @@ def _case(term: Case, schema: Schema) -> Typed:
 
 
 def _call(term: Call, schema: Schema) -> Typed:
+    return applied(term, [infer(child, schema) for child in term.args])
+
+
+def applied(term: Call, args: list[Typed]) -> Typed:
+    """The typed form of a call of which the arguments are typed already.
+
+    Raises:
+        PlanError: If types do not fit.
+    """
     function = FUNCTIONS[term.function]
-    args = [infer(child, schema) for child in term.args]
     try:
         signature = function.signature(_literal_types(args), dict(term.options))
     except PlanError as refused:
         raise _in_term(refused, term) from None
     typed = tuple(convert(arg, dtype) for arg, dtype in zip(args, signature.args, strict=True))
     deterministic = function.deterministic and all(a.deterministic for a in typed)
-    return Typed(term, signature.returns, _nullable(function, typed), typed, _mask(typed), deterministic)
+    nullable = _nullable(function, typed, signature, dict(term.options))
+    return Typed(term, signature.returns, nullable, typed, _mask(typed), deterministic)
 
 
-def _nullable(function: Function, args: tuple[Typed, ...]) -> bool:
+def _nullable(function: Function, args: tuple[Typed, ...], signature: Signature, options: dict[str, Any]) -> bool:
+    gives_null = (
+        function.gives_null if isinstance(function.gives_null, bool) else function.gives_null(signature, options)
+    )
     match function.null:
         case "never":
             return False
         case "own":
             return True
         case "first":
-            return function.gives_null or args[0].nullable
+            return gives_null or args[0].nullable
         case "all":
-            return function.gives_null or all(arg.nullable for arg in args)
-    return function.gives_null or any(arg.nullable for arg in args)
+            return gives_null or all(arg.nullable for arg in args)
+    return gives_null or any(arg.nullable for arg in args)
 
 
 def _literal_types(args: list[Typed]) -> list[DType]:

@@ -18,6 +18,14 @@ from penstock.expr.functions import (
     parsing,
     rounding,
     search,
+    sql_arithmetic,
+    sql_cast,
+    sql_codes,
+    sql_collections,
+    sql_json,
+    sql_patterns,
+    sql_temporal,
+    sql_text,
     temporal,
     text,
 )
@@ -39,6 +47,14 @@ FAMILIES = (
     lists,
     nested,
     json,
+    sql_arithmetic,
+    sql_cast,
+    sql_text,
+    sql_patterns,
+    sql_codes,
+    sql_temporal,
+    sql_collections,
+    sql_json,
 )
 
 FUNCTIONS: dict[str, Function] = {function.name: function for family in FAMILIES for function in family.FUNCTIONS}

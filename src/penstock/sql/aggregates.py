@@ -1,0 +1,151 @@
+"""Flink's aggregates: from SQL names and typed arguments to aggregations of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from penstock.core.dtypes import Decimal, is_numeric
+from penstock.core.errors import PlanError, UnknownNameError, UnsupportedError
+from penstock.expr.aggregates import AGGREGATES
+from penstock.expr.aggregates.sql import mean_type, sum_type
+from penstock.expr.ast import Aggregation
+from penstock.expr.function import with_options
+from penstock.expr.infer import Typed
+from penstock.sql.entries import known
+from penstock.sql.terms import Session, spelled
+
+Make = Callable[[Sequence[Typed], bool], Aggregation]
+
+
+def _aggregation(name: str, args: Sequence[Typed], **options: Any) -> Aggregation:
+    return Aggregation(
+        name, tuple(arg.term for arg in args), None, with_options(AGGREGATES[name].options, options, name)
+    )
+
+
+def _count(args: Sequence[Typed], distinct: bool) -> Aggregation:
+    if not args:
+        return _aggregation("count", ())
+    if distinct:
+        _single("COUNT(DISTINCT ...)", args)
+        return _aggregation("n_unique", args)
+    if len(args) > 1:
+        raise UnsupportedError(
+            "COUNT of several columns is not offered yet", hint="COUNT(*) FILTER (WHERE a IS NOT NULL)"
+        )
+    return _aggregation("count_values", args)
+
+
+def _single(name: str, args: Sequence[Typed]) -> None:
+    if len(args) != 1:
+        raise PlanError(f"{name} takes one argument, found {len(args)}")
+
+
+def _numeric(name: str, sql: str) -> Make:
+    def make(args: Sequence[Typed], distinct: bool) -> Aggregation:
+        _single(sql, args)
+        if not is_numeric(args[0].dtype):
+            raise PlanError(f"{sql} does not take ({spelled(args[0].dtype)})", hint=f"there is {sql}(NUMERIC)")
+        dtype = sum_type(args[0].dtype) if name == "sql.sum" else mean_type(args[0].dtype)
+        return _aggregation(f"{name}_distinct" if distinct else name, args, dtype=dtype)
+
+    return make
+
+
+def _extreme(name: str) -> Make:
+    # Equal values change nothing.
+    def make(args: Sequence[Typed], distinct: bool) -> Aggregation:
+        _single(name.upper(), args)
+        return _aggregation(name, args)
+
+    return make
+
+
+def _spread(name: str, ddof: int) -> Make:
+    def make(args: Sequence[Typed], distinct: bool) -> Aggregation:
+        _single(name, args)
+        if not is_numeric(args[0].dtype):
+            raise PlanError(f"{name.upper()} does not take ({spelled(args[0].dtype)})")
+        if distinct or isinstance(args[0].dtype, Decimal):
+            what = "of distinct values" if distinct else "of DECIMAL"
+            raise UnsupportedError(f"{name.upper()} {what} is not offered yet", hint="CAST it to DOUBLE")
+        return _aggregation("sql.spread", args, dtype=args[0].dtype, ddof=ddof, root=name == "stddev")
+
+    return make
+
+
+def _position(name: str) -> Make:
+    def make(args: Sequence[Typed], distinct: bool) -> Aggregation:
+        _single(name, args)
+        return _aggregation(name, args)
+
+    return make
+
+
+def _listagg(args: Sequence[Typed], distinct: bool) -> Aggregation:
+    if not 1 <= len(args) <= 2:
+        raise PlanError(f"LISTAGG takes a value and a separator, found {len(args)} arguments")
+    separator = known(args[1]) if len(args) > 1 else ","
+    if not isinstance(separator, str):
+        raise PlanError("the separator of LISTAGG must be a constant")
+    if distinct:
+        raise UnsupportedError("LISTAGG(DISTINCT ...) is not offered yet", hint="make the rows distinct before")
+    return _aggregation("sql.listagg", args[:1], separator=separator)
+
+
+def _array(args: Sequence[Typed], distinct: bool) -> Aggregation:
+    _single("ARRAY_AGG", args)
+    if distinct:
+        raise UnsupportedError("ARRAY_AGG(DISTINCT ...) is not offered yet", hint="make the rows distinct before")
+    if args[0].nullable:
+        # Flink keeps nulls, and this aggregate does not see them.
+        raise UnsupportedError("ARRAY_AGG of a column that may be NULL is not offered yet", hint="COALESCE it first")
+    return _aggregation("list", args)
+
+
+TABLE: dict[str, Make] = {
+    "COUNT": _count,
+    "SUM": _numeric("sql.sum", "SUM"),
+    "AVG": _numeric("sql.avg", "AVG"),
+    "MIN": _extreme("min"),
+    "MAX": _extreme("max"),
+    "STDDEV_POP": _spread("stddev", 0),
+    "STDDEV_SAMP": _spread("stddev", 1),
+    "STDDEV": _spread("stddev", 1),
+    "VAR_POP": _spread("variance", 0),
+    "VAR_SAMP": _spread("variance", 1),
+    "VARIANCE": _spread("variance", 1),
+    "FIRST_VALUE": _position("first"),
+    "LAST_VALUE": _position("last"),
+    "LISTAGG": _listagg,
+    "ARRAY_AGG": _array,
+}
+NOT_YET = {
+    "COLLECT": "GROUP BY the value too, and COUNT(*)",
+    "APPROX_COUNT_DISTINCT": "COUNT(DISTINCT ...) is exact",
+    "JSON_OBJECTAGG": "build it from ARRAY_AGG and JSON_STRING",
+    "JSON_ARRAYAGG": "JSON_STRING(ARRAY_AGG(...))",
+    "PERCENTILE": "it is planned",
+    "SUM0": "COALESCE(SUM(...), 0)",
+}
+NAMES = frozenset(TABLE)
+"""The names of all aggregates, in capitals."""
+
+
+def resolve(
+    name: str,
+    args: Sequence[Typed],
+    session: Session,
+    *,
+    distinct: bool = False,
+    condition: Typed | None = None,
+    **options: Any,
+) -> Aggregation:
+    """See `functions.resolve_aggregate`."""
+    if name in NOT_YET:
+        raise UnsupportedError(f"{name} is not offered yet", hint=NOT_YET[name])
+    if name not in TABLE:
+        raise UnknownNameError("aggregate", name, NAMES)
+    made = TABLE[name](args, distinct)
+    return made if condition is None else Aggregation(made.aggregate, made.args, condition.term, made.options)
