@@ -1,0 +1,385 @@
+"""Expressions as they are written: precedence as in Flink (OR, AND, NOT, IS, comparisons, + -, * / % ||, signs)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from penstock.core.errors import PlanError
+from penstock.sql import literals
+from penstock.sql.lexer import BINARY, NUMBER, QUOTED, STRING, WORD
+from penstock.sql.parse_calls import CallParser
+from penstock.sql.syntax import (
+    Call,
+    CaseWhen,
+    Constant,
+    Exists,
+    Expression,
+    Field,
+    Ident,
+    InQuery,
+    Name,
+    Scalar,
+    Star,
+)
+from penstock.sql.types import SqlType
+
+_COMPARISONS = ("=", "<>", "!=", "<", "<=", ">", ">=")
+_ELSEWHERE = {
+    "==": ("= compares", "="), "&&": ("AND joins conditions", "AND"), "::": ("CAST converts", "CAST(x AS TYPE)"),
+}  # fmt: skip
+_QUERIES = ("SELECT", "WITH", "VALUES")
+_FLAGS = ("TRUE", "FALSE", "UNKNOWN")
+_NILADIC = frozenset(
+    "CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP LOCALTIME LOCALTIMESTAMP CURRENT_ROW_TIMESTAMP CURRENT_DATABASE".split()
+)
+
+
+class ExpressionParser(CallParser):
+    """Reads expressions."""
+
+    def expression(self) -> Expression:
+        """An expression.
+
+        Raises:
+            PlanError: If there is none.
+        """
+        self.deeper()
+        try:
+            return self._or()
+        finally:
+            self.depth -= 1
+
+    def _call(self, name: str, *args: Expression, words: tuple[str, ...] = ()) -> Call:
+        return Call(name, args, words=words, at=args[0].at, end=self.last_end, written=name)
+
+    def _or(self) -> Expression:
+        left = self._and()
+        while self.take("OR"):
+            left = self._call("OR", left, self._and())
+        return left
+
+    def _and(self) -> Expression:
+        left = self._not()
+        while self.take("AND"):
+            left = self._call("AND", left, self._not())
+        return left
+
+    def _not(self) -> Expression:
+        if not self.sees("NOT"):
+            return self._is()
+        self.deeper()
+        start = self.advance().start
+        inner = self._not()
+        self.depth -= 1
+        return Call("NOT", (inner,), at=start, end=self.last_end, written="NOT")
+
+    def _is(self) -> Expression:
+        left = self._comparison()
+        while self.sees("IS"):
+            self.advance()
+            negated = "NOT " if self.take("NOT") else ""
+            if self.take("NULL"):
+                left = self._call(f"IS {negated}NULL", left)
+            elif word := self.take_any(_FLAGS):
+                left = self._call(f"IS {negated}{word}", left)
+            elif self.take("DISTINCT", "FROM"):
+                left = self._call(f"IS {negated}DISTINCT FROM", left, self._comparison())
+            elif self.take("JSON"):
+                kind = self.take_any(("VALUE", "SCALAR", "ARRAY", "OBJECT")) or "VALUE"
+                left = self._call(f"IS {negated}JSON", left, words=(kind,))
+            else:
+                raise self.unexpected("expected NULL, TRUE, FALSE, DISTINCT FROM or JSON after IS")
+        return left
+
+    def _comparison(self) -> Expression:
+        left = self._sum()
+        while True:
+            if self.sees_any(_COMPARISONS):
+                sign = self.advance()
+                self._no_doubled_sign(sign.text, sign.end)
+                if self.sees_any(("ALL", "ANY", "SOME")):
+                    raise self.text.unsupported(
+                        "comparisons with ANY, SOME or ALL are not offered", self.token.start, hint="IN, or MAX / MIN"
+                    )
+                left = self._call("<>" if sign.text == "!=" else sign.text, left, self._sum())
+                continue
+            negated = self.sees("NOT") and self.peek().upper in ("IN", "BETWEEN", "LIKE", "SIMILAR", "RLIKE", "ILIKE")
+            if negated:
+                self.advance()
+            if self.sees("IN"):
+                left = self._in(left, negated)
+            elif self.sees("BETWEEN"):
+                left = self._between(left, negated)
+            elif self.sees_any(("LIKE", "SIMILAR", "RLIKE", "ILIKE")):
+                left = self._like(left, negated)
+            else:
+                return left
+
+    def _no_doubled_sign(self, sign: str, end: int) -> None:
+        if self.token.start == end and self.token.upper in ("=", ">"):
+            raise self.text.error(
+                f'there is no sign "{sign}{self.token.text}" in SQL', end - len(sign), self.token.end, hint="= compares"
+            )
+
+    def _negated(self, call: Expression, negated: bool) -> Expression:
+        return Call("NOT", (call,), at=call.at, end=call.end, written="NOT") if negated else call
+
+    def _between(self, left: Expression, negated: bool) -> Expression:
+        self.advance()
+        word = "SYMMETRIC" if self.take("SYMMETRIC") else "ASYMMETRIC"
+        self.take("ASYMMETRIC")
+        low = self._sum()
+        self.expect("AND", "between the bounds of BETWEEN", hint="x BETWEEN 1 AND 10")
+        return self._negated(self._call("BETWEEN", left, low, self._sum(), words=(word,)), negated)
+
+    def _like(self, left: Expression, negated: bool) -> Expression:
+        token = self.advance()
+        if token.upper in ("ILIKE", "RLIKE"):
+            wanted = "UPPER(x) LIKE UPPER(pattern)" if token.upper == "ILIKE" else "REGEXP(x, pattern)"
+            raise self.text.error(f"there is no {token.upper} in Flink SQL", token.start, token.end, hint=wanted)
+        name = "LIKE"
+        if token.upper == "SIMILAR":
+            self.expect("TO", "after SIMILAR")
+            name = "SIMILAR TO"
+        args = [left, self._sum()]
+        if self.take("ESCAPE"):
+            args.append(self._sum())
+        return self._negated(self._call(name, *args), negated)
+
+    def _in(self, left: Expression, negated: bool) -> Expression:
+        self.advance()
+        self.expect("(", "after IN")
+        if self.sees_any(_QUERIES):
+            query = self.query()
+            self.expect(")", "after the query")
+            values = left.args if isinstance(left, Call) and left.name == "ROW" else (left,)
+            return InQuery(values, query, negated, at=left.at, end=self.last_end)
+        if self.sees(")"):
+            raise self.unexpected("IN needs at least one value")
+        items = self.several(self.expression)
+        self.expect(")", "after the values of IN")
+        return self._negated(self._call("IN", left, *items), negated)
+
+    def _sum(self) -> Expression:
+        left = self._product()
+        while self.sees_any(("+", "-")):
+            left = self._call(self.advance().text, left, self._product())
+        return left
+
+    def _product(self) -> Expression:
+        left = self._sign()
+        while True:
+            if self.sees("|", "|") or (self.sees("&") and self.peek().upper == "&"):
+                raise self.unexpected("expected an operator", hint="|| joins texts, AND and OR join conditions")
+            if not self.sees_any(("*", "/", "%", "||")):
+                return left
+            left = self._call(self.advance().text, left, self._sign())
+
+    def _sign(self) -> Expression:
+        if not self.sees_any(("-", "+")):
+            return self._postfix(self._primary())
+        self.deeper()
+        sign = self.advance()
+        inner = self._sign()
+        self.depth -= 1
+        if sign.text == "+":
+            return inner
+        if isinstance(inner, Constant) and not isinstance(inner.value, (bool, str)) and inner.type.name in (
+            "INT", "BIGINT", "DECIMAL", "DOUBLE",
+        ):  # fmt: skip
+            kind = inner.type
+            if kind.name == "BIGINT" and inner.value == 2**31:
+                kind = SqlType("INT", nullable=False)
+            return replace(inner, value=-inner.value, type=kind, at=sign.start)
+        return Call("-", (inner,), at=sign.start, end=self.last_end, written="-")
+
+    # -- what is behind a value ------------------------------------------------
+
+    def _postfix(self, value: Expression) -> Expression:
+        while True:
+            if self.take("["):
+                index = self.expression()
+                self.expect("]", "after the index")
+                value = self._call("ITEM", value, index)
+            elif self.sees(".") and not isinstance(value, (Constant, Star)):
+                self.advance()
+                name = self.ident("the name of a field", any_word=True)
+                value = Field(value, name, at=value.at, end=self.last_end)
+            elif self.sees(":", ":"):
+                raise self.unexpected("expected an operator", hint="CAST(x AS TYPE) converts; there is no ::")
+            elif self.sees("AT", "TIME", "ZONE"):
+                raise self.unexpected(
+                    "AT TIME ZONE is not in Flink SQL", hint="CONVERT_TZ, or SET 'table.local-time-zone'"
+                )
+            else:
+                return value
+
+    def _primary(self) -> Expression:
+        token = self.token
+        if token.kind == NUMBER:
+            self.advance()
+            after = self.token
+            if after.kind == WORD and after.start == token.end:
+                raise self.text.error(f'"{token.text}{after.text}" is no number', token.start, after.end)
+            return literals.number(self.text, token.text, token.start, token.end)
+        if token.kind == STRING:
+            return self._string()
+        if token.kind == BINARY:
+            self.advance()
+            try:
+                value = bytes.fromhex(token.text)
+            except ValueError:
+                raise self.text.error("this is no text of hexadecimal digits", token.start, token.end) from None
+            return Constant(value, SqlType("BYTES", nullable=False), at=token.start, end=token.end)
+        if self.sees("("):
+            return self._bracket()
+        if self.sees("*"):
+            self.advance()
+            return Star(at=token.start, end=token.end)
+        if token.kind == QUOTED:
+            return self._name()
+        if token.kind == WORD:
+            return self._word()
+        if self.sees(".") and self.peek().kind == NUMBER and self.peek().start == token.end:
+            self.advance()
+            digits = self.advance()
+            return literals.number(self.text, f"0.{digits.text}", token.start, digits.end)
+        raise self._no_value()
+
+    def _no_value(self) -> PlanError:
+        token = self.token
+        pair = token.text + self.peek().text
+        if pair in _ELSEWHERE:
+            told, wanted = _ELSEWHERE[pair]
+            return self.unexpected(f"expected a value; {told}", hint=wanted)
+        if token.text in (")", ",", ";") or token.kind == "end":
+            return self.unexpected("expected a value")
+        return self.unexpected("expected a value: a column, a literal, or a function")
+
+    def _string(self) -> Expression:
+        first = self.advance()
+        written = first.text
+        while self.token.kind == STRING and "\n" in self.text.sql[self.last_end : self.token.start]:
+            written += self.advance().text
+        kind = SqlType("CHAR", (max(1, len(written)),), nullable=False)
+        return Constant(written, kind, at=first.start, end=self.last_end)
+
+    def _bracket(self) -> Expression:
+        start = self.advance().start
+        if self.sees_any(_QUERIES):
+            query = self.query()
+            self.expect(")", "after the query")
+            return Scalar(query, at=start, end=self.last_end)
+        items = self.several(self.expression)
+        self.expect(")", "after the expression")
+        if len(items) == 1:
+            return items[0]
+        return Call("ROW", items, at=start, end=self.last_end, written="ROW")
+
+    def _word(self) -> Expression:
+        token = self.token
+        word, behind = token.upper, self.peek()
+        if word in ("TRUE", "FALSE", "UNKNOWN", "NULL") and behind.upper != "(":
+            self.advance()
+            if word in ("NULL", "UNKNOWN"):
+                return Constant(None, SqlType("NULL"), at=token.start, end=token.end)
+            return Constant(word == "TRUE", SqlType("BOOLEAN", nullable=False), at=token.start, end=token.end)
+        if word in ("DATE", "TIME", "TIMESTAMP") and behind.kind == STRING:
+            self.advance()
+            written = self.advance()
+            return literals.temporal(self.text, word, written.text, token.start, written.end)
+        if word == "INTERVAL":
+            return self._interval()
+        if word == "CASE":
+            return self._case()
+        if word == "EXISTS" and behind.upper == "(":
+            self.advance()
+            self.advance()
+            query = self.query()
+            self.expect(")", "after the query")
+            return Exists(query, at=token.start, end=self.last_end)
+        if word in ("ARRAY", "MAP") and behind.upper == "[":
+            return self._constructor(word)
+        if word in _NILADIC and behind.upper != "(":
+            self.advance()
+            return Call(word, (), at=token.start, end=token.end, written=token.text)
+        if behind.upper == "(":
+            return self.call()
+        return self._name()
+
+    def _name(self) -> Expression:
+        parts = [self.ident("a column")]
+        while self.sees("."):
+            if self.peek().upper == "*":
+                self.advance()
+                self.advance()
+                return Star(parts[-1], at=parts[0].at, end=self.last_end)
+            self.advance()
+            parts.append(self.ident("the name of a column or field", any_word=True))
+        return Name(tuple(parts), at=parts[0].at, end=self.last_end)
+
+    def _constructor(self, word: str) -> Expression:
+        start = self.advance().start
+        self.advance()
+        if self.take("]"):
+            raise self.text.error(f"an empty {word} has no type", start, self.last_end, hint=f"CAST(NULL AS {word}<...>)")
+        items = self.several(self.expression)
+        self.expect("]", f"after the values of {word}")
+        if word == "MAP" and len(items) % 2:
+            raise self.text.error(
+                "a MAP takes keys and values in turn, found an odd number", start, self.last_end, hint="MAP['a', 1]"
+            )
+        return Call(word, items, at=start, end=self.last_end, written=word)
+
+    def _case(self) -> Expression:
+        start = self.advance().start
+        operand = None if self.sees("WHEN") else self.expression()
+        branches = []
+        while self.take("WHEN"):
+            condition = self.expression()
+            self.expect("THEN", "after the condition of WHEN")
+            branches.append((condition, self.expression()))
+        if not branches:
+            raise self.unexpected("expected WHEN after CASE", hint="CASE WHEN a > 1 THEN 'x' ELSE 'y' END")
+        otherwise = self.expression() if self.take("ELSE") else None
+        self.expect("END", "at the end of CASE")
+        return CaseWhen(operand, tuple(branches), otherwise, at=start, end=self.last_end)
+
+    def _interval(self) -> Expression:
+        start = self.advance().start
+        negative = self.take("-")
+        if self.token.kind == NUMBER:
+            written = self.token.text
+            raise self.unexpected("an interval is a string and a unit", hint=f"INTERVAL '{written}' MINUTE")
+        written = self.string("the length of an interval").text
+        first, digits = self._unit()
+        last = self._unit()[0] if self.take("TO") else None
+        return literals.interval(
+            self.text, written, first, last, digits=digits, negative=negative, at=start, end=self.last_end
+        )
+
+    def _unit(self) -> tuple[str, int | None]:
+        token = self.token
+        unit = token.upper
+        if unit not in literals.UNITS:
+            plural = unit.removesuffix("S")
+            hint = f"write {plural}" if plural in literals.UNITS else f"a unit is one of {', '.join(literals.UNITS)}"
+            raise self.unexpected("expected the unit of an interval", hint=hint)
+        self.advance()
+        digits = None
+        if self.take("("):
+            digits = self.number("the number of digits")
+            if self.take(","):
+                self.number("the number of digits of a fraction")
+            self.expect(")", "after the digits")
+        return unit, digits
+
+    def name_of(self, expression: Expression) -> Ident:
+        """A name that stands where an expression was read.
+
+        Raises:
+            PlanError: If it is another expression.
+        """
+        if isinstance(expression, Name) and len(expression.parts) == 1:
+            return expression.parts[0]
+        raise self.text.error("expected a name", expression.at, expression.end)
