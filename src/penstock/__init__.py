@@ -10,6 +10,7 @@ from typing import Any as _Any
 
 from penstock.api.planned import unknown_member as _unknown_member
 from penstock.api.read import read
+from penstock.api.sql import load, sql
 from penstock.api.stream import Stream, Table
 from penstock.core.dtypes import (
     Binary,
@@ -90,10 +91,12 @@ __all__ = [
     "from_epoch",
     "hopping",
     "lit",
+    "load",
     "monotonic",
     "read",
     "run",
     "secret",
+    "sql",
     "start",
     "struct",
     "tumbling",

@@ -151,7 +151,7 @@ class QueryParser(ExpressionParser, FromParser):
                 f"{token.upper} is in a wrong place",
                 hint="the order is SELECT, FROM, WHERE, GROUP BY, HAVING, WINDOW, QUALIFY, ORDER BY, LIMIT",
             )
-        if token.kind == WORD:
+        if token.kind == WORD and not self._is_clause() and token.upper not in ("END", "INSERT"):
             guess = nearest(token.upper, _CLAUSES)
             if guess or self.peek().kind in (WORD, QUOTED):
                 raise self.unexpected(f"expected the next clause{guess}", hint="a name of two words is quoted: `a b`")

@@ -91,9 +91,9 @@ def dtype_of(kind: SqlType, zone: str) -> DType:
             precision, scale = (*kind.params, *(10, 0)[len(kind.params) :])[:2]
             return Decimal(precision, scale)
         case "TIMESTAMP":
-            return Datetime("us")
+            return Datetime(_unit(kind))
         case "TIMESTAMP_LTZ":
-            return Datetime("us", zone)
+            return Datetime(_unit(kind), zone)
         case "INTERVAL":
             return Duration("us")
         case "ARRAY":
@@ -106,6 +106,10 @@ def dtype_of(kind: SqlType, zone: str) -> DType:
             pairs = zip(kind.fields, kind.inner, strict=True)
             return Struct(tuple((name, dtype_of(one, zone)) for name, one in pairs))
     return _SIMPLE[kind.name]
+
+
+def _unit(kind: SqlType) -> str:
+    return "ms" if (kind.params or (6,))[0] <= 3 else "us"
 
 
 _FLINK = {

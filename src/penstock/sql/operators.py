@@ -1,0 +1,206 @@
+"""From recognised patterns of SQL to nodes of the plan: one builder each, in one table.
+
+A builder that has no operator yet refuses, with the place in the text. Wiring one is a line here and nothing elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from penstock.core.errors import UnsupportedError
+from penstock.core.where import Where
+from penstock.expr.ast import Term
+from penstock.plan.node import Node
+from penstock.plan.windows import Windows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """One key of an order: a column, and where NULL is (first if ascending, last if descending, unless it was said)."""
+
+    column: str
+    descending: bool = False
+    nulls_first: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinPattern:
+    """A join of two inputs whose columns have different names.
+
+    Attributes:
+        left: The rows on the left.
+        right: The rows on the right.
+        kind: inner, left, right, full, cross, semi or anti.
+        on: Pairs of columns that are equal.
+        nulls_equal: For each pair whether NULL equals NULL.
+        residual: What else must hold, over the columns of both; or None.
+        within: For an interval join, the least and the greatest right time minus left time, in microseconds.
+        null_aware: For NOT IN: a NULL on the right leaves nothing.
+    """
+
+    left: Node
+    right: Node
+    kind: str
+    on: tuple[tuple[str, str], ...] = ()
+    nulls_equal: tuple[bool, ...] = ()
+    residual: Term | None = None
+    within: tuple[int, int] | None = None
+    null_aware: bool = False
+    where: Where | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankPattern:
+    """`ROW_NUMBER() OVER (PARTITION BY ... ORDER BY ...)` with a filter on it.
+
+    Attributes:
+        input: The rows.
+        partition: The columns of PARTITION BY.
+        order: The keys of ORDER BY.
+        first: The first rank that is kept, from 1.
+        last: The last, or None.
+        name: The column that gets the rank, or None.
+        by_time: Whether the only key of the order is the event time: with rank 1 that is deduplication.
+        by_arrival: Whether it is the processing time.
+    """
+
+    input: Node
+    partition: tuple[str, ...]
+    order: tuple[Order, ...]
+    first: int
+    last: int | None
+    name: str | None
+    by_time: bool = False
+    by_arrival: bool = False
+    where: Where | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverPattern:
+    """Aggregates over a window of rows before each row.
+
+    Attributes:
+        input: The rows.
+        partition: The columns of PARTITION BY.
+        order: The keys of ORDER BY.
+        by_time: Whether the order is the event time.
+        aggregates: The aggregates by the names of their columns.
+        rows: How many rows before; or None.
+        span: How many microseconds before; or None. If both are None, all.
+        ranged: Whether rows of equal time see each other.
+    """
+
+    input: Node
+    partition: tuple[str, ...]
+    order: tuple[Order, ...]
+    by_time: bool
+    aggregates: tuple[tuple[str, Term], ...]
+    rows: int | None = None
+    span: int | None = None
+    ranged: bool = False
+    where: Where | None = None
+
+
+def _later(what: str, hint: str | None = None) -> Callable[..., Node]:
+    def refuse(*_: Any, where: Where | None = None, **__: Any) -> NoReturn:
+        raise UnsupportedError(f"{what} not offered in SQL yet", where=where, hint=hint)
+
+    return refuse
+
+
+def _refuse(pattern: Any, what: str) -> NoReturn:
+    raise UnsupportedError(f"{what} not offered in SQL yet", where=pattern.where)
+
+
+def regular_join(pattern: JoinPattern) -> Node:
+    """A join of all rows that fit."""
+    _refuse(pattern, "joins are")
+
+
+def interval_join(pattern: JoinPattern) -> Node:
+    """A join whose condition bounds the distance of the event times."""
+    _refuse(pattern, "interval joins are")
+
+
+def window_join(pattern: JoinPattern) -> Node:
+    """A join on window_start and window_end."""
+    _refuse(pattern, "window joins are")
+
+
+def temporal_join(pattern: JoinPattern, time: str) -> Node:
+    """`FOR SYSTEM_TIME AS OF left.rowtime`: the version that held at the time of the left row."""
+    _refuse(pattern, "temporal joins are")
+
+
+def lookup_join(pattern: JoinPattern) -> Node:
+    """`FOR SYSTEM_TIME AS OF left.proctime`: the row that the external table has now."""
+    _refuse(pattern, "lookup joins are")
+
+
+def semi_join(pattern: JoinPattern) -> Node:
+    """IN and EXISTS (semi), NOT IN and NOT EXISTS (anti)."""
+    _refuse(pattern, "IN, EXISTS and their negations over a query are")
+
+
+def scalar_join(pattern: JoinPattern) -> Node:
+    """A query in brackets as a value: a left join with at most one row."""
+    _refuse(pattern, "queries in brackets as values are")
+
+
+def top_n(pattern: RankPattern) -> Node:
+    """The first rows of each partition: a Table."""
+    _refuse(pattern, "ROW_NUMBER() ... WHERE rn <= n (Top-N) is")
+
+
+def window_top_n(pattern: RankPattern) -> Node:
+    """The first rows of each partition and window."""
+    _refuse(pattern, "Top-N per window is")
+
+
+def deduplicate(pattern: RankPattern) -> Node:
+    """The first or last row of each key, by time."""
+    _refuse(pattern, "ROW_NUMBER() ... WHERE rn = 1 (deduplication) is")
+
+
+def over(pattern: OverPattern) -> Node:
+    """Aggregates over the rows before each row."""
+    _refuse(pattern, "OVER aggregates are")
+
+
+def windowed_rows(node: Node, windows: Windows, *, where: Where | None) -> Node:
+    """Rows with the bounds of their windows, without an aggregate."""
+    raise UnsupportedError(
+        "the rows of windows without an aggregate are not offered in SQL yet",
+        where=where, hint="GROUP BY window_start, window_end",
+    )  # fmt: skip
+
+
+def session(node: Node, keys: tuple[str, ...], gap: int, aggregates: Any, *, where: Where | None) -> Node:
+    """Session windows."""
+    raise UnsupportedError("session windows are not offered in SQL yet", where=where)
+
+
+def sort_by_time(node: Node, time: str, *, where: Where | None) -> Node:
+    """ORDER BY the event time."""
+    raise UnsupportedError("ORDER BY is not offered in SQL yet", where=where, hint="sort where the result is read")
+
+
+def limit(node: Node, rows: int, *, where: Where | None) -> Node:
+    """The first rows."""
+    raise UnsupportedError("LIMIT is not offered in SQL yet", where=where)
+
+
+def explode(node: Node, column: str, *, ordinality: bool, where: Where | None) -> Node:
+    """CROSS JOIN UNNEST(column): a row per element, which takes the place of the array."""
+    from penstock.operators.explode import Explode
+
+    if ordinality:
+        raise UnsupportedError("WITH ORDINALITY is not offered yet", where=where)
+    return Explode(input=node, column=column, where=where)
+
+
+unnest_left = _later("LEFT JOIN UNNEST is")
+lateral = _later("LATERAL is")
+match_recognize = _later("MATCH_RECOGNIZE is")
