@@ -94,7 +94,15 @@ def _mask(args: tuple[Typed, ...]) -> str | None:
 
 
 def _case(term: Case, schema: Schema) -> Typed:
-    args = [infer(child, schema) for child in term.children]
+    return chosen(term, [infer(child, schema) for child in term.children])
+
+
+def chosen(term: Case, args: list[Typed]) -> Typed:
+    """The typed form of a case of which conditions and values are typed already, in the order of `term.children`.
+
+    Raises:
+        PlanError: If types do not fit.
+    """
     values = [*range(1, len(args) - 1, 2), len(args) - 1]
     for i in range(0, len(args) - 1, 2):
         if args[i].dtype not in (Boolean, Null):
@@ -109,8 +117,16 @@ def _case(term: Case, schema: Schema) -> Typed:
 
 
 def _call(term: Call, schema: Schema) -> Typed:
+    return applied(term, [infer(child, schema) for child in term.args])
+
+
+def applied(term: Call, args: list[Typed]) -> Typed:
+    """The typed form of a call of which the arguments are typed already.
+
+    Raises:
+        PlanError: If types do not fit.
+    """
     function = FUNCTIONS[term.function]
-    args = [infer(child, schema) for child in term.args]
     try:
         signature = function.signature(_literal_types(args), dict(term.options))
     except PlanError as refused:

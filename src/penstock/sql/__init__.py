@@ -1,1 +1,1 @@
-"""SQL in Flink's dialect: text becomes statements, statements are bound to a plan."""
+"""SQL in Flink's dialect: text to the same plans as the Python API builds."""

@@ -1,106 +1,132 @@
-"""Flink's aggregates in terms of the plan's."""
+"""Flink's aggregates: from SQL names and typed arguments to aggregations of the plan."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from penstock.core.dtypes import INTEGERS, Decimal, Float64, Int64
-from penstock.core.errors import PlanError, UnsupportedError
-from penstock.expr.ast import Aggregation, Case, Literal, Term
+from penstock.core.dtypes import is_numeric
+from penstock.core.errors import PlanError, UnknownNameError, UnsupportedError
+from penstock.expr.aggregates import AGGREGATES
+from penstock.expr.ast import Aggregation
 from penstock.expr.function import with_options
 from penstock.expr.infer import Typed
-from penstock.sql import _functions_interim as functions
-from penstock.sql.types import spelled
+from penstock.sql.entries import known
+from penstock.sql.terms import Session, spelled
 
-Add = Callable[[Aggregation], Typed]
-"""Registers an aggregation and gives the column that it becomes."""
-
-_PLAIN = {
-    "SUM": "sum", "MIN": "min", "MAX": "max", "FIRST_VALUE": "first", "LAST_VALUE": "last",
-    "COLLECT": "count_values", "ARRAY_AGG": "list",
-}  # fmt: skip
-_SPREAD = {
-    "STDDEV_POP": ("std", 0), "STDDEV_SAMP": ("std", 1), "STDDEV": ("std", 1),
-    "VAR_POP": ("var", 0), "VAR_SAMP": ("var", 1), "VARIANCE": ("var", 1),
-}  # fmt: skip
-_LATER = ("LISTAGG", "JSON_OBJECTAGG", "JSON_ARRAYAGG", "SUM0", "PERCENTILE", "APPROX_COUNT_DISTINCT", "SINGLE_VALUE")
-AGGREGATES = frozenset({*_PLAIN, *_SPREAD, "COUNT", "AVG", *_LATER})
-"""The names of all aggregates, in capitals."""
-
-_ORDINARY = ("MIN", "MAX", "FIRST_VALUE", "LAST_VALUE")
+Make = Callable[[Sequence[Typed], bool], Aggregation]
 
 
-def aggregate(name: str, args: Sequence[Typed], distinct: bool, where: Term | None, add: Add) -> Typed:
-    """The value of an aggregate, over columns that `add` gives for what it is made of.
+def _aggregation(name: str, args: Sequence[Typed], **options: Any) -> Aggregation:
+    return Aggregation(name, tuple(arg.term for arg in args), None, with_options(AGGREGATES[name].options, options, name))
 
-    Raises:
-        UnsupportedError: If it is Flink's and not offered yet.
-        PlanError: If the arguments do not fit.
-    """
-    if name in _LATER:
-        raise UnsupportedError(f"the aggregate {name} is not offered yet")
 
-    def made(aggregate_name: str, *terms: Typed, **options: object) -> Typed:
-        from penstock.expr.aggregates import AGGREGATES as DECLARED
+def _count(args: Sequence[Typed], distinct: bool) -> Aggregation:
+    if not args:
+        return _aggregation("count", ())
+    if distinct:
+        _single("COUNT(DISTINCT ...)", args)
+        return _aggregation("n_unique", args)
+    if len(args) > 1:
+        raise UnsupportedError("COUNT of several columns is not offered yet", hint="COUNT(*) FILTER (WHERE a IS NOT NULL)")
+    return _aggregation("count_values", args)
 
-        given = with_options(DECLARED[aggregate_name].options, options, aggregate_name)
-        return add(Aggregation(aggregate_name, tuple(t.term for t in terms), where, given))
 
-    if name == "COUNT":
-        if distinct:
-            if len(args) != 1:
-                raise UnsupportedError("COUNT(DISTINCT a, b) is not offered yet")
-            return made("n_unique", *_without_null(args))
-        return made("count", *args[:1])
+def _single(name: str, args: Sequence[Typed]) -> None:
     if len(args) != 1:
         raise PlanError(f"{name} takes one argument, found {len(args)}")
-    (value,) = args
-    if distinct and name not in ("MIN", "MAX"):
-        raise UnsupportedError(f"{name}(DISTINCT ...) is not offered yet", hint="SELECT DISTINCT in a subquery")
-    if name in _PLAIN:
-        return _kept(name, value, made(_PLAIN[name], value))
-    if name == "AVG":
-        return _average(value, made)
-    function, freedom = _SPREAD[name]
-    found = made(function, functions.widened(value, Float64), ddof=freedom)
-    return _converted(found, value)
 
 
-def _without_null(args: Sequence[Typed]) -> Sequence[Typed]:
-    return args
+def _numeric(name: str, sql: str) -> Make:
+    def make(args: Sequence[Typed], distinct: bool) -> Aggregation:
+        _single(sql, args)
+        if not is_numeric(args[0].dtype):
+            raise PlanError(f"{sql} does not take ({spelled(args[0].dtype)})", hint=f"there is {sql}(NUMERIC)")
+        return _aggregation(name, args, distinct=distinct)
+
+    return make
 
 
-def _kept(name: str, value: Typed, found: Typed) -> Typed:
-    """SUM keeps an integer's type in Flink; a decimal's becomes wider."""
-    if name == "SUM" and value.dtype in INTEGERS and found.dtype != value.dtype:
-        return functions.cast(found, value.dtype)
-    if name == "SUM" and isinstance(value.dtype, Decimal):
-        return functions.cast(found, Decimal(38, value.dtype.scale))
-    return found
+def _extreme(name: str) -> Make:
+    # Equal values change nothing.
+    def make(args: Sequence[Typed], distinct: bool) -> Aggregation:
+        _single(name.upper(), args)
+        return _aggregation(name, args)
+
+    return make
 
 
-def _average(value: Typed, made: Callable[..., Typed]) -> Typed:
-    """Of integers: the sum over the count, cut towards zero, in their type."""
-    if value.dtype in INTEGERS:
-        whole = functions.widened(value, Int64)
-        total, count = made("sum", whole), made("count", value)
-        return functions.cast(functions.call("truncdiv", [total, count]), value.dtype)
-    if isinstance(value.dtype, Decimal):
-        total, count = made("sum", value), made("count", value)
-        scale = max(6, value.dtype.scale)
-        found = functions.call("truediv", [total, functions.cast(count, Decimal(20, 0))])
-        return functions.cast(found, Decimal(38, scale))
-    if value.dtype != Float64 and spelled(value.dtype) not in ("FLOAT", "NULL"):
-        raise PlanError(f"AVG takes a number, found {spelled(value.dtype)}")
-    found = made("mean", value)
-    return found if found.dtype == value.dtype else functions.cast(found, value.dtype)
+def _spread(name: str, ddof: int) -> Make:
+    def make(args: Sequence[Typed], distinct: bool) -> Aggregation:
+        _single(name, args)
+        if not is_numeric(args[0].dtype):
+            raise PlanError(f"{name.upper()} does not take ({spelled(args[0].dtype)})")
+        return _aggregation("sql.spread", args, ddof=ddof, root=name == "stddev", distinct=distinct)
+
+    return make
 
 
-def _converted(found: Typed, value: Typed) -> Typed:
-    """STDDEV and VAR of integers give integers."""
-    if value.dtype in INTEGERS:
-        return functions.cast(found, value.dtype)
-    return found
+def _position(name: str) -> Make:
+    def make(args: Sequence[Typed], distinct: bool) -> Aggregation:
+        _single(name, args)
+        return _aggregation(name, args)
+
+    return make
 
 
-_ = (Case, Literal)
+def _listagg(args: Sequence[Typed], distinct: bool) -> Aggregation:
+    if not 1 <= len(args) <= 2:
+        raise PlanError(f"LISTAGG takes a value and a separator, found {len(args)} arguments")
+    separator = known(args[1]) if len(args) > 1 else ","
+    if not isinstance(separator, str):
+        raise PlanError("the separator of LISTAGG must be a constant")
+    return _aggregation("sql.listagg", args[:1], separator=separator, distinct=distinct)
+
+
+def _collected(name: str) -> Make:
+    def make(args: Sequence[Typed], distinct: bool) -> Aggregation:
+        _single(name, args)
+        return _aggregation(name, args, distinct=distinct)
+
+    return make
+
+
+TABLE: dict[str, Make] = {
+    "COUNT": _count,
+    "SUM": _numeric("sql.sum", "SUM"),
+    "AVG": _numeric("sql.avg", "AVG"),
+    "MIN": _extreme("min"),
+    "MAX": _extreme("max"),
+    "STDDEV_POP": _spread("stddev", 0),
+    "STDDEV_SAMP": _spread("stddev", 1),
+    "STDDEV": _spread("stddev", 1),
+    "VAR_POP": _spread("variance", 0),
+    "VAR_SAMP": _spread("variance", 1),
+    "VARIANCE": _spread("variance", 1),
+    "FIRST_VALUE": _position("first"),
+    "LAST_VALUE": _position("last"),
+    "LISTAGG": _listagg,
+    "COLLECT": _collected("sql.collect"),
+    "ARRAY_AGG": _collected("sql.array_agg"),
+}
+NOT_YET = {
+    "APPROX_COUNT_DISTINCT": "COUNT(DISTINCT ...) is exact",
+    "JSON_OBJECTAGG": "build it from ARRAY_AGG and JSON_STRING",
+    "JSON_ARRAYAGG": "JSON_STRING(ARRAY_AGG(...))",
+    "PERCENTILE": "it is planned",
+    "SUM0": "COALESCE(SUM(...), 0)",
+}
+NAMES = frozenset(TABLE)
+"""The names of all aggregates, in capitals."""
+
+
+def resolve(
+    name: str, args: Sequence[Typed], session: Session, *, distinct: bool = False, condition: Typed | None = None, **options: Any
+) -> Aggregation:
+    """See `functions.resolve_aggregate`."""
+    if name in NOT_YET:
+        raise UnsupportedError(f"{name} is not offered yet", hint=NOT_YET[name])
+    if name not in TABLE:
+        raise UnknownNameError("aggregate", name, NAMES)
+    made = TABLE[name](args, distinct)
+    return made if condition is None else Aggregation(made.aggregate, made.args, condition.term, made.options)

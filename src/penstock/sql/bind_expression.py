@@ -11,8 +11,8 @@ from penstock.core.errors import PlanError, UnknownNameError
 from penstock.core.schema import Schema
 from penstock.expr.ast import Aggregation, Column, Term
 from penstock.expr.infer import Typed, infer_aggregation
-from penstock.sql import _functions_interim as functions
-from penstock.sql.aggregates import AGGREGATES, aggregate
+from penstock.sql import functions, terms
+from penstock.sql._aggregates_interim import AGGREGATES, aggregate
 from penstock.sql.scope import Scope
 from penstock.sql.syntax import (
     Call,
@@ -151,10 +151,8 @@ class Expressions:
     def _interval(self, interval: Interval) -> Typed:
         import datetime as dt
 
-        if interval.months:
-            raise self.text.unsupported(
-                "intervals of months and years are not offered here", interval.at, interval.end, hint="days"
-            )
+        if interval.months or interval.unit in ("MONTH", "YEAR", "QUARTER"):
+            return functions.constant((("$months", interval.months),), terms.MONTHS)
         return functions.constant(dt.timedelta(microseconds=interval.us), Duration("us"))
 
     def _name(self, name: Name) -> Typed:
@@ -171,7 +169,7 @@ class Expressions:
             )
         if value.dtype.get(name) is None:
             raise self.text.unknown("field", name, [n for n, _ in value.dtype.fields], at)
-        return functions.call("struct.field", [value], name=name)
+        return terms.call("struct.field", [value], name=name)
 
     # -- calls -----------------------------------------------------------------
 
@@ -193,7 +191,7 @@ class Expressions:
                 f"{call.written}(...) belongs into GROUP BY, and must be the same there", call.at, call.end,
                 hint="FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(time), INTERVAL '1' HOUR)) is the newer form",
             )  # fmt: skip
-        if call.name in ("BETWEEN", "IN", "ARRAY", "MAP", "ROW"):
+        if call.name in ("BETWEEN", "ITEM", "ARRAY", "MAP", "ROW"):
             return self._syntax(call)
         args = [self.bind(arg) for arg in call.args]
         if call.written in self.udfs:
@@ -246,13 +244,12 @@ class Expressions:
         return made
 
     def _syntax(self, call: Call) -> Typed:
-        if call.name == "BETWEEN":
-            return self._between(call)
         args = [self.bind(arg) for arg in call.args]
         at, end = call.at, call.end
-        if call.name == "IN":
-            tests = [self.resolve("=", [args[0], item], at, end) for item in args[1:]]
-            return self._joined("OR", tests, at, end)
+        if call.name == "BETWEEN":
+            return self.resolve("BETWEEN SYMMETRIC" if "SYMMETRIC" in call.words else "BETWEEN", args, at, end)
+        if call.name == "ITEM" and "ITEM" not in functions.NAMES:
+            return _element(args)
         if call.name == "ARRAY":
             shared = functions.common_of([a.dtype for a in args], "the values of an ARRAY")
             return self.resolve("ARRAY", [functions.widened(a, shared) for a in args], at, end)
@@ -261,26 +258,7 @@ class Expressions:
             values = functions.common_of([a.dtype for a in args[1::2]], "the values of a MAP")
             both = [functions.widened(a, values if i % 2 else keys) for i, a in enumerate(args)]
             return self.resolve("MAP", both, at, end)
-        return functions.call("struct", args, names=tuple(f"EXPR${i}" for i in range(len(args))))
-
-    def _between(self, call: Call) -> Typed:
-        value, low, high = (self.bind(arg) for arg in call.args)
-
-        def within(a: Typed, b: Typed) -> Typed:
-            first = self.resolve(">=", [value, a], call.at, call.end)
-            return self.resolve("AND", [first, self.resolve("<=", [value, b], call.at, call.end)], call.at, call.end)
-
-        if "SYMMETRIC" in call.words:
-            return self.resolve("OR", [within(low, high), within(high, low)], call.at, call.end)
-        return within(low, high)
-
-    def _joined(self, word: str, tests: list[Typed], at: int, end: int) -> Typed:
-        """A balanced tree: a long list must not be a deep one."""
-        if len(tests) == 1:
-            return tests[0]
-        half = len(tests) // 2
-        both = [self._joined(word, tests[:half], at, end), self._joined(word, tests[half:], at, end)]
-        return self.resolve(word, both, at, end)
+        return terms.call("struct", args, names=tuple(f"EXPR${i}" for i in range(len(args))))
 
     def _case(self, case: CaseWhen) -> Typed:
         branches = []
@@ -309,6 +287,15 @@ class Expressions:
         return functions.cast(
             value, dtype, where, self.session, attempt=lenient, length=length, fixed=fixed, digits=digits
         )
+
+
+def _element(args: Sequence[Typed]) -> Typed:
+    """`a[1]` and `m['k']`."""
+    if isinstance(args[0].dtype, Map):
+        return terms.call("map.get", args)
+    if not isinstance(args[0].dtype, List):
+        raise PlanError(f"only an ARRAY, MAP or ROW has elements, found {spelled(args[0].dtype)}")
+    return terms.call("list.get", [args[0], terms.call("sub", [args[1], functions.constant(1, args[1].dtype)])])
 
 
 def _string() -> DType:
@@ -343,5 +330,3 @@ def conjuncts(expression: Expression | None) -> list[Expression]:
         return [one for arg in expression.args for one in conjuncts(arg)]
     return [expression]
 
-
-_ = (List, Map)

@@ -9,8 +9,9 @@ from penstock.core.dtypes import Datetime, Duration, List, Struct
 from penstock.core.errors import PlanError
 from penstock.expr.ast import Call as PlanCall
 from penstock.expr.ast import Column, Literal, Term
+from penstock.expr.infer import Typed
 from penstock.operators.select import Select as SelectNode
-from penstock.sql import _functions_interim as functions
+from penstock.sql import functions, terms
 from penstock.sql import operators, windows
 from penstock.sql.scope import END, START, TIME, Related, Scope, ScopeColumn
 from penstock.sql.syntax import (
@@ -130,15 +131,15 @@ def bounds_of(related: Related, zone: str | None) -> dict[str, Term]:
     """
     import datetime as dt
 
-    def wall(name: str) -> functions.Typed:
+    def wall(name: str) -> Typed:
         field = related.node.schema[name]
-        return functions.call("dt.replace_time_zone", [functions.Typed(Column(name), field.dtype, False)], time_zone=None)
+        return terms.call("dt.replace_time_zone", [Typed(Column(name), field.dtype, False)], time_zone=None)
 
     end = related.node.schema["window_end"]
     start_wall, end_wall = wall("window_start"), wall("window_end")
-    last = functions.Typed(Column("window_end"), end.dtype, False) if zone else end_wall
+    last = Typed(Column("window_end"), end.dtype, False) if zone else end_wall
     millisecond = functions.constant(dt.timedelta(milliseconds=1), Duration("us"))
-    time = functions.call("sub", [last, millisecond])
+    time = terms.call("sub", [last, millisecond])
     ms = functions.widened
     narrowed = {}
     for mark, value, target in (

@@ -19,7 +19,7 @@ from penstock.operators.read import Read
 from penstock.operators.select import Select as SelectNode
 from penstock.operators.union import Union
 from penstock.plan.node import Node
-from penstock.sql import _functions_interim as functions
+from penstock.sql import functions
 from penstock.sql import operators
 from penstock.sql.bind_expression import Expressions
 from penstock.sql.bind_select import bind_select

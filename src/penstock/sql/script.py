@@ -14,7 +14,7 @@ from penstock.operators.select import Select as SelectNode
 from penstock.operators.union import Union
 from penstock.operators.write import Write
 from penstock.plan.node import UPDATING, Node
-from penstock.sql import _functions_interim as functions
+from penstock.sql import functions
 from penstock.sql import operators
 from penstock.sql.bind_query import Queries, of_node
 from penstock.sql.connectors import Table

@@ -15,7 +15,7 @@ from penstock.operators.select import Select as SelectNode
 from penstock.operators.watermark import Watermark
 from penstock.plan.node import Node
 from penstock.plan.watermark import HOLD, Bounded, Silence
-from penstock.sql import _functions_interim as functions
+from penstock.sql import functions
 from penstock.sql.bind_expression import Expressions
 from penstock.sql.connectors import Table
 from penstock.sql.scope import PROCTIME, Related, Scope, ScopeColumn

@@ -18,6 +18,10 @@ from penstock.expr.functions import (
     parsing,
     rounding,
     search,
+    sql_arithmetic,
+    sql_cast,
+    sql_temporal,
+    sql_text,
     temporal,
     text,
 )
@@ -39,6 +43,10 @@ FAMILIES = (
     lists,
     nested,
     json,
+    sql_arithmetic,
+    sql_cast,
+    sql_text,
+    sql_temporal,
 )
 
 FUNCTIONS: dict[str, Function] = {function.name: function for family in FAMILIES for function in family.FUNCTIONS}

@@ -1,0 +1,24 @@
+-- One row of nulls, one of zeros and empty values, then ordinary and extreme ones.
+CREATE TEMPORARY VIEW t AS SELECT
+  id,
+  CAST(ti AS TINYINT) AS ti, CAST(si AS SMALLINT) AS si, i, CAST(bi AS BIGINT) AS bi,
+  CAST(f AS FLOAT) AS f, CAST(d AS DOUBLE) AS d,
+  CAST(p AS DECIMAL(10, 2)) AS p, CAST(q AS DECIMAL(20, 5)) AS q, CAST(w AS DECIMAL(38, 10)) AS w,
+  b, CAST(s AS STRING) AS s, CAST(u AS STRING) AS u,
+  TO_DATE(dt) AS dt, CAST(tm AS TIME(0)) AS tm,
+  CAST(ts AS TIMESTAMP(3)) AS ts, CAST(t6 AS TIMESTAMP(6)) AS t6,
+  TO_TIMESTAMP_LTZ(CAST(ms AS BIGINT), 3) AS lz,
+  ENCODE(bs, 'UTF-8') AS bs, CAST(js AS STRING) AS js,
+  CASE WHEN id > 1 THEN ARRAY[i, 3, CAST(NULL AS INT), 1] END AS ai,
+  CASE WHEN id > 1 THEN ARRAY[CAST(s AS STRING), 'b', 'a'] END AS ax,
+  CASE WHEN id > 1 THEN MAP['k', i, 'z', 7] END AS mi
+FROM (VALUES
+  (1, CAST(NULL AS INT), CAST(NULL AS INT), CAST(NULL AS INT), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS BOOLEAN), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING)),
+  (2, 0, 0, 0, '0', '0', '0', '0', '0', '0', FALSE, '', '', '1970-01-01', '00:00:00', '1970-01-01 00:00:00', '1970-01-01 00:00:00', '0', '', '{}'),
+  (3, 1, 2, 3, '4', '1.5', '2.5', '1.25', '2.50000', '3.3333333333', TRUE, 'abc', 'b', '2024-02-29', '12:34:56', '2024-02-29 12:34:56.789', '2024-02-29 12:34:56.789012', '1709210096789', 'abc', '{"a": 1, "b": [1, 2.50, "x"], "c": {"d": null}}'),
+  (4, -7, -300, -70000, '-9000000000', '-0.1', '-2.5', '-99.99', '-12345.67891', '-0.0000000001', TRUE, 'Hello World', 'o', '1969-12-31', '23:59:59', '1969-12-31 23:59:59.999', '1969-12-31 23:59:59.999999', '-1', 'Hello', '[1, "two", null, {"a": "b"}]'),
+  (5, 127, 32767, 2147483647, '9223372036854775807', '1e10', '1e300', '99999999.99', '999999999999999.99999', '9999999999999999999999999999.9999999999', FALSE, '  pad  ', ' ', '9999-12-31', '01:02:03', '9999-12-31 23:59:59.999', '9999-12-31 23:59:59.999999', '253402300799999', 'xyz', '"text"'),
+  (6, -128, -32768, -2147483648, '-9223372036854775808', '-3.25', '1e-5', '0.05', '0.00001', '123456789.123456789', FALSE, 'äöü€', '€', '2023-12-31', '10:00:00', '2023-12-31 10:00:00.5', '2023-12-31 10:00:00.123456', '1711846800000', 'äé', 'not json'),
+  (7, 42, 1000, 123456789, '1234567890123', '0.3333', '123456.789', '1234.50', '1234.56789', '42.5', TRUE, '123', '2', '2024-12-30', '06:30:15', '2024-03-31 02:30:00', '2024-10-27 02:30:00', '1729996200000', '123', '{"a": {"b": [10, 20]}, "s": "q\"uote", "t": true}'),
+  (8, -1, -1, -1, '-1', '100', '0.1', '-0.01', '-0.5', '-1.5', FALSE, 'a,b,,c', ',', '2021-01-03', '18:00:00', '2021-01-03 18:00:00.001', '2021-01-03 18:00:00.000001', '1609700400001', 'a,b', '123')
+) AS v(id, ti, si, i, bi, f, d, p, q, w, b, s, u, dt, tm, ts, t6, ms, bs, js);

@@ -1,0 +1,3 @@
+-- uses: changes
+SELECT COUNT(DISTINCT name) AS n
+FROM changes;

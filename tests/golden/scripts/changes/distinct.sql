@@ -1,0 +1,3 @@
+-- uses: changes
+SELECT DISTINCT name
+FROM changes;

@@ -1,0 +1,4 @@
+-- uses: changes
+SELECT id, qty
+FROM changes
+WHERE qty > 4;

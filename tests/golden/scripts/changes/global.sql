@@ -1,0 +1,3 @@
+-- uses: changes
+SELECT COUNT(*) AS n, SUM(qty) AS total
+FROM changes;

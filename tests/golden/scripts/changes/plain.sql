@@ -1,0 +1,3 @@
+-- uses: changes
+SELECT *
+FROM changes;

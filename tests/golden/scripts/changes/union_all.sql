@@ -1,0 +1,5 @@
+-- uses: changes customers
+SELECT id, name
+FROM changes
+UNION ALL SELECT id, name
+FROM customers;

@@ -1,0 +1,4 @@
+-- uses: bids
+SELECT auction, COLLECT(channel) AS c
+FROM bids
+GROUP BY auction;

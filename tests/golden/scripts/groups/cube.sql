@@ -1,0 +1,4 @@
+-- uses: bids
+SELECT auction, channel, COUNT(*) AS n
+FROM bids
+GROUP BY CUBE (auction, channel);

@@ -1,0 +1,3 @@
+-- uses: bids
+SELECT DISTINCT auction, channel
+FROM bids;

@@ -1,0 +1,3 @@
+-- uses: orders customers
+SELECT c.name, (SELECT COUNT(*) FROM orders o WHERE o.customer = c.id) AS n
+FROM customers c;

@@ -1,0 +1,3 @@
+-- uses: orders customers
+SELECT o.id, c.name
+FROM orders o LEFT JOIN customers c ON o.customer = c.id AND c.score > 5;

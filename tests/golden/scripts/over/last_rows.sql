@@ -1,0 +1,3 @@
+-- uses: bids
+SELECT id, AVG(price) OVER (PARTITION BY channel ORDER BY ts ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) AS mean
+FROM bids;

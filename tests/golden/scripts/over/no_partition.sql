@@ -1,0 +1,3 @@
+-- uses: bids
+SELECT id, MAX(price) OVER (ORDER BY ts ROWS BETWEEN 4 PRECEDING AND CURRENT ROW) AS top
+FROM bids;

@@ -1,0 +1,3 @@
+-- uses: bids
+SELECT id, auction, SUM(price) OVER (PARTITION BY auction ORDER BY ts) AS total
+FROM bids;

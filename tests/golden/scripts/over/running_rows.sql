@@ -1,0 +1,3 @@
+-- uses: bids
+SELECT id, auction, COUNT(*) OVER w AS n, SUM(price) OVER w AS total
+FROM bids WINDOW w AS (PARTITION BY auction ORDER BY ts ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW);

@@ -1,0 +1,5 @@
+-- uses: orders customers
+SELECT id
+FROM customers
+EXCEPT SELECT customer
+FROM orders;

@@ -1,0 +1,5 @@
+-- uses: orders
+SELECT amount
+FROM orders
+EXCEPT ALL SELECT customer
+FROM orders;

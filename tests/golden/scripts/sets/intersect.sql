@@ -1,0 +1,5 @@
+-- uses: orders customers
+SELECT customer
+FROM orders
+INTERSECT SELECT id
+FROM customers;

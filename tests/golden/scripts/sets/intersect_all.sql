@@ -1,0 +1,5 @@
+-- uses: orders
+SELECT customer
+FROM orders
+INTERSECT ALL SELECT amount
+FROM orders;

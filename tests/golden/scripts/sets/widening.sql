@@ -1,0 +1,4 @@
+SELECT x
+FROM (VALUES (1), (2)) AS a(x)
+UNION ALL SELECT y
+FROM (VALUES (2.5)) AS b(y);

@@ -1,0 +1,3 @@
+-- uses: bids
+SELECT id, ts
+FROM bids ORDER BY ts;

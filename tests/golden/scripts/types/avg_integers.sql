@@ -1,0 +1,2 @@
+SELECT AVG(x) AS a, AVG(CAST(x AS BIGINT)) AS b, AVG(CAST(x AS DOUBLE)) AS d
+FROM (VALUES (1), (2), (-4)) AS t(x);

@@ -1,0 +1,4 @@
+-- uses: orders
+SELECT id, price
+FROM orders
+WHERE price BETWEEN 1 AND 20;

@@ -1,0 +1,4 @@
+-- uses: bids
+SELECT id, ts + INTERVAL '1' DAY AS d, ts - INTERVAL '1' MONTH AS m, TIMESTAMPDIFF(SECOND, TIMESTAMP '2024-03-01 10:00:00', ts) AS s
+FROM bids
+WHERE id < 5;

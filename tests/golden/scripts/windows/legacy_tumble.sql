@@ -1,0 +1,4 @@
+-- uses: bids
+SELECT TUMBLE_START(ts, INTERVAL '1' MINUTE) AS w, TUMBLE_END(ts, INTERVAL '1' MINUTE) AS e, auction, COUNT(*) AS n
+FROM bids
+GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE), auction;
