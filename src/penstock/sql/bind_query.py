@@ -23,6 +23,7 @@ from penstock.sql import functions
 from penstock.sql import operators
 from penstock.sql.bind_expression import Expressions
 from penstock.sql.bind_select import bind_select
+from penstock.sql.operators import Order, RankPattern
 from penstock.sql.scope import Related, Scope, ScopeColumn
 from penstock.sql.syntax import Expression, Hint, Name, Ordered, Query, Select, SetOperation, Syntax, Values, With
 from penstock.sql.text import Text
@@ -157,9 +158,7 @@ class Queries:
                 query.right.at, query.right.end,
             )  # fmt: skip
         if query.kind != "UNION":
-            operators.semi_join(
-                operators.JoinPattern(left=left.node, right=right.node, kind="semi", where=place)
-            )
+            operators.set_join(query.kind, where=place)
         types = []
         for i, (a, b) in enumerate(zip(shown, others, strict=True)):
             dtype = functions.common(a.dtype, b.dtype)
@@ -184,22 +183,42 @@ class Queries:
     def _ordered(self, query: Ordered, outer: Scope | None) -> Related:
         related = self.query(query.query, outer)
         place = self.where(query)
-        node = related.node
-        if query.order:
-            first = query.order[0]
-            by_time = False
-            if isinstance(first.expression, Name) and not first.descending:
-                column, _ = Scope(related).find(first.expression, self.text)
-                by_time = related.is_time(column)
-            bounded = node.facts.bounded
-            if not by_time and query.limit is None and not bounded:
+        scope = Scope(related)
+        order: list[Order] = []
+        by_time = False
+        for item in query.order:
+            if not isinstance(item.expression, Name):
                 raise self.text.unsupported(
-                    "a stream that does not end is sorted by its event time only", first.at, first.end,
+                    "ORDER BY takes columns here", item.at, item.end, hint="select the expression under a name"
+                )
+            column, fields = scope.find(item.expression, self.text)
+            if fields or not isinstance(column.term, Column):
+                raise self.text.unsupported("ORDER BY takes columns here", item.at, item.end)
+            first = item.nulls_first if item.nulls_first is not None else not item.descending
+            order.append(Order(column=column.term.name, descending=item.descending, nulls_first=first))
+            by_time = by_time or (len(order) == 1 and related.is_time(column) and not item.descending)
+        node = related.node
+        if query.offset and query.limit is None:
+            raise self.text.unsupported("OFFSET without LIMIT would keep all rows for ever", query.at, query.end)
+        if query.limit == 0:
+            raise self.text.unsupported("LIMIT 0 gives nothing", query.at, query.end)
+        if order and (query.limit is not None or not by_time) and not (node.facts.bounded and query.limit is None):
+            if query.limit is None:
+                raise self.text.unsupported(
+                    "a stream that does not end is sorted by its event time only", query.order[0].at,
                     hint="ORDER BY the event time, ascending; or add LIMIT n",
                 )  # fmt: skip
-            node = operators.sort_by_time(node, node.facts.time or "", where=place)
-        if query.limit is not None or query.offset:
-            node = operators.limit(node, query.limit or 0, where=place)
+            last = query.offset + query.limit
+            pattern = RankPattern(
+                input=node, partition=(), order=tuple(order), first=query.offset + 1, last=last, name=None, where=place
+            )
+            return replace(related, node=operators.top_n(pattern))
+        if order:
+            node = operators.sort(node, tuple(order), where=place)
+        if query.limit is not None:
+            if query.offset:
+                raise self.text.unsupported("OFFSET needs an ORDER BY", query.at, query.end)
+            node = operators.limit(node, query.limit, where=place)
         return replace(related, node=node)
 
 

@@ -27,28 +27,38 @@ class Order:
 
 @dataclass(frozen=True, kw_only=True)
 class JoinPattern:
-    """A join of two inputs whose columns have different names.
+    """A join of two inputs.
 
     Attributes:
         left: The rows on the left.
         right: The rows on the right.
         kind: inner, left, right, full, cross, semi or anti.
-        on: Pairs of columns that are equal.
-        nulls_equal: For each pair whether NULL equals NULL.
-        residual: What else must hold, over the columns of both; or None.
-        within: For an interval join, the least and the greatest right time minus left time, in microseconds.
-        null_aware: For NOT IN: a NULL on the right leaves nothing.
+        left_on: What of a left row must be equal to the same of a right row.
+        right_on: As much of a right row, of the same types.
+        nulls_equal: For each of them whether NULL equals NULL.
+        residual: What else must hold, over columns `left.a` and `right.b`; or None.
+        columns: What comes out: name, `left` or `right`, and the name there.
+        within: The least and the greatest right time minus left time, in microseconds, if the condition bounds both.
     """
 
     left: Node
     right: Node
     kind: str
-    on: tuple[tuple[str, str], ...] = ()
+    left_on: tuple[Term, ...] = ()
+    right_on: tuple[Term, ...] = ()
     nulls_equal: tuple[bool, ...] = ()
     residual: Term | None = None
+    columns: tuple[tuple[str, str, str], ...] = ()
     within: tuple[int, int] | None = None
-    null_aware: bool = False
     where: Where | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """What the operators of joins are made of."""
+        return {
+            "left": self.left, "right": self.right, "how": self.kind, "left_on": self.left_on,
+            "right_on": self.right_on, "nulls_equal": self.nulls_equal, "condition": self.residual,
+            "columns": self.columns, "where": self.where,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,19 +124,42 @@ def _refuse(pattern: Any, what: str) -> NoReturn:
     raise UnsupportedError(f"{what} not offered in SQL yet", where=pattern.where)
 
 
+def _operator(verb: str, what: str, where: Where | None) -> Any:
+    """The class of an operator.
+
+    Raises:
+        UnsupportedError: If this version does not have it.
+    """
+    from penstock.operators import OPERATORS
+
+    found = next((one for one in _classes(OPERATORS) if one.verb == verb), None)
+    if found is None:
+        raise UnsupportedError(f"{what} not offered in SQL yet", where=where)
+    return found
+
+
+def _classes(table: Any) -> Any:
+    return table.values() if hasattr(table, "values") else table
+
+
 def regular_join(pattern: JoinPattern) -> Node:
     """A join of all rows that fit."""
-    _refuse(pattern, "joins are")
+    made: Node = _operator("join", "joins are", pattern.where)(**pattern.arguments())
+    return made
 
 
 def interval_join(pattern: JoinPattern) -> Node:
     """A join whose condition bounds the distance of the event times."""
-    _refuse(pattern, "interval joins are")
+    assert pattern.within is not None
+    lower, upper = pattern.within
+    kind = _operator("interval_join", "interval joins are", pattern.where)
+    made: Node = kind(**pattern.arguments(), lower=lower, upper=upper)
+    return made
 
 
 def window_join(pattern: JoinPattern) -> Node:
-    """A join on window_start and window_end."""
-    _refuse(pattern, "window joins are")
+    """A join on window_start and window_end of windows that an aggregation has made: their rows come once."""
+    return regular_join(pattern)
 
 
 def temporal_join(pattern: JoinPattern, time: str) -> Node:
@@ -141,7 +174,14 @@ def lookup_join(pattern: JoinPattern) -> Node:
 
 def semi_join(pattern: JoinPattern) -> Node:
     """IN and EXISTS (semi), NOT IN and NOT EXISTS (anti)."""
-    _refuse(pattern, "IN, EXISTS and their negations over a query are")
+    what = "IN, EXISTS and their negations over a query are"
+    made: Node = _operator("join", what, pattern.where)(**pattern.arguments())
+    return made
+
+
+def set_join(kind: str, *, where: Where | None) -> Node:
+    """INTERSECT and EXCEPT."""
+    raise UnsupportedError(f"{kind} is not offered in SQL yet", where=where, hint="IN or NOT EXISTS")
 
 
 def scalar_join(pattern: JoinPattern) -> Node:
@@ -151,7 +191,24 @@ def scalar_join(pattern: JoinPattern) -> Node:
 
 def top_n(pattern: RankPattern) -> Node:
     """The first rows of each partition: a Table."""
-    _refuse(pattern, "ROW_NUMBER() ... WHERE rn <= n (Top-N) is")
+    what = "ROW_NUMBER() ... WHERE rn <= n (Top-N) is"
+    kind = _operator("top_n", what, pattern.where)
+    if pattern.last is None:
+        raise UnsupportedError(
+            "a rank without an upper bound would keep all rows for ever", where=pattern.where, hint="WHERE rn <= 10"
+        )
+    made: Node = kind(
+        input=pattern.input, keys=pattern.partition, by=tuple(_sort_key(one) for one in pattern.order),
+        first=pattern.first, last=pattern.last, rank=pattern.name, where=pattern.where,
+    )  # fmt: skip
+    return made
+
+
+def _sort_key(order: Order) -> Any:
+    import importlib
+
+    ordering = importlib.import_module("penstock.plan.ordering")  # comes with the operators that have an order
+    return ordering.SortKey(order.column, order.descending, order.nulls_first)
 
 
 def window_top_n(pattern: RankPattern) -> Node:
@@ -182,14 +239,17 @@ def session(node: Node, keys: tuple[str, ...], gap: int, aggregates: Any, *, whe
     raise UnsupportedError("session windows are not offered in SQL yet", where=where)
 
 
-def sort_by_time(node: Node, time: str, *, where: Where | None) -> Node:
-    """ORDER BY the event time."""
-    raise UnsupportedError("ORDER BY is not offered in SQL yet", where=where, hint="sort where the result is read")
+def sort(node: Node, order: tuple[Order, ...], *, where: Where | None) -> Node:
+    """ORDER BY the event time, or anything of bounded rows."""
+    kind = _operator("sort", "ORDER BY is", where)
+    made: Node = kind(input=node, by=tuple(_sort_key(one) for one in order), where=where)
+    return made
 
 
 def limit(node: Node, rows: int, *, where: Where | None) -> Node:
     """The first rows."""
-    raise UnsupportedError("LIMIT is not offered in SQL yet", where=where)
+    made: Node = _operator("limit", "LIMIT is", where)(input=node, rows=rows, where=where)
+    return made
 
 
 def explode(node: Node, column: str, *, ordinality: bool, where: Where | None) -> Node:

@@ -97,10 +97,12 @@ class Scope:
     Attributes:
         related: The rows.
         outer: The scope around a subquery, or None.
+        joined: Whether names of the scope around may be used: the two are about to be joined.
     """
 
     related: Related
     outer: Scope | None = None
+    joined: bool = False
 
     @property
     def columns(self) -> tuple[ScopeColumn, ...]:
@@ -132,6 +134,8 @@ class Scope:
         if found:
             return found[0], tuple(rest)
         if self.outer is not None and self._in_outer(name):
+            if self.joined:
+                return self.outer.find(name, text)
             raise OuterColumnError(name)
         raise self._unknown(name, text)
 
