@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from penstock.core.dtypes import Datetime
+from penstock.core.dtypes import Datetime, Int64
 from penstock.core.errors import PlanError
-from penstock.expr.ast import Call as PlanCall
-from penstock.expr.ast import Column, Term
+from penstock.expr.ast import Column, Literal, Term
 from penstock.expr.infer import Typed
 from penstock.operators.filter import Filter
 from penstock.operators.group import Group
@@ -17,11 +15,12 @@ from penstock.operators.select import Select as SelectNode
 from penstock.operators.window import Window as WindowNode
 from penstock.plan.node import Node
 from penstock.sql import operators, windows
-from penstock.sql.bind_expression import WINDOW_CALLS, Collected, Expressions
+from penstock.sql.bind_expression import WINDOW_CALLS, Collected
 from penstock.sql.bind_from import MARKS, bounds_of
 from penstock.sql.bind_select import Item, has_aggregate, item_name
-from penstock.sql.scope import END, START, TIME, Related, Scope, ScopeColumn
-from penstock.sql.syntax import Call, Constant, Expression, GroupItem, Name, Select, SelectItem
+from penstock.sql.scope import END, START, TIME, Related, Scope
+from penstock.sql.syntax import Call, Constant, Expression, Name, Select, SelectItem
+from penstock.sql.walk import calls, substitute
 from penstock.sql.windows import PendingWindow
 
 if TYPE_CHECKING:
@@ -59,9 +58,14 @@ class _Keys:
 
 
 def bind_grouped(
-    binder: Queries, related: Related, select: Select, items: list[SelectItem], outer: Scope | None
+    binder: Queries,
+    related: Related,
+    select: Select,
+    items: list[SelectItem],
+    outer: Scope | None,
+    absent: tuple[Expression, ...] = (),
 ) -> tuple[Related, list[Item]]:
-    """The groups, and the items over them.
+    """The groups, and the items over them; what other grouping sets group by (`absent`) is NULL.
 
     Raises:
         PlanError: If an item is neither grouped by nor an aggregate.
@@ -71,7 +75,8 @@ def bind_grouped(
     collected = Collected(related.node.schema)
     scope = Scope(related, outer)
     bound: list[tuple[SelectItem, Typed]] = []
-    base = replace(binder.expressions(scope, "SELECT"), standing=keys.standing)
+    standing = [*keys.standing, *_groupings(select, items, expressions)]
+    base = replace(binder.expressions(scope, "SELECT"), standing=standing)
     for item in items:
         bound.append((item, replace(base, collected=collected).bind(item.expression)))
     having = None
@@ -82,6 +87,9 @@ def bind_grouped(
     if keys.window is not None:
         zone = _zone(related)
         known |= {Column(mark): term for mark, term in bounds_of(Related(node, ()), zone).items()}
+    for one in absent:
+        value = binder.expressions(scope, "GROUP BY").bind(one)
+        known.setdefault(value.term, Literal(None, value.dtype))
     grouped = _Grouped(binder, known, related)
     if having is not None:
         assert select.having is not None
@@ -93,6 +101,18 @@ def bind_grouped(
         term = grouped.over(value.term, item.expression)
         made.append(Item(item_name(item, i), replace(value, term=term, args=()), role))
     return Related(node, (), None, None, keys.window), made
+
+
+def _groupings(select: Select, items: list[SelectItem], keys: list[Expression]) -> list[tuple[Expression, Typed]]:
+    """`GROUPING(a)`: 0 if it is grouped by, else 1; of several, the bits of a number."""
+    found: list[tuple[Expression, Typed]] = []
+    for call in calls((tuple(items), select.having)):
+        if call.name in ("GROUPING", "GROUPING_ID"):
+            bits = 0
+            for arg in call.args:
+                bits = bits * 2 + (arg not in keys)
+            found.append((call, Typed(Literal(bits, Int64), Int64, False)))
+    return found
 
 
 def _role(expression: Expression, scope: Scope, binder: Queries, keys: _Keys) -> str:
@@ -121,8 +141,6 @@ class _Grouped:
 
     def over(self, term: Term, syntax: Expression) -> Term:
         """A term over the rows of the group."""
-        from penstock.sql.walk import substitute
-
         def column(one: Column) -> Term:
             if one.name.startswith("$a") and one.name[2:].isdigit():
                 return one
@@ -149,10 +167,6 @@ def _shown(column: Column, related: Related) -> str:
 def _plain_keys(binder: Queries, select: Select) -> list[Expression]:
     found: list[Expression] = []
     for item in select.group or ():
-        if item.kind != "plain":
-            raise binder.text.unsupported(
-                f"{_WORDS[item.kind]} is not offered yet", item.at, item.end, hint="one query for each set, with UNION ALL"
-            )
         found += item.lists[0]
     for one in found:
         if isinstance(one, Constant):
@@ -160,9 +174,6 @@ def _plain_keys(binder: Queries, select: Select) -> list[Expression]:
                 "GROUP BY takes columns, found a constant", one.at, one.end, hint="a number does not stand for a place"
             )
     return found
-
-
-_WORDS = {"sets": "GROUPING SETS", "rollup": "ROLLUP", "cube": "CUBE"}
 
 
 def _keys(
@@ -278,5 +289,3 @@ def _legacy_parts(call: Call, related: Related, keys: _Keys) -> list[tuple[Expre
         found.append((same, Typed(Column(MARKS[role]), dtype, False)))
     return found
 
-
-_ = (combinations, GroupItem, PlanCall, ScopeColumn, Expressions)

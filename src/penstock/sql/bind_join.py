@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from penstock.core.errors import PlanError
 from penstock.core.schema import Schema
 from penstock.expr.ast import Column, Term
 from penstock.expr.infer import Typed
@@ -13,9 +14,24 @@ from penstock.sql.bind_expression import conjuncts
 from penstock.sql.bind_from import bind_relation, unnested
 from penstock.sql.operators import JoinPattern
 from penstock.sql.scope import END, PROCTIME, START, Related, Scope, ScopeColumn
-from penstock.sql.syntax import Call, Constant, Derived, Expression, Ident, Interval, Join, Name, TableFunction, TableName
+from penstock.sql.syntax import (
+    Call,
+    Constant,
+    Derived,
+    Exists,
+    Expression,
+    Ident,
+    InQuery,
+    Interval,
+    Join,
+    Name,
+    Relation,
+    Scalar,
+    TableFunction,
+    TableName,
+)
 from penstock.sql.types import SqlType
-from penstock.sql.walk import substitute
+from penstock.sql.walk import substitute, walk
 
 if TYPE_CHECKING:
     from penstock.sql.bind_query import Queries
@@ -47,12 +63,7 @@ def bind_join(binder: Queries, join: Join, outer: Scope | None) -> Related:
     for side, syntax in ((left, join.left), (right, join.right)):
         if side.window is not None:
             operators.windowed_rows(side.node, side.window.windows, where=binder.where(syntax))
-    shared = set(Scope(left).tables) & set(Scope(right).tables)
-    if shared:
-        name = next(iter(shared))
-        raise text.error(
-            f'both sides of the join are called "{name}"', right_side.at, right_side.end, hint=f"JOIN {name} AS other"
-        )
+    _different(binder, left, right, right_side)
     condition = _condition(binder, join, left, right)
     joining = Joining(binder, left, right)
     for one in condition:
@@ -62,6 +73,88 @@ def bind_join(binder: Queries, join: Join, outer: Scope | None) -> Related:
 
 
 _TRUE = Constant(True, SqlType("BOOLEAN", nullable=False))
+
+
+def bind_joins(
+    binder: Queries, join: Join, where: Expression | None, outer: Scope | None
+) -> tuple[Related, Expression | None]:
+    """A tree of joins, with the conditions of WHERE that are conditions of inner joins; and the rest of WHERE.
+
+    Raises:
+        PlanError: If one cannot mean anything.
+    """
+    leaves: list[Relation] = []
+    waiting = conjuncts(where)
+    _flatten(join, leaves, waiting)
+    if len(leaves) < 2:
+        return bind_join(binder, join, outer), where
+    bound = [_leaf(binder, leaf, outer) for leaf in leaves]
+    related = bound[0]
+    for leaf, right in zip(leaves[1:], bound[1:], strict=True):
+        _different(binder, related, right, leaf)
+        joining = Joining(binder, related, right)
+        both = joining.scope()
+        mine = [one for one in waiting if _fits(binder, one, both) and not _fits(binder, one, Scope(related))]
+        mine = [one for one in mine if not _fits(binder, one, Scope(right))]
+        for one in mine:
+            joining.add(one)
+        waiting = [one for one in waiting if one not in mine]
+        made = Join(leaves[0], leaf, "inner" if joining.left_on else "cross", at=leaf.at, end=leaf.end)
+        related = joining.related(joining.node(made.kind, made, None), made)
+    rest: Expression | None = None
+    for one in waiting:
+        rest = one if rest is None else Call("AND", (rest, one), at=rest.at, end=one.end, written="AND")
+    return related, rest
+
+
+def _flatten(relation: Relation, leaves: list[Relation], waiting: list[Expression]) -> None:
+    """The leaves of a tree of inner joins, and their conditions."""
+    inner = isinstance(relation, Join) and relation.kind in ("inner", "cross")
+    if isinstance(relation, Join) and inner and not relation.using and not relation.natural and _plain(relation.right):
+        _flatten(relation.left, leaves, waiting)
+        _flatten(relation.right, leaves, waiting)
+        waiting += [one for one in conjuncts(relation.condition) if one != _TRUE]
+    else:
+        leaves.append(relation)
+
+
+def _plain(relation: Relation) -> bool:
+    """Whether a side can be read without the other."""
+    match relation:
+        case TableName(as_of=as_of):
+            return as_of is None
+        case TableFunction(lateral=lateral) | Derived(lateral=lateral):
+            return not lateral
+    return True
+
+
+def _leaf(binder: Queries, relation: Relation, outer: Scope | None) -> Related:
+    found = bind_relation(binder, relation, outer)
+    if found.window is not None:
+        operators.windowed_rows(found.node, found.window.windows, where=binder.where(relation))
+    return found
+
+
+def _fits(binder: Queries, condition: Expression, scope: Scope) -> bool:
+    """Whether all names of a condition are in a scope; one with a query in it is none of a join's."""
+    for one in walk(condition):
+        if isinstance(one, (InQuery, Exists, Scalar)):
+            return False
+        if isinstance(one, Name):
+            try:
+                scope.find(one, binder.text)
+            except PlanError:
+                return False
+    return True
+
+
+def _different(binder: Queries, left: Related, right: Related, syntax: Relation) -> None:
+    shared = set(Scope(left).tables) & set(Scope(right).tables)
+    if shared:
+        name = next(iter(shared))
+        raise binder.text.error(
+            f'both sides of the join are called "{name}"', syntax.at, syntax.end, hint=f"JOIN {name} AS other"
+        )
 
 
 def _condition(binder: Queries, join: Join, left: Related, right: Related) -> list[Expression]:

@@ -25,6 +25,7 @@ from penstock.sql.syntax import (
     Expression,
     Ident,
     InQuery,
+    Join,
     Name,
     Scalar,
     Select,
@@ -66,8 +67,22 @@ def bind_select(binder: Queries, select: Select, outer: Scope | None) -> Related
     from penstock.sql.bind_group import bind_grouped, is_grouped
 
     text = binder.text
-    related = bind_relation(binder, select.source, outer) if select.source else binder.one_row(binder.where(select))
-    related = filtered(binder, related, select.where, outer, select)
+    if any(item.kind != "plain" for item in select.group or ()):
+        from penstock.sql.bind_sets import bind_sets
+
+        return bind_sets(binder, select, outer)
+    if select.qualify is not None and any(call.over is not None for call in calls(select.qualify)):
+        return _qualified_by_call(binder, select, outer)
+    rest: Expression | None = select.where
+    if select.source is None:
+        related = binder.one_row(binder.where(select))
+    elif isinstance(select.source, Join):
+        from penstock.sql.bind_join import bind_joins
+
+        related, rest = bind_joins(binder, select.source, select.where, outer)
+    else:
+        related = bind_relation(binder, select.source, outer)
+    related = filtered(binder, related, rest, outer, select)
     items = expanded(binder, related, select)
     if is_grouped(select, items):
         related, bound = bind_grouped(binder, related, select, items, outer)
@@ -275,15 +290,32 @@ def _distinct(binder: Queries, related: Related, select: Select) -> Related:
 
 
 def _qualified(binder: Queries, related: Related, select: Select) -> Related:
-    """QUALIFY on a rank that has a name in the SELECT list; others are refused with what to write."""
-    assert select.qualify is not None
-    own = list(calls(select.qualify))
-    if any(call.over is not None for call in own):
-        raise binder.text.unsupported(
-            "QUALIFY takes a rank by its name here", select.qualify.at, select.qualify.end,
-            hint="SELECT ..., ROW_NUMBER() OVER (...) AS rn FROM ... QUALIFY rn <= 10",
-        )  # fmt: skip
+    """QUALIFY on a rank that has a name in the SELECT list."""
     return filtered(binder, related, select.qualify, None, replace(select, items=(SelectItem(Star()),)))
+
+
+def _qualified_by_call(binder: Queries, select: Select, outer: Scope | None) -> Related:
+    """QUALIFY ROW_NUMBER() OVER (...) <= n: the rank gets a name, and goes after the filter."""
+    assert select.qualify is not None
+    found = list(outer_calls(select.qualify, lambda call: call.over is not None))
+    name = Ident("$qualify", at=found[0].at, end=found[0].end)
+
+    def named(expression: Expression) -> Expression:
+        if expression in found:
+            return Name((name,), at=expression.at, end=expression.end)
+        if isinstance(expression, Call):
+            return replace(expression, args=tuple(named(arg) for arg in expression.args))
+        return expression
+
+    if any(one != found[0] for one in found):
+        raise binder.text.unsupported("QUALIFY takes one rank", found[-1].at, found[-1].end)
+    item = SelectItem(found[0], name, at=found[0].at, end=found[0].end)
+    inner = replace(select, items=(*select.items, item), qualify=None, distinct=False)
+    made = bind_select(binder, inner, outer)
+    made = filtered(binder, made, named(select.qualify), None, replace(select, items=()))
+    columns = tuple(one for one in made.columns if one.name != "$qualify")
+    made = replace(made, columns=columns)
+    return _distinct(binder, made, select) if select.distinct else made
 
 
 def has_aggregate(syntax: Syntax | tuple[Syntax, ...]) -> bool:

@@ -96,7 +96,7 @@ class QueryParser(ExpressionParser, FromParser):
             self.expect(")", "after the query")
             return query
         if self.take("VALUES"):
-            rows = self.several(self._row)
+            rows = self.several(self._values_row)
             return Values(rows, at=start, end=self.last_end)
         if self.sees("SELECT"):
             return self._select()
@@ -104,7 +104,7 @@ class QueryParser(ExpressionParser, FromParser):
             raise self.unexpected("expected SELECT", hint="SELECT comes first: SELECT a FROM t")
         raise self.unexpected("expected a query: SELECT, WITH or VALUES")
 
-    def _row(self) -> tuple[Expression, ...]:
+    def _values_row(self) -> tuple[Expression, ...]:
         self.take("ROW")
         if self.sees("("):
             return self.in_brackets(self.expression, "values")

@@ -55,11 +55,11 @@ class TypeParser(Cursor):
         if name not in NAMES:
             raise self._unknown(start.text, start.start, start.end)
         if name == "INTERVAL":
-            return self._interval()
+            return self._interval_type()
         if name in ("ARRAY", "MULTISET", "MAP"):
             return self._nested(name)
         if name == "ROW":
-            return self._row()
+            return self._row_type()
         self._check(name, params, start.start)
         return SqlType(name, params)
 
@@ -96,7 +96,7 @@ class TypeParser(Cursor):
         if name in _PRECISIONS and params and params[0] > 9:
             raise self.text.error(f"{name} has a precision from 0 to 9, found {params[0]}", at, self.last_end)
 
-    def _interval(self) -> SqlType:
+    def _interval_type(self) -> SqlType:
         first = self.ident("a unit", any_word=True).name.upper()
         params = self._params("INTERVAL")
         if self.take("TO"):
@@ -119,7 +119,7 @@ class TypeParser(Cursor):
         """Take the `>` that closes a type."""
         self.expect(">", f"after the types inside of {name}")
 
-    def _row(self) -> SqlType:
+    def _row_type(self) -> SqlType:
         closing = ">" if self.take("<") else ")"
         if closing == ")":
             self.expect("(", "after ROW", hint="ROW<a BIGINT, b STRING>")

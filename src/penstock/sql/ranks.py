@@ -82,6 +82,8 @@ def pending_rank(
     def column(expression: Expression) -> tuple[str, ScopeColumn | None]:
         if isinstance(expression, Name):
             named, fields = scope.find(expression, text)
+            if related.window is not None and isinstance(named.term, Column) and named.term.name.startswith("$window_"):
+                operators.windowed_rows(related.node, related.window.windows, where=binder.where(expression))
             if not fields and isinstance(named.term, Column):
                 return named.term.name, named
         term = binder.expressions(scope, "OVER").bind(expression).term
