@@ -42,7 +42,9 @@ def sql(query: str, **tables: Any) -> Stream:
         raise PlanError("an INSERT belongs into a file: ps.load", where=where, hint="ps.sql takes a query")
     if len(script.queries) != 1:
         found = "no query" if not script.queries else f"{len(script.queries)} queries"
-        raise PlanError(f"ps.sql takes one query, found {found}", where=where, hint='ps.sql("SELECT ... FROM t", t=stream)')
+        raise PlanError(
+            f"ps.sql takes one query, found {found}", where=where, hint='ps.sql("SELECT ... FROM t", t=stream)'
+        )
     return stream(script.queries[0].node)
 
 

@@ -32,9 +32,7 @@ from penstock.sql.text import Text
 from penstock.sql.types import SqlType, dtype_of, spelled
 
 WINDOW_CALLS = frozenset(
-    f"{kind}{part}"
-    for kind in ("TUMBLE", "HOP", "SESSION")
-    for part in ("", "_START", "_END", "_ROWTIME", "_PROCTIME")
+    f"{kind}{part}" for kind in ("TUMBLE", "HOP", "SESSION") for part in ("", "_START", "_END", "_ROWTIME", "_PROCTIME")
 )
 """The functions of the old form of windows, in GROUP BY."""
 
@@ -329,4 +327,3 @@ def conjuncts(expression: Expression | None) -> list[Expression]:
     if isinstance(expression, Call) and expression.name == "AND":
         return [one for arg in expression.args for one in conjuncts(arg)]
     return [expression]
-

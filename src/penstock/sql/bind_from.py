@@ -11,8 +11,7 @@ from penstock.expr.ast import Call as PlanCall
 from penstock.expr.ast import Column, Literal, Term
 from penstock.expr.infer import Typed
 from penstock.operators.select import Select as SelectNode
-from penstock.sql import functions, terms
-from penstock.sql import operators, windows
+from penstock.sql import functions, operators, terms, windows
 from penstock.sql.scope import END, START, TIME, Related, Scope, ScopeColumn
 from penstock.sql.syntax import (
     Derived,

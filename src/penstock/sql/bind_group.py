@@ -141,6 +141,7 @@ class _Grouped:
 
     def over(self, term: Term, syntax: Expression) -> Term:
         """A term over the rows of the group."""
+
         def column(one: Column) -> Term:
             if one.name.startswith("$a") and one.name[2:].isdigit():
                 return one
@@ -149,9 +150,10 @@ class _Grouped:
                     f"{one.name[1:]} is selected and not grouped by", syntax.at, syntax.end,
                     hint="GROUP BY window_start, window_end",
                 )  # fmt: skip
+            name = _shown(one, self.related)
             raise self.binder.text.error(
-                f'"{_shown(one, self.related)}" is neither grouped by nor inside of an aggregate', syntax.at, syntax.end,
-                hint=f"add it to GROUP BY, or take one value: MAX({_shown(one, self.related)})",
+                f'"{name}" is neither grouped by nor inside of an aggregate', syntax.at, syntax.end,
+                hint=f"add it to GROUP BY, or take one value: MAX({name})",
             )  # fmt: skip
 
         return substitute(term, self.known, column)
@@ -236,9 +238,7 @@ def _node(binder: Queries, related: Related, keys: _Keys, collected: Collected, 
     place = binder.where(select)
     try:
         if keys.window is None:
-            return Group(
-                input=related.node, keys=tuple(keys.names), aggregates=tuple(collected.terms), where=place
-            )
+            return Group(input=related.node, keys=tuple(keys.names), aggregates=tuple(collected.terms), where=place)
         if keys.window.windows is None:
             return operators.session(
                 related.node, tuple(keys.names), keys.window.gap or 0, tuple(collected.terms), where=keys.window.place
@@ -288,4 +288,3 @@ def _legacy_parts(call: Call, related: Related, keys: _Keys) -> list[tuple[Expre
         dtype = Datetime("ms", zone if role == TIME else None)
         found.append((same, Typed(Column(MARKS[role]), dtype, False)))
     return found
-

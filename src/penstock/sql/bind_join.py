@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from penstock.core.errors import PlanError
 from penstock.core.schema import Schema
 from penstock.expr.ast import Column, Term
 from penstock.expr.infer import Typed
@@ -18,20 +17,17 @@ from penstock.sql.syntax import (
     Call,
     Constant,
     Derived,
-    Exists,
     Expression,
     Ident,
-    InQuery,
     Interval,
     Join,
     Name,
     Relation,
-    Scalar,
     TableFunction,
     TableName,
 )
 from penstock.sql.types import SqlType
-from penstock.sql.walk import substitute, walk
+from penstock.sql.walk import substitute
 
 if TYPE_CHECKING:
     from penstock.sql.bind_query import Queries
@@ -50,7 +46,7 @@ def bind_join(binder: Queries, join: Join, outer: Scope | None) -> Related:
     left = bind_relation(binder, join.left, outer)
     right_side = join.right
     if isinstance(right_side, TableFunction) and right_side.name == "UNNEST":
-        if join.condition is not None and join.condition != _TRUE:
+        if join.condition is not None and join.condition != TRUE:
             raise text.unsupported("UNNEST has no condition", join.condition.at, join.condition.end, hint="WHERE")
         return unnested(binder, left, right_side, join.kind, outer)
     if isinstance(right_side, TableFunction) and right_side.lateral:
@@ -63,7 +59,7 @@ def bind_join(binder: Queries, join: Join, outer: Scope | None) -> Related:
     for side, syntax in ((left, join.left), (right, join.right)):
         if side.window is not None:
             operators.windowed_rows(side.node, side.window.windows, where=binder.where(syntax))
-    _different(binder, left, right, right_side)
+    different(binder, left, right, right_side)
     condition = _condition(binder, join, left, right)
     joining = Joining(binder, left, right)
     for one in condition:
@@ -72,83 +68,10 @@ def bind_join(binder: Queries, join: Join, outer: Scope | None) -> Related:
     return joining.related(made, join)
 
 
-_TRUE = Constant(True, SqlType("BOOLEAN", nullable=False))
+TRUE = Constant(True, SqlType("BOOLEAN", nullable=False))
 
 
-def bind_joins(
-    binder: Queries, join: Join, where: Expression | None, outer: Scope | None
-) -> tuple[Related, Expression | None]:
-    """A tree of joins, with the conditions of WHERE that are conditions of inner joins; and the rest of WHERE.
-
-    Raises:
-        PlanError: If one cannot mean anything.
-    """
-    leaves: list[Relation] = []
-    waiting = conjuncts(where)
-    _flatten(join, leaves, waiting)
-    if len(leaves) < 2:
-        return bind_join(binder, join, outer), where
-    bound = [_leaf(binder, leaf, outer) for leaf in leaves]
-    related = bound[0]
-    for leaf, right in zip(leaves[1:], bound[1:], strict=True):
-        _different(binder, related, right, leaf)
-        joining = Joining(binder, related, right)
-        both = joining.scope()
-        mine = [one for one in waiting if _fits(binder, one, both) and not _fits(binder, one, Scope(related))]
-        mine = [one for one in mine if not _fits(binder, one, Scope(right))]
-        for one in mine:
-            joining.add(one)
-        waiting = [one for one in waiting if one not in mine]
-        made = Join(leaves[0], leaf, "inner" if joining.left_on else "cross", at=leaf.at, end=leaf.end)
-        related = joining.related(joining.node(made.kind, made, None), made)
-    rest: Expression | None = None
-    for one in waiting:
-        rest = one if rest is None else Call("AND", (rest, one), at=rest.at, end=one.end, written="AND")
-    return related, rest
-
-
-def _flatten(relation: Relation, leaves: list[Relation], waiting: list[Expression]) -> None:
-    """The leaves of a tree of inner joins, and their conditions."""
-    inner = isinstance(relation, Join) and relation.kind in ("inner", "cross")
-    if isinstance(relation, Join) and inner and not relation.using and not relation.natural and _plain(relation.right):
-        _flatten(relation.left, leaves, waiting)
-        _flatten(relation.right, leaves, waiting)
-        waiting += [one for one in conjuncts(relation.condition) if one != _TRUE]
-    else:
-        leaves.append(relation)
-
-
-def _plain(relation: Relation) -> bool:
-    """Whether a side can be read without the other."""
-    match relation:
-        case TableName(as_of=as_of):
-            return as_of is None
-        case TableFunction(lateral=lateral) | Derived(lateral=lateral):
-            return not lateral
-    return True
-
-
-def _leaf(binder: Queries, relation: Relation, outer: Scope | None) -> Related:
-    found = bind_relation(binder, relation, outer)
-    if found.window is not None:
-        operators.windowed_rows(found.node, found.window.windows, where=binder.where(relation))
-    return found
-
-
-def _fits(binder: Queries, condition: Expression, scope: Scope) -> bool:
-    """Whether all names of a condition are in a scope; one with a query in it is none of a join's."""
-    for one in walk(condition):
-        if isinstance(one, (InQuery, Exists, Scalar)):
-            return False
-        if isinstance(one, Name):
-            try:
-                scope.find(one, binder.text)
-            except PlanError:
-                return False
-    return True
-
-
-def _different(binder: Queries, left: Related, right: Related, syntax: Relation) -> None:
+def different(binder: Queries, left: Related, right: Related, syntax: Relation) -> None:
     shared = set(Scope(left).tables) & set(Scope(right).tables)
     if shared:
         name = next(iter(shared))
@@ -170,7 +93,7 @@ def _condition(binder: Queries, join: Join, left: Related, right: Related) -> li
             if name.name not in known:
                 raise binder.text.unknown("column", name.name, known, name.at, inside=f"the {of} side")
         found.append(Call("=", (_named(left, name), _named(right, name)), at=name.at, end=name.end, written="="))
-    return [*found, *[one for one in conjuncts(join.condition) if one != _TRUE]]
+    return [*found, *[one for one in conjuncts(join.condition) if one != TRUE]]
 
 
 def _named(side: Related, name: Ident) -> Name:
@@ -386,7 +309,8 @@ class Joining:
 def _marked(side: Related, mark: str) -> Related:
     known: dict[Term, Term] = {}
     columns = tuple(
-        replace(one, term=substitute(one.term, known, lambda column: Column(f"{mark}{column.name}"))) for one in side.columns
+        replace(one, term=substitute(one.term, known, lambda column: Column(f"{mark}{column.name}")))
+        for one in side.columns
     )
     return replace(side, columns=columns)
 
@@ -402,4 +326,3 @@ def _side(term: Term) -> str:
 
 def _bare(term: Term) -> Term:
     return substitute(term, {}, lambda column: Column(column.name.partition(".")[2]))
-

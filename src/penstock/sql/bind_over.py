@@ -34,7 +34,10 @@ def bind_over(
         assert call.over is not None
         if window_of(binder, call.over, select) != window:
             raise text.unsupported(
-                "all OVER windows of a SELECT must be the same, also in Flink", call.at, call.end, hint="a subquery for each"
+                "all OVER windows of a SELECT must be the same, also in Flink",
+                call.at,
+                call.end,
+                hint="a subquery for each",
             )
     if not window.order:
         raise text.error("OVER needs an ORDER BY in a stream", first.at, first.end, hint="ORDER BY the event time")
@@ -70,7 +73,9 @@ def bind_over(
             case other:
                 raise text.error("the bound of a frame is a number or an interval", other.at, other.end)
     collected = Collected(related.node.schema)
-    bare = [Call(c.name, c.args, distinct=c.distinct, filter=c.filter, at=c.at, end=c.end, written=c.written) for c in calls]
+    bare = [
+        Call(c.name, c.args, distinct=c.distinct, filter=c.filter, at=c.at, end=c.end, written=c.written) for c in calls
+    ]
     expressions = binder.expressions(scope, "SELECT")
     expressions.collected = collected
     values = [expressions.bind(one) for one in bare]

@@ -19,8 +19,7 @@ from penstock.operators.read import Read
 from penstock.operators.select import Select as SelectNode
 from penstock.operators.union import Union
 from penstock.plan.node import Node
-from penstock.sql import functions
-from penstock.sql import operators
+from penstock.sql import functions, operators
 from penstock.sql.bind_expression import Expressions
 from penstock.sql.bind_select import bind_select
 from penstock.sql.operators import Order, RankPattern
@@ -170,8 +169,7 @@ class Queries:
             types.append(dtype)
         names = unique_names([one.name for one in shown])
         sides = [
-            _aligned(side.node, names, columns, types, place)
-            for side, columns in ((left, shown), (right, others))
+            _aligned(side.node, names, columns, types, place) for side, columns in ((left, shown), (right, others))
         ]
         node: Node = Union(streams=(sides[0], sides[1]), where=place)
         if not query.all:
@@ -254,9 +252,7 @@ def unique_names(names: list[str]) -> list[str]:
     return found
 
 
-def _aligned(
-    node: Node, names: list[str], columns: list[ScopeColumn], types: list[DType], place: Where
-) -> Node:
+def _aligned(node: Node, names: list[str], columns: list[ScopeColumn], types: list[DType], place: Where) -> Node:
     terms: list[tuple[str, Term]] = []
     for name, column, dtype in zip(names, columns, types, strict=True):
         terms.append((name, functions.widened(column.typed, dtype).term))

@@ -77,7 +77,7 @@ def bind_select(binder: Queries, select: Select, outer: Scope | None) -> Related
     if select.source is None:
         related = binder.one_row(binder.where(select))
     elif isinstance(select.source, Join):
-        from penstock.sql.bind_join import bind_joins
+        from penstock.sql.join_tree import bind_joins
 
         related, rest = bind_joins(binder, select.source, select.where, outer)
     else:
@@ -88,9 +88,7 @@ def bind_select(binder: Queries, select: Select, outer: Scope | None) -> Related
         related, bound = bind_grouped(binder, related, select, items, outer)
     else:
         if select.having is not None:
-            raise text.error(
-                "HAVING needs GROUP BY or an aggregate", select.having.at, select.having.end, hint="WHERE"
-            )
+            raise text.error("HAVING needs GROUP BY or an aggregate", select.having.at, select.having.end, hint="WHERE")
         related, bound = _plain(binder, related, select, items, outer)
     made = project(binder, related, bound, select)
     if select.qualify is not None:
@@ -266,9 +264,9 @@ def _carried(related: Related, items: list[Item], made: list[tuple[str, Term]]) 
     passed = {term.name for _, term in made if isinstance(term, Column)}
     found: list[tuple[str, Term]] = []
     windowed = related.window is not None or related.used is not None
-    if windowed and any(item.role in WINDOW_ROLES for item in items) and related.time is not None:
-        if related.time not in passed:
-            found.append(("$time", Column(related.time)))
+    wanted = windowed and any(item.role in WINDOW_ROLES for item in items)
+    if wanted and related.time is not None and related.time not in passed:
+        found.append(("$time", Column(related.time)))
     if related.rank is not None:
         found += [(name, Column(name)) for name in related.rank.columns if name not in taken]
     return found

@@ -47,9 +47,7 @@ def bind_sets(binder: Queries, select: Select, outer: Scope | None) -> Related:
     if len(made) == 1:
         return first
     node = Union(streams=tuple(one.node for one in made), where=binder.where(select))
-    columns = tuple(
-        replace(one, nullable=True) if isinstance(one.term, Column) else one for one in first.columns
-    )
+    columns = tuple(replace(one, nullable=True) if isinstance(one.term, Column) else one for one in first.columns)
     return replace(first, node=node, columns=columns)
 
 

@@ -35,7 +35,9 @@ def bind_condition(binder: Queries, related: Related, condition: Expression, out
         return _joined(binder, related, inner, inner.query, (), negated, outer)
     found = next(one for one in walk(condition) if isinstance(one, (InQuery, Exists, Scalar)))
     if isinstance(found, Scalar):
-        operators.scalar_join(operators.JoinPattern(left=related.node, right=related.node, kind="left", where=binder.where(found)))
+        operators.scalar_join(
+            operators.JoinPattern(left=related.node, right=related.node, kind="left", where=binder.where(found))
+        )
     raise text.unsupported(
         "a query inside of OR or CASE is not offered", found.at, found.end, hint="IN and EXISTS joined by AND"
     )
@@ -99,7 +101,7 @@ def _equal(
 
 
 def _inside(binder: Queries, query: Query, outer: Scope) -> tuple[Related, list[Expression], list[SelectItem] | None]:
-    """The rows of the query, the conditions that look at the rows around it, and what it selects if it was not bound."""
+    """The rows of the query, the conditions on the rows around it, and what it selects if it was not bound."""
     if not isinstance(query, Select) or query.source is None:
         return binder.query(query), [], None
     if query.group is not None or query.distinct or query.having is not None or query.qualify is not None:

@@ -12,7 +12,10 @@ from penstock.core.dtypes import INTEGERS, Boolean, Date, Datetime, Decimal, DTy
 from penstock.core.errors import PlanError, nearest
 from penstock.core.schema import Schema
 from penstock.core.spec import configure
-from penstock.sql.syntax import CreateTable, Option
+from penstock.sql.statements import (
+    CreateTable,
+    Option,
+)
 from penstock.sql.text import Text
 
 IGNORED = ""
@@ -102,7 +105,11 @@ _STARTUP = {"earliest-offset": "earliest", "latest-offset": "latest", "group-off
 
 def _kafka_settings(given: dict[str, str]) -> dict[str, Any]:
     own = ("properties.bootstrap.servers", "properties.group.id")
-    return {key.removeprefix("properties."): v for key, v in given.items() if key.startswith("properties.") and key not in own}
+    return {
+        key.removeprefix("properties."): v
+        for key, v in given.items()
+        if key.startswith("properties.") and key not in own
+    }
 
 
 def _kafka_source(given: dict[str, str], schema: Schema) -> dict[str, Any]:
@@ -331,9 +338,7 @@ class Table:
                 f"the format '{one.value}' is not offered yet: {_FORMATS_LATER[one.value]}", at, end
             )
         guess = nearest(one.value, connector.formats)
-        raise self.text.error(
-            f"no format '{one.value}'{guess}", at, end, hint=f"known: {', '.join(connector.formats)}"
-        )
+        raise self.text.error(f"no format '{one.value}'{guess}", at, end, hint=f"known: {', '.join(connector.formats)}")
 
     def source(self, schema: Schema) -> Source:
         """What the table is read from.

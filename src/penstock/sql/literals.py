@@ -66,7 +66,10 @@ def interval(
     except (ValueError, KeyError, decimal.InvalidOperation):
         unit = f"{first} TO {last}" if last else first
         raise text.error(
-            f"'{written}' is no interval in {unit}", at, end, hint="INTERVAL '5' MINUTE, INTERVAL '1 02:30' DAY TO MINUTE"
+            f"'{written}' is no interval in {unit}",
+            at,
+            end,
+            hint="INTERVAL '5' MINUTE, INTERVAL '1 02:30' DAY TO MINUTE",
         ) from None
     whole = len(re.split(r"[ :.-]", body)[0])
     if whole > (digits or 2):

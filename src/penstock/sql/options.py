@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 
 from penstock.core.errors import PlanError
 from penstock.core.timespan import duration
-from penstock.sql.syntax import ResetOption, SetOption
+from penstock.sql.statements import (
+    ResetOption,
+    SetOption,
+)
 from penstock.sql.text import Text
 
 ZONE = "table.local-time-zone"
@@ -20,8 +23,8 @@ HONOURED = (ZONE, NAME, MODE, IDLE, TTL)
 _PREFIXES = (
     "table.", "execution.", "pipeline.", "state.", "parallelism.", "sql-client.", "rest.", "restart-strategy",
     "taskmanager.", "jobmanager.", "taskmanager", "heartbeat.", "fs.", "s3.", "security.", "metrics.", "web.",
-    "high-availability", "akka.", "pekko.", "blob.", "cluster.", "env.", "python.", "yarn.", "kubernetes.", "classloader.",
-    "job.", "client.", "io.", "historyserver.",
+    "high-availability", "akka.", "pekko.", "blob.", "cluster.", "env.", "python.", "yarn.", "kubernetes.",
+    "classloader.", "job.", "client.", "io.", "historyserver.",
 )  # fmt: skip
 
 

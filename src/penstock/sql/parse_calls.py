@@ -56,7 +56,9 @@ class CallParser(TypeParser):
             args = self.several(self._argument)
         self.expect(")", f"after the arguments of {token.text}")
         name = token.upper
-        return self._behind(Call(name, args, distinct=distinct, at=token.start, end=self.last_end, written=token.text), token)
+        return self._behind(
+            Call(name, args, distinct=distinct, at=token.start, end=self.last_end, written=token.text), token
+        )
 
     def _argument(self) -> Expression:
         if self.token.kind == WORD and self.peek().upper == "=>":

@@ -29,9 +29,11 @@ _ELSEWHERE = {
 }  # fmt: skip
 _QUERIES = ("SELECT", "WITH", "VALUES")
 _FLAGS = ("TRUE", "FALSE", "UNKNOWN")
-_NILADIC = frozenset(
-    "CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP LOCALTIME LOCALTIMESTAMP CURRENT_ROW_TIMESTAMP CURRENT_DATABASE".split()
-)
+_NILADIC = (
+    "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP", "LOCALTIME", "LOCALTIMESTAMP", "CURRENT_ROW_TIMESTAMP",
+    "CURRENT_DATABASE",
+)  # fmt: skip
+"""Functions that are called without brackets."""
 
 
 class ExpressionParser(CallParser):
@@ -322,7 +324,9 @@ class ExpressionParser(CallParser):
         start = self.advance().start
         self.advance()
         if self.take("]"):
-            raise self.text.error(f"an empty {word} has no type", start, self.last_end, hint=f"CAST(NULL AS {word}<...>)")
+            raise self.text.error(
+                f"an empty {word} has no type", start, self.last_end, hint=f"CAST(NULL AS {word}<...>)"
+            )
         items = self.several(self.expression)
         self.expect("]", f"after the values of {word}")
         if word == "MAP" and len(items) % 2:

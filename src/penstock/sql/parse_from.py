@@ -49,7 +49,9 @@ class FromParser(CallParser):
         natural = self.take("NATURAL")
         word = self.take_any(_JOINS[1:]) or "INNER"
         if word == "ASOF":
-            raise self.text.unsupported("ASOF JOIN is not offered in SQL yet", start, start + 4, hint="the verb join_asof")
+            raise self.text.unsupported(
+                "ASOF JOIN is not offered in SQL yet", start, start + 4, hint="the verb join_asof"
+            )
         if word in ("LEFT", "RIGHT", "FULL"):
             self.take("OUTER")
             word = self.take_any(("SEMI", "ANTI")) or word
@@ -199,9 +201,12 @@ class FromParser(CallParser):
     def _partition_columns(self) -> tuple:  # type: ignore[type-arg]
         found = [self.expression()]
         # A comma may go on with the next argument: DESCRIPTOR, a name with =>, an interval.
-        while self.sees(",") and self.peek().kind in (WORD, QUOTED) and self.peek().upper != "DESCRIPTOR" and self.peek(
-            2
-        ).upper in (",", ")", "."):
+        while (
+            self.sees(",")
+            and self.peek().kind in (WORD, QUOTED)
+            and self.peek().upper != "DESCRIPTOR"
+            and self.peek(2).upper in (",", ")", ".")
+        ):
             self.advance()
             found.append(self.expression())
         return tuple(found)

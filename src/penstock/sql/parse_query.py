@@ -140,7 +140,10 @@ class QueryParser(ExpressionParser, FromParser):
     def _emit(self) -> tuple[str, ...]:
         at = self.token.start
         raise self.text.unsupported(
-            "EMIT is not in Flink's streaming SQL and not offered yet", at, at + 4, hint="a window is sent when it closes"
+            "EMIT is not in Flink's streaming SQL and not offered yet",
+            at,
+            at + 4,
+            hint="a window is sent when it closes",
         )
 
     def _check_after(self) -> None:
@@ -159,9 +162,7 @@ class QueryParser(ExpressionParser, FromParser):
     def _item(self) -> SelectItem:
         value = self.expression()
         alias = None
-        if self.take("AS"):
-            alias = self._alias()
-        elif self.token.kind == QUOTED or (self.token.kind == WORD and not self._is_clause()):
+        if self.take("AS") or self.token.kind == QUOTED or (self.token.kind == WORD and not self._is_clause()):
             alias = self._alias()
         return SelectItem(value, alias, at=value.at, end=self.last_end)
 
@@ -170,7 +171,17 @@ class QueryParser(ExpressionParser, FromParser):
 
     def _is_clause(self) -> bool:
         word = self.token.upper
-        return word in _CLAUSES or word in ("INTERSECT", "EXCEPT", "MINUS", "OFFSET", "FETCH", "AS", "WITH", "FOR", "ON")
+        return word in _CLAUSES or word in (
+            "INTERSECT",
+            "EXCEPT",
+            "MINUS",
+            "OFFSET",
+            "FETCH",
+            "AS",
+            "WITH",
+            "FOR",
+            "ON",
+        )
 
     def _named_window(self) -> tuple[str, Window]:
         name = self.ident("the name of a window")

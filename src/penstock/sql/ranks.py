@@ -56,9 +56,7 @@ def window_of(binder: Queries, over: Window, select: Select) -> Window:
     return known[over.name]
 
 
-def pending_rank(
-    binder: Queries, related: Related, found: list[Call], select: Select, outer: Scope | None
-) -> Related:
+def pending_rank(binder: Queries, related: Related, found: list[Call], select: Select, outer: Scope | None) -> Related:
     """Remember a row number until a filter says how many rows are wanted.
 
     Raises:
@@ -75,7 +73,9 @@ def pending_rank(
         raise text.unsupported("one ROW_NUMBER() per SELECT", found[1].at, found[1].end, hint="a subquery for each")
     window = window_of(binder, call.over, select)
     if not window.order:
-        raise text.error("ROW_NUMBER() needs an ORDER BY", call.at, call.end, hint="OVER (PARTITION BY a ORDER BY b DESC)")
+        raise text.error(
+            "ROW_NUMBER() needs an ORDER BY", call.at, call.end, hint="OVER (PARTITION BY a ORDER BY b DESC)"
+        )
     scope = Scope(related, outer)
     computed: list[tuple[str, Term]] = []
 
@@ -125,9 +125,13 @@ def rank_bounds(condition: Expression, related: Related) -> tuple[int, int | Non
     number = _whole(right)
     if not _is_rank(left, related) or number is None:
         return None
-    return {"<": (1, number - 1), "<=": (1, number), ">": (number + 1, None), ">=": (number, None), "=": (number, number)}[
-        sign
-    ]
+    return {
+        "<": (1, number - 1),
+        "<=": (1, number),
+        ">": (number + 1, None),
+        ">=": (number, None),
+        "=": (number, number),
+    }[sign]
 
 
 def _is_rank(expression: Expression, related: Related) -> bool:

@@ -14,22 +14,19 @@ from penstock.operators.select import Select as SelectNode
 from penstock.operators.union import Union
 from penstock.operators.write import Write
 from penstock.plan.node import UPDATING, Node
-from penstock.sql import functions
-from penstock.sql import operators
+from penstock.sql import functions, operators
 from penstock.sql.bind_query import Queries, of_node
 from penstock.sql.connectors import Table
 from penstock.sql.options import NAME, SessionOptions
 from penstock.sql.parse_statement import parse
 from penstock.sql.scope import PROCTIME, Related, ScopeColumn
-from penstock.sql.syntax import (
+from penstock.sql.statements import (
     CreateFunction,
     CreateTable,
     CreateView,
     Describe,
     Drop,
     Explain,
-    Hint,
-    Ident,
     Insert,
     Option,
     QueryStatement,
@@ -38,6 +35,10 @@ from penstock.sql.syntax import (
     Show,
     Statement,
     StatementSet,
+)
+from penstock.sql.syntax import (
+    Hint,
+    Ident,
 )
 from penstock.sql.tables import Declared
 from penstock.sql.text import Text
@@ -156,7 +157,7 @@ class Script:
         declared = self.tables[name]
         changed = [hint for hint in hints if hint.name == "OPTIONS"]
         if changed:
-            options = dict((o.key, o) for o in declared.table.options)
+            options = {o.key: o for o in declared.table.options}
             for hint in changed:
                 options |= {k: Option(k, v, at, at=at, end=end) for k, v in hint.options}
             table = replace(declared.table, options=tuple(options.values()))
@@ -269,7 +270,9 @@ class Script:
         name = statement.table.name
         if name not in self.tables:
             if name in self.views:
-                raise text.error(f'"{name}" is a view: it cannot be written to', statement.table.at, statement.table.end)
+                raise text.error(
+                    f'"{name}" is a view: it cannot be written to', statement.table.at, statement.table.end
+                )
             raise text.unknown("table", name, list(self.tables), statement.table.at)
         declared = self.tables[name]
         related = self.shown_rows(self.binder(text).query(statement.query), text, statement)

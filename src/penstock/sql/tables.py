@@ -19,7 +19,14 @@ from penstock.sql import functions
 from penstock.sql.bind_expression import Expressions
 from penstock.sql.connectors import Table
 from penstock.sql.scope import PROCTIME, Related, Scope, ScopeColumn
-from penstock.sql.syntax import Call, ColumnDefinition, Interval, Name
+from penstock.sql.statements import (
+    ColumnDefinition,
+)
+from penstock.sql.syntax import (
+    Call,
+    Interval,
+    Name,
+)
 from penstock.sql.text import Text
 from penstock.sql.types import dtype_of
 

@@ -9,7 +9,15 @@ from penstock.plan.node import UPDATING
 from penstock.plan.pipeline import Pipeline
 from penstock.sql import functions
 from penstock.sql.scope import Related
-from penstock.sql.syntax import Describe, Explain, Insert, QueryStatement, Show, Statement, StatementSet
+from penstock.sql.statements import (
+    Describe,
+    Explain,
+    Insert,
+    QueryStatement,
+    Show,
+    Statement,
+    StatementSet,
+)
 from penstock.sql.text import Text
 
 if TYPE_CHECKING:

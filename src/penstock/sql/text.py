@@ -45,7 +45,9 @@ class Text:
         """A mistake at a place."""
         return PlanError(message, where=self.where(at, end), hint=hint)
 
-    def unsupported(self, message: str, at: int, end: int | None = None, *, hint: str | None = None) -> UnsupportedError:
+    def unsupported(
+        self, message: str, at: int, end: int | None = None, *, hint: str | None = None
+    ) -> UnsupportedError:
         """Something that is not offered, at a place."""
         return UnsupportedError(message, where=self.where(at, end), hint=hint)
 

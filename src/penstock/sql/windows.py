@@ -58,7 +58,9 @@ def arguments(function: TableFunction, text: Text) -> dict[str, Syntax]:
     for i, (name, value) in enumerate(function.args):
         if name is None:
             if i >= len(names):
-                raise text.error(f"{function.name} takes at most {len(names)} arguments", value.at, value.end, hint=shown)
+                raise text.error(
+                    f"{function.name} takes at most {len(names)} arguments", value.at, value.end, hint=shown
+                )
             name = names[i]
         elif name not in names:
             raise text.error(
@@ -123,9 +125,7 @@ def span(us: int) -> Span:
     return Span(days=us // DAY) if us and us % DAY == 0 else Span(us=us)
 
 
-def build(
-    kind: str, lengths: Sequence[int], offset: int, time: ScopeColumn, text: Text, place: Syntax
-) -> Windows:
+def build(kind: str, lengths: Sequence[int], offset: int, time: ScopeColumn, text: Text, place: Syntax) -> Windows:
     """The windows of the plan.
 
     Raises:
@@ -140,7 +140,9 @@ def build(
         every, size = lengths
         if size % every:
             hint = f"{kind} takes the {'slide' if kind == 'HOP' else 'step'} first, then the size"
-            raise PlanError(f"the size of {kind} must be a multiple of its {'slide' if kind == 'HOP' else 'step'}", hint=hint)
+            raise PlanError(
+                f"the size of {kind} must be a multiple of its {'slide' if kind == 'HOP' else 'step'}", hint=hint
+            )
         whole = size % DAY == 0 and every % DAY == 0
         both = (span(size), span(every)) if whole else (Span(us=size), Span(us=every))
         if kind == "HOP":
