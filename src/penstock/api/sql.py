@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from penstock.core.where import caller
 from penstock.operators.read import Read
 from penstock.plan.node import Node
 from penstock.plan.pipeline import Pipeline
+
+# `penstock.sql` is a package and a function. The package must have been imported before the function takes its name in
+# `penstock`: the first import of a package binds its name there.
+importlib.import_module("penstock.sql")
 
 
 def sql(query: str, **tables: Any) -> Stream:
@@ -64,8 +69,6 @@ def load(path: str | os.PathLike[str], **settings: Any) -> Pipeline:
     text = read_text(place)
     if not settings:
         return pipeline_of(text, place)
-    import importlib
-
     made = importlib.import_module("penstock.settings").Settings(
         given={name: str(value) for name, value in settings.items()}
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from penstock.core.dtypes import Boolean, DType, Duration, List, Map, Null, Struct
-from penstock.core.errors import PlanError, UnknownNameError
+from penstock.core.errors import PlanError, UnknownNameError, nearest
 from penstock.core.schema import Schema
 from penstock.expr.ast import Aggregation, Column, Term
 from penstock.expr.infer import Typed, infer_aggregation
@@ -40,6 +40,7 @@ RANKS = ("ROW_NUMBER", "RANK", "DENSE_RANK", "PERCENT_RANK", "CUME_DIST", "NTILE
 _CLAUSES_OF = ("JSON_VALUE", "JSON_QUERY", "JSON_EXISTS", "JSON_OBJECT", "JSON_ARRAY")
 _WORD_FIRST = ("EXTRACT", "TIMESTAMPADD", "TIMESTAMPDIFF", "TRIM")
 _WORD_LAST = ("FLOOR", "CEIL", "CEILING")
+_LONGEST_HINT = 200
 HIDDEN = "$"
 """Columns of the binder's own begin with this; no name of SQL does unless it is quoted."""
 
@@ -212,8 +213,13 @@ class Expressions:
         except UnknownNameError as unknown:
             if unknown.kind != "function":
                 raise
-            known = [*functions.NAMES, *AGGREGATES, *self.udfs]
-            raise UnknownNameError("function", name, [one for one in known if one[:1].isalpha()], where=where) from None
+            known = sorted(one for one in (*functions.NAMES, *AGGREGATES, *self.udfs) if one[:1].isalpha())
+            hint = None if nearest(name, known) else "SHOW FUNCTIONS lists them"
+            raise UnknownNameError("function", name, known, where=where, hint=hint) from None
+        except PlanError as refused:
+            if refused.hint is not None and len(refused.hint) > _LONGEST_HINT:
+                refused.hint = "CAST one of the values" if len(args) > 1 else None
+            raise
 
     def _aggregate(self, call: Call) -> Typed:
         if self.collected is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from penstock.core.schema import Schema
 from penstock.expr.ast import Column, Term
 from penstock.expr.infer import Typed
+from penstock.plan.node import Node
 from penstock.sql import functions, operators
 from penstock.sql.bind_expression import conjuncts
 from penstock.sql.bind_from import bind_relation, unnested
@@ -72,6 +73,7 @@ TRUE = Constant(True, SqlType("BOOLEAN", nullable=False))
 
 
 def different(binder: Queries, left: Related, right: Related, syntax: Relation) -> None:
+    """Refuse two sides of one name."""
     shared = set(Scope(left).tables) & set(Scope(right).tables)
     if shared:
         name = next(iter(shared))
@@ -214,7 +216,7 @@ class Joining:
             whole = self.binder.expressions(scope, "ON").resolve("AND", [whole, more], 0, 0)
         return whole.term
 
-    def node(self, kind: str, join: Join, as_of: Expression | None) -> operators.Node:
+    def node(self, kind: str, join: Join, as_of: Expression | None) -> Node:
         """The operator that fits.
 
         Raises:
@@ -284,7 +286,7 @@ class Joining:
             found[name] = chosen
         return found
 
-    def related(self, node: operators.Node, join: Join) -> Related:
+    def related(self, node: Node, join: Join) -> Related:
         """The names of both sides over the rows of the join."""
         names = self.renamed
         columns: list[ScopeColumn] = list(self.left.columns)

@@ -125,8 +125,8 @@ class Queries:
         types = [functions.common_of([row[i].dtype for row in bound], "the values of a column") for i in range(width)]
         names = [f"EXPR${i}" for i in range(width)]
         made = []
-        for syntax, row in zip(rows, bound, strict=True):
-            cells = [functions.widened(value, dtype) for value, dtype in zip(row, types, strict=True)]
+        for syntax, values in zip(rows, bound, strict=True):
+            cells = [functions.widened(value, dtype) for value, dtype in zip(values, types, strict=True)]
             made.append({n: self._constant(cell, s) for n, cell, s in zip(names, cells, syntax, strict=True)})
         fields = [
             Field(name, _solid(dtype), any(row[name] is None for row in made))

@@ -318,7 +318,7 @@ def _qualified_by_call(binder: Queries, select: Select, outer: Scope | None) -> 
 
 def has_aggregate(syntax: Syntax | tuple[Syntax, ...]) -> bool:
     """Whether an aggregate that is not OVER a window is in it."""
-    return any(call.name in AGGREGATES and call.over is None for call in calls(syntax) if isinstance(call, Call))
+    return any(call.name in AGGREGATES and call.over is None for call in calls(syntax))
 
 
 _ = (PlanError, Where, MARKS)

@@ -12,14 +12,14 @@ from penstock.sql.text import Text
 
 T = TypeVar("T")
 
-DEEPEST = 100
+DEEPEST = 50
 """How deeply expressions and queries may be nested."""
 
 RESERVED = frozenset(
     (
         "ALL", "AND", "ANY", "AS", "BETWEEN", "CASE", "CREATE", "CROSS", "CUBE", "DISTINCT", "DROP", "ELSE", "END",
-        "EXCEPT", "EXISTS", "FALSE", "FETCH", "FILTER", "FOR", "FROM", "FULL", "GROUP", "HAVING", "IN", "INNER", "INSERT",
-        "INTERSECT", "INTERVAL", "INTO", "IS", "JOIN", "LATERAL", "LEFT", "LIKE", "LIMIT", "MATCH_RECOGNIZE", "MINUS",
+        "EXCEPT", "EXISTS", "FALSE", "FETCH", "FILTER", "FOR", "FROM", "FULL", "GROUP", "HAVING", "IN", "INNER",
+        "INSERT", "INTERSECT", "INTERVAL", "INTO", "IS", "JOIN", "LATERAL", "LEFT", "LIKE", "LIMIT", "MATCH_RECOGNIZE", "MINUS",
         "NATURAL", "NOT", "NULL", "OFFSET", "ON", "OR", "ORDER", "OUTER", "OVER", "PARTITION", "QUALIFY", "RIGHT",
         "ROLLUP", "SELECT", "SET", "TABLE", "TABLESAMPLE", "THEN", "TO", "TRUE", "UNION", "UNNEST", "USING", "VALUES",
         "WHEN", "WHERE", "WINDOW", "WITH", "EMIT",

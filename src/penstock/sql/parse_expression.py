@@ -36,6 +36,10 @@ _NILADIC = (
 """Functions that are called without brackets."""
 
 
+LONGEST = 60
+"""How many operators of one rank may stand in a row: they become a tree as deep."""
+
+
 class ExpressionParser(CallParser):
     """Reads expressions."""
 
@@ -55,16 +59,24 @@ class ExpressionParser(CallParser):
         return Call(name, args, words=words, at=args[0].at, end=self.last_end, written=name)
 
     def _or(self) -> Expression:
-        left = self._and()
+        found = [self._and()]
         while self.take("OR"):
-            left = self._call("OR", left, self._and())
-        return left
+            found.append(self._and())
+        return self._balanced("OR", found)
 
     def _and(self) -> Expression:
-        left = self._not()
+        found = [self._not()]
         while self.take("AND"):
-            left = self._call("AND", left, self._not())
-        return left
+            found.append(self._not())
+        return self._balanced("AND", found)
+
+    def _balanced(self, word: str, found: list[Expression]) -> Expression:
+        """A long row of conditions must not become a deep tree."""
+        if len(found) == 1:
+            return found[0]
+        half = (len(found) + 1) // 2
+        left, right = self._balanced(word, found[:half]), self._balanced(word, found[half:])
+        return Call(word, (left, right), at=left.at, end=right.end, written=word)
 
     def _not(self) -> Expression:
         if not self.sees("NOT"):
@@ -163,19 +175,28 @@ class ExpressionParser(CallParser):
         return self._negated(self._call("IN", left, *items), negated)
 
     def _sum(self) -> Expression:
-        left = self._product()
+        left, count = self._product(), 0
         while self.sees_any(("+", "-")):
+            count = self._counted(count)
             left = self._call(self.advance().text, left, self._product())
         return left
 
     def _product(self) -> Expression:
-        left = self._sign()
+        left, count = self._sign(), 0
         while True:
             if self.sees("|", "|") or (self.sees("&") and self.peek().upper == "&"):
                 raise self.unexpected("expected an operator", hint="|| joins texts, AND and OR join conditions")
             if not self.sees_any(("*", "/", "%", "||")):
                 return left
+            count = self._counted(count)
             left = self._call(self.advance().text, left, self._sign())
+
+    def _counted(self, count: int) -> int:
+        if count >= LONGEST:
+            raise self.unexpected(
+                f"there are more than {LONGEST} operators in a row", hint="compute parts in a subquery"
+            )
+        return count + 1
 
     def _sign(self) -> Expression:
         if not self.sees_any(("-", "+")):

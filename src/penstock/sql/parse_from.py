@@ -59,7 +59,8 @@ class FromParser(CallParser):
             raise self.text.error("expected LEFT, RIGHT or FULL before OUTER JOIN", start)
         self.expect("JOIN", f"after {word}")
         right = self._relation()
-        condition, using = None, ()
+        condition = None
+        using: tuple[Ident, ...] = ()
         if self.take("ON"):
             condition = self.expression()
         elif self.take("USING"):

@@ -81,8 +81,14 @@ class StatementParser(TableParser):
                 return
             yield self.statement()
             if self.token.kind != END:
-                hint = "statements are separated by ;" if self.token.upper in _FIRST else None
+                hint = "statements are separated by ;" if self.token.upper in _FIRST else self._misspelt()
                 self.expect(";", "or the end of the statement", hint=hint)
+
+    def _misspelt(self) -> str | None:
+        """Whether the word before, which was taken as a name, may have been meant as a clause."""
+        before = self.tokens[self.index - 1]
+        guess = nearest(before.upper, ("WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "JOIN", "UNION"))
+        return f"{before.text} was read as a name{guess}" if guess else None
 
     def statement(self) -> Statement:
         """One statement."""
@@ -99,6 +105,8 @@ class StatementParser(TableParser):
             return method()
         if word in _NEVER:
             raise self.text.unsupported(f"{word} is not offered", start, self.token.end, hint=_NEVER[word])
+        if word == "FROM":
+            raise self.unexpected("expected a statement", hint="SELECT comes first: SELECT a FROM t")
         guess = nearest(word, _FIRST) if word else ""
         raise self.unexpected(
             f"expected a statement{guess}",

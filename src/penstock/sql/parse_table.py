@@ -70,7 +70,8 @@ class TableParser(QueryParser):
         options: tuple[Option, ...] = ()
         if self.take("WITH"):
             options = self._options()
-        like, like_options, query = None, (), None
+        like, query = None, None
+        like_options: tuple[str, ...] = ()
         if self.take("LIKE"):
             like = self._table_name()
             like_options = self._like_options()

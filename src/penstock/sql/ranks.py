@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -146,7 +147,7 @@ def _whole(expression: Expression) -> int | None:
     return None
 
 
-def apply_rank(binder: Queries, related: Related, conditions: list[Expression], needs: list[Syntax]) -> Related:
+def apply_rank(binder: Queries, related: Related, conditions: list[Expression], needs: Sequence[Syntax]) -> Related:
     """The rows whose rank fits."""
     rank: PendingRank = related.rank
     first, last = 1, None
@@ -173,9 +174,9 @@ def apply_rank(binder: Queries, related: Related, conditions: list[Expression], 
     else:
         node = operators.top_n(pattern)
     columns = []
-    for one in related.columns:
-        if one.role != RANK:
-            columns.append(one)
+    for column in related.columns:
+        if column.role != RANK:
+            columns.append(column)
         elif used:
-            columns.append(replace(one, term=Column("$rn"), dtype=Int64, role=""))
+            columns.append(replace(column, term=Column("$rn"), dtype=Int64, role=""))
     return replace(related, node=node, columns=tuple(columns), rank=None)

@@ -116,8 +116,8 @@ class Declared:
                 dtype = Datetime("ms", self.session.zone)
                 columns = [*columns, ScopeColumn(one.name, Column("$proctime"), dtype, False, None, PROCTIME)]
                 continue
-            place = "a computed column"
-            value = Expressions(self.text, scope, self.session, place=place).bind(one.computed)
+            binder = Expressions(self.text, scope, self.session, place="a computed column")
+            value = binder.bind(one.computed)
             made.append((one.name, value.term))
             columns = [*columns, ScopeColumn(one.name, Column(one.name), value.dtype, value.nullable)]
         if made:
