@@ -1,8 +1,8 @@
 """Make the expected results of the golden cases again, on a real Flink: `python tools/flink_golden.py [CASE...]`.
 
 A case is `functions/text`, `scripts/windows/tumble`, or the beginning of such a name; `--missing` takes only those
-that have no result yet. One session cluster is started (`tests/services/flink.py`) and stopped at the end; `tests/golden`
-says what a case is. Nothing here computes a result: what is written is what Flink gave.
+that have no result yet. One session cluster is started (`tests/services/flink.py`) and stopped at the end;
+`tests/golden` says what a case is. Nothing here computes a result: what is written is what Flink gave.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
+
 
 from tests.golden import cases
 from tests.services.flink import Flink, Session

@@ -1,6 +1,6 @@
 """The golden cases of SQL: where they are, and how they are read. `tools/flink_golden.py` writes the results.
 
-A function case is a line of `functions/<family>.sql`: an expression over the columns of the table of `functions/table.sql`.
+A function case is a line of `functions/<family>.sql`: an expression over the table of `functions/table.sql`.
 `functions/<family>.json` has its type and its values, row by row, or that Flink refuses it or fails.
 
 A script case is a file `scripts/<group>/<name>.sql`: statements, of which the last is a query. `-- uses: bids orders`

@@ -28,8 +28,10 @@ def as_term(value: Any) -> Term:
 
 def unknown(name: str) -> PlanError:
     """The error for a name that no function and no aggregate has; it names the nearest, or says that it is planned."""
-    known = [*FUNCTIONS, *METHODS]
-    declared: dict[str, Function | Aggregate] = {**METHODS, **FUNCTIONS}
+    # Those of SQL have no method: what differs from Python's is only bound there.
+    python = {key: function for key, function in FUNCTIONS.items() if not key.startswith("sql.")}
+    known = [*python, *METHODS]
+    declared: dict[str, Function | Aggregate] = {**METHODS, **python}
     family, _, last = name.rpartition(".")
     planned = SAME.get(name, name)
     if planned in PLANNED:

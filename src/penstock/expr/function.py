@@ -76,7 +76,8 @@ class Function:
             function sees nulls and decides; `"never"`: sees nulls and never gives one; `"first"`: sees
             nulls, and gives null exactly if the first argument is; `"all"`: exactly if all are;
             `"any"`: sees nulls, and gives none unless an argument is one.
-        gives_null: With `"propagate"`: it may also give null for arguments that are not null.
+        gives_null: With `"propagate"`: it may also give null for arguments that are not null. Or a function that
+            says so of a signature and the options.
         fault: Like `polars`, but gives true for the rows that have no value; None if it never fails.
         typed: Whether `polars` and `fault` also take `types` and `returns` (logical types) as keywords.
         options: Constant keyword options and their defaults (`...` = must be given), in order.
@@ -95,7 +96,7 @@ class Function:
     flink: Spelling | Callable[[Sequence[DType], Mapping[str, Any]], Spelling]
     examples: Sequence[tuple[Any, ...]]
     null: str = "propagate"
-    gives_null: bool = False
+    gives_null: bool | Callable[[Signature, Mapping[str, Any]], bool] = False
     fault: Callable[..., Any] | None = None
     typed: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)

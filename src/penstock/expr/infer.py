@@ -21,7 +21,7 @@ from penstock.core.schema import Schema
 from penstock.expr.aggregates import AGGREGATES
 from penstock.expr.ast import Aggregation, Call, Case, Cast, Column, Literal, Term
 from penstock.expr.casts import check_cast
-from penstock.expr.function import Function
+from penstock.expr.function import Function, Signature
 from penstock.expr.functions import FUNCTIONS
 from penstock.expr.signatures import common, common_of, limits
 
@@ -133,20 +133,24 @@ def applied(term: Call, args: list[Typed]) -> Typed:
         raise _in_term(refused, term) from None
     typed = tuple(convert(arg, dtype) for arg, dtype in zip(args, signature.args, strict=True))
     deterministic = function.deterministic and all(a.deterministic for a in typed)
-    return Typed(term, signature.returns, _nullable(function, typed), typed, _mask(typed), deterministic)
+    nullable = _nullable(function, typed, signature, dict(term.options))
+    return Typed(term, signature.returns, nullable, typed, _mask(typed), deterministic)
 
 
-def _nullable(function: Function, args: tuple[Typed, ...]) -> bool:
+def _nullable(function: Function, args: tuple[Typed, ...], signature: Signature, options: dict[str, Any]) -> bool:
+    gives_null = (
+        function.gives_null if isinstance(function.gives_null, bool) else function.gives_null(signature, options)
+    )
     match function.null:
         case "never":
             return False
         case "own":
             return True
         case "first":
-            return function.gives_null or args[0].nullable
+            return gives_null or args[0].nullable
         case "all":
-            return function.gives_null or all(arg.nullable for arg in args)
-    return function.gives_null or any(arg.nullable for arg in args)
+            return gives_null or all(arg.nullable for arg in args)
+    return gives_null or any(arg.nullable for arg in args)
 
 
 def _literal_types(args: list[Typed]) -> list[DType]:

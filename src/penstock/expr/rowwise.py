@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from penstock.core.dtypes import DType, to_polars
 from penstock.core.lazy import pl
-from penstock.expr.function import RowFault
+from penstock.expr.function import Function, RowFault
 
 Types = tuple[DType, ...]
 
@@ -34,7 +34,9 @@ def python_fault(meaning: Callable[..., Any], *, propagate: bool = True, typed: 
         more = {**options, **({"types": types, "returns": returns} if typed else {})}
 
         def apply(rows: Any) -> Any:
-            return pl.Series(rows.name, [_fails(meaning, row, more, propagate) for row in _rows(rows)], dtype=pl.Boolean)
+            return pl.Series(
+                rows.name, [_fails(meaning, row, more, propagate) for row in _rows(rows)], dtype=pl.Boolean
+            )
 
         return _struct(args).map_batches(apply, return_dtype=pl.Boolean)
 
@@ -67,3 +69,34 @@ def _fails(meaning: Callable[..., Any], row: tuple[Any, ...], options: dict[str,
     except RowFault:
         return True
     return False
+
+
+def per_row(
+    name: str,
+    doc: str,
+    signature: Any,
+    meaning: Callable[..., Any],
+    flink: str,
+    examples: list[tuple[Any, ...]],
+    *,
+    gives_null: bool = False,
+    fails: bool = False,
+    options: Mapping[str, Any] | None = None,
+    typed: bool = False,
+    polars: Callable[..., Any] | None = None,
+) -> Function:
+    """A function that is computed in Python, row by row; `polars` may do better for some calls."""
+    plain = meaning if typed else lambda *args, types, returns, **more: meaning(*args, **more)
+    return Function(
+        name=name,
+        doc=f"{doc} Computed in Python{', unless the pattern is a constant' if polars else ''}: not fast.",
+        signature=signature,
+        polars=polars or python_value(meaning, typed=typed),
+        fault=python_fault(meaning, typed=typed) if fails else None,
+        oracle=plain,
+        typed=True,
+        gives_null=gives_null,
+        options=options or {},
+        flink=flink,
+        examples=examples,
+    )

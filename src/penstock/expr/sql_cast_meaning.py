@@ -181,7 +181,7 @@ def java_text(value: float, source: DType) -> str:
     if math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
     exact = decimal.Decimal(float_text(value, source))
-    sign, digits, exponent = exact.as_tuple()
+    sign, digits, _ = exact.as_tuple()
     written = "".join(map(str, digits)).lstrip("0").rstrip("0") or "0"
     mark = "-" if sign else ""
     if exact == 0:
@@ -269,5 +269,3 @@ def shaped(value: Any, length: int | None, fixed: bool) -> Any:
     if not fixed:
         return cut
     return cut.ljust(length) if isinstance(cut, str) else cut.ljust(length, b"\0")
-
-

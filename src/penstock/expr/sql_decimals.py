@@ -26,7 +26,7 @@ def result_type(name: str, a: Decimal, b: Decimal) -> Decimal:
     """The type of an operation: add, subtract, multiply, divide or mod."""
     match name:
         case "multiply":
-            return adjusted(a.precision + b.precision, a.scale + b.scale)
+            return adjusted(a.precision + b.precision + 1, a.scale + b.scale)
         case "divide":
             scale = max(6, a.scale + b.precision + 1)
             return adjusted(a.precision - a.scale + b.scale + scale, scale)
@@ -42,8 +42,10 @@ def result_type(name: str, a: Decimal, b: Decimal) -> Decimal:
 def fitted(value: decimal.Decimal, dtype: DType) -> decimal.Decimal | None:
     """The value with the digits of a type, halves away from zero; None if it has too many."""
     assert isinstance(dtype, Decimal)
+    if value.adjusted() >= 100:
+        return None
     found = value.quantize(decimal.Decimal(1).scaleb(-dtype.scale), context=EXACT)
-    return None if abs(found.scaleb(dtype.scale, EXACT)) >= 10**dtype.precision else abs(found) if not found else found
+    return None if abs(found.scaleb(dtype.scale, EXACT)) >= 10**dtype.precision else found if found else abs(found)
 
 
 def lowered_sum(returns: Decimal, types: tuple[DType, ...]) -> bool:

@@ -51,22 +51,20 @@ def like(text: str, pattern: str, escape: str | None = None) -> bool:
     return re.match(like_pattern(pattern, escape).removesuffix("$") + r"\Z", text) is not None
 
 
-def substring(text: str, start: int, length: int | None = None) -> str:
-    """SUBSTRING: from 1, or from the end if negative; 0 is as 1."""
-    if length is not None and length <= 0:
-        return ""
+def substring(text: str, start: int, length: int | None = None) -> str | None:
+    """SUBSTRING: from 1, or from the end if negative; 0 is as 1; null for a length below zero."""
+    if length is not None and length < 0:
+        return None
     first = start - 1 if start > 0 else len(text) + start if start < 0 else 0
-    if first >= len(text):
+    if first >= len(text) or first < 0:
         return ""
     last = len(text) if length is None else first + length
-    return text[max(first, 0) : max(last, 0)]
+    return text[first:last]
 
 
 def position(text: str, wanted: str, start: int = 1) -> int:
     """Where a text is found first, from 1; 0 if nowhere."""
-    if start < 1:
-        return 0
-    return text.find(wanted, start - 1) + 1 if wanted else 1
+    return text.find(wanted, max(start, 1) - 1) + 1 if wanted else 1
 
 
 def overlay(text: str, other: str, start: int, length: int | None = None) -> str:
@@ -75,7 +73,7 @@ def overlay(text: str, other: str, start: int, length: int | None = None) -> str
     if start <= 0 or start > len(text):
         return text
     end = start - 1 + size
-    rest = text[end:] if size >= 0 and end <= len(text) else ""
+    rest = text[end:] if size > 0 else ""
     return text[: start - 1] + other + rest
 
 
@@ -112,12 +110,12 @@ def initcap(text: str) -> str:
 
 def split(text: str, by: str) -> list[str]:
     """SPLIT: by a text; by an empty one into characters."""
-    return text.split(by) if by else list(text)
+    return [] if not text else text.split(by) if by else list(text)
 
 
 def split_index(text: str, by: str, index: int) -> str | None:
     """The part with an index from 0; null if there is none."""
-    parts = text.split(by) if by else [text]
+    parts = [] if not text else text.split(by) if by else [text]
     return parts[index] if 0 <= index < len(parts) else None
 
 
@@ -191,7 +189,8 @@ def unhex(text: str) -> bytes | None:
     """The bytes of hexadecimal digits; null of other text."""
     if not re.fullmatch("[0-9a-fA-F]*", text):
         return None
-    return bytes.fromhex(text if len(text) % 2 == 0 else "0" + text)
+    # A digit that has no second one is zero, as Flink has it.
+    return bytes.fromhex(text if len(text) % 2 == 0 else "00" + text[1:])
 
 
 def from_base64(text: str) -> str | None:

@@ -215,7 +215,9 @@ def read(text: str, pattern: str) -> dt.datetime:
     year = int(parts.get("y", "1970"))
     year = year + 2000 if len(parts.get("y", "1970")) == 2 else year
     month, day = int(parts.get("M", 1)), int(parts.get("d", 1))
-    hour = int(parts.get("H", 0)) if "H" in parts else int(parts.get("h", 0)) % 12 + (12 if parts.get("a") == "PM" else 0)
+    hour = (
+        int(parts.get("H", 0)) if "H" in parts else int(parts.get("h", 0)) % 12 + (12 if parts.get("a") == "PM" else 0)
+    )
     fraction = int((parts.get("S", "0") + "000000")[:6])
     if not (1 <= month <= 12 and 1 <= day <= 31 and year >= 1):
         raise RowFault("no date")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from penstock.core.dtypes import is_numeric
+from penstock.core.dtypes import Decimal, is_numeric
 from penstock.core.errors import PlanError, UnknownNameError, UnsupportedError
 from penstock.expr.aggregates import AGGREGATES
+from penstock.expr.aggregates.sql import mean_type, sum_type
 from penstock.expr.ast import Aggregation
 from penstock.expr.function import with_options
 from penstock.expr.infer import Typed
@@ -18,7 +19,9 @@ Make = Callable[[Sequence[Typed], bool], Aggregation]
 
 
 def _aggregation(name: str, args: Sequence[Typed], **options: Any) -> Aggregation:
-    return Aggregation(name, tuple(arg.term for arg in args), None, with_options(AGGREGATES[name].options, options, name))
+    return Aggregation(
+        name, tuple(arg.term for arg in args), None, with_options(AGGREGATES[name].options, options, name)
+    )
 
 
 def _count(args: Sequence[Typed], distinct: bool) -> Aggregation:
@@ -28,7 +31,9 @@ def _count(args: Sequence[Typed], distinct: bool) -> Aggregation:
         _single("COUNT(DISTINCT ...)", args)
         return _aggregation("n_unique", args)
     if len(args) > 1:
-        raise UnsupportedError("COUNT of several columns is not offered yet", hint="COUNT(*) FILTER (WHERE a IS NOT NULL)")
+        raise UnsupportedError(
+            "COUNT of several columns is not offered yet", hint="COUNT(*) FILTER (WHERE a IS NOT NULL)"
+        )
     return _aggregation("count_values", args)
 
 
@@ -42,7 +47,8 @@ def _numeric(name: str, sql: str) -> Make:
         _single(sql, args)
         if not is_numeric(args[0].dtype):
             raise PlanError(f"{sql} does not take ({spelled(args[0].dtype)})", hint=f"there is {sql}(NUMERIC)")
-        return _aggregation(name, args, distinct=distinct)
+        dtype = sum_type(args[0].dtype) if name == "sql.sum" else mean_type(args[0].dtype)
+        return _aggregation(f"{name}_distinct" if distinct else name, args, dtype=dtype)
 
     return make
 
@@ -61,7 +67,10 @@ def _spread(name: str, ddof: int) -> Make:
         _single(name, args)
         if not is_numeric(args[0].dtype):
             raise PlanError(f"{name.upper()} does not take ({spelled(args[0].dtype)})")
-        return _aggregation("sql.spread", args, ddof=ddof, root=name == "stddev", distinct=distinct)
+        if distinct or isinstance(args[0].dtype, Decimal):
+            what = "of distinct values" if distinct else "of DECIMAL"
+            raise UnsupportedError(f"{name.upper()} {what} is not offered yet", hint="CAST it to DOUBLE")
+        return _aggregation("sql.spread", args, dtype=args[0].dtype, ddof=ddof, root=name == "stddev")
 
     return make
 
@@ -80,15 +89,19 @@ def _listagg(args: Sequence[Typed], distinct: bool) -> Aggregation:
     separator = known(args[1]) if len(args) > 1 else ","
     if not isinstance(separator, str):
         raise PlanError("the separator of LISTAGG must be a constant")
-    return _aggregation("sql.listagg", args[:1], separator=separator, distinct=distinct)
+    if distinct:
+        raise UnsupportedError("LISTAGG(DISTINCT ...) is not offered yet", hint="make the rows distinct before")
+    return _aggregation("sql.listagg", args[:1], separator=separator)
 
 
-def _collected(name: str) -> Make:
-    def make(args: Sequence[Typed], distinct: bool) -> Aggregation:
-        _single(name, args)
-        return _aggregation(name, args, distinct=distinct)
-
-    return make
+def _array(args: Sequence[Typed], distinct: bool) -> Aggregation:
+    _single("ARRAY_AGG", args)
+    if distinct:
+        raise UnsupportedError("ARRAY_AGG(DISTINCT ...) is not offered yet", hint="make the rows distinct before")
+    if args[0].nullable:
+        # Flink keeps nulls, and this aggregate does not see them.
+        raise UnsupportedError("ARRAY_AGG of a column that may be NULL is not offered yet", hint="COALESCE it first")
+    return _aggregation("list", args)
 
 
 TABLE: dict[str, Make] = {
@@ -106,10 +119,10 @@ TABLE: dict[str, Make] = {
     "FIRST_VALUE": _position("first"),
     "LAST_VALUE": _position("last"),
     "LISTAGG": _listagg,
-    "COLLECT": _collected("sql.collect"),
-    "ARRAY_AGG": _collected("sql.array_agg"),
+    "ARRAY_AGG": _array,
 }
 NOT_YET = {
+    "COLLECT": "GROUP BY the value too, and COUNT(*)",
     "APPROX_COUNT_DISTINCT": "COUNT(DISTINCT ...) is exact",
     "JSON_OBJECTAGG": "build it from ARRAY_AGG and JSON_STRING",
     "JSON_ARRAYAGG": "JSON_STRING(ARRAY_AGG(...))",
@@ -121,7 +134,13 @@ NAMES = frozenset(TABLE)
 
 
 def resolve(
-    name: str, args: Sequence[Typed], session: Session, *, distinct: bool = False, condition: Typed | None = None, **options: Any
+    name: str,
+    args: Sequence[Typed],
+    session: Session,
+    *,
+    distinct: bool = False,
+    condition: Typed | None = None,
+    **options: Any,
 ) -> Aggregation:
     """See `functions.resolve_aggregate`."""
     if name in NOT_YET:

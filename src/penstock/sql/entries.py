@@ -98,7 +98,13 @@ class Entry:
         for i, code in enumerate(self.takes.split()):
             comma = ", " if i else ""
             word = CODES[code[0]].word
-            shown += f"[{comma}{word}]" if code.endswith("?") else f"[{comma}{word}...]" if code.endswith("*") else comma + word
+            shown += (
+                f"[{comma}{word}]"
+                if code.endswith("?")
+                else f"[{comma}{word}...]"
+                if code.endswith("*")
+                else comma + word
+            )
         return f"{self.names[0]}({shown})"
 
     def fit(self, args: Sequence[Typed]) -> tuple[Typed, ...] | None:

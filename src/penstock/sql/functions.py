@@ -1,8 +1,8 @@
 """Flink's function library: from SQL names and typed arguments to typed terms of the plan.
 
 The binder gives operators under their symbols (`+`, `||`, `=`, `AND`, `IS NULL`, `LIKE`), a word of the syntax as a
-constant STRING (`EXTRACT(YEAR FROM x)` is `EXTRACT` of 'YEAR' and x; `TRIM(BOTH 'a' FROM x)` is `TRIM` of 'BOTH', 'a' and
-x; `FLOOR(x TO HOUR)` is `FLOOR` of x and 'HOUR'), and clauses such as RETURNING or ON EMPTY as options.
+constant STRING (`EXTRACT(YEAR FROM x)` is `EXTRACT` of 'YEAR' and x; `TRIM(BOTH 'a' FROM x)` is `TRIM` of 'BOTH', 'a'
+and x; `FLOOR(x TO HOUR)` is `FLOOR` of x and 'HOUR'), and clauses such as RETURNING or ON EMPTY as options.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from penstock.expr.ast import Aggregation
 from penstock.expr.infer import Typed
 from penstock.sql import aggregates, library
 from penstock.sql.entries import Entry, Given
-from penstock.sql.terms import Session, call, case, common, common_of, constant, number, spelled, widened
+from penstock.sql.terms import Session, case, common, common_of, constant, number, spelled, widened
 
 __all__ = [
     "NAMES",
@@ -45,7 +45,9 @@ NAMES = frozenset(ENTRIES)
 """The names of all functions and operators, in capitals."""
 
 
-def resolve(name: str, args: Sequence[Typed], where: Where | None = None, session: Session = UTC, **options: Any) -> Typed:
+def resolve(
+    name: str, args: Sequence[Typed], where: Where | None = None, session: Session = UTC, **options: Any
+) -> Typed:
     """The term of a call as Flink means it: with its implicit casts, its result's type and nullability.
 
     Args:

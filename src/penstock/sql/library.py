@@ -5,11 +5,11 @@ from __future__ import annotations
 from penstock.core.dtypes import DType, Null
 from penstock.expr.functions import sql_cast
 from penstock.expr.infer import Typed
-from penstock.sql import library_logic, library_math, library_temporal, library_text
+from penstock.sql import library_logic, library_math, library_nested, library_temporal, library_text
 from penstock.sql.entries import Entry
 from penstock.sql.terms import MONTHS, Session, call, constant
 
-FAMILIES = (library_logic, library_math, library_text, library_temporal)
+FAMILIES = (library_logic, library_math, library_text, library_temporal, library_nested)
 ENTRIES: tuple[Entry, ...] = tuple(entry for family in FAMILIES for entry in family.ENTRIES)
 
 _CLOCK = "the engine's clock cannot be read in expressions yet; use the event time of the rows"
@@ -35,6 +35,4 @@ def cast(
         return constant(None, dtype)
     if MONTHS not in (value.dtype, dtype):
         sql_cast.check(value.dtype, dtype)
-    return call(
-        "sql.cast", [value], dtype=dtype, attempt=attempt, length=length, fixed=fixed, digits=digits
-    )
+    return call("sql.cast", [value], dtype=dtype, attempt=attempt, length=length, fixed=fixed, digits=digits)

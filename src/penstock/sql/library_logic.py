@@ -6,7 +6,7 @@ from functools import reduce
 
 from penstock.core.dtypes import Boolean, Date, Datetime, Null, String, Time
 from penstock.core.errors import PlanError
-from penstock.expr.ast import Literal
+from penstock.expr.ast import Call, Literal
 from penstock.expr.infer import Typed
 from penstock.sql.entries import Build, Entry, Given, call, entry, known
 from penstock.sql.terms import case, common, constant, spelled, widened
@@ -35,7 +35,22 @@ def _dated(value: Typed) -> bool:
 
 
 def _compared(name: str) -> Build:
-    return lambda given: call(name, comparable(given[0], given[1]))
+    def build(given: Given) -> Typed:
+        a, b = given[0].term, given[1].term
+        if (
+            isinstance(a, Call)
+            and isinstance(b, Call)
+            and a.function == b.function == "struct"
+            and len(a.args) == len(b.args)
+        ):
+            # Rows written out are compared field by field, so that a null in one makes it unknown.
+            fields = [build(Given(pair, given.session)) for pair in zip(given[0].args, given[1].args, strict=True)]
+            joint = {"eq": "and", "ne": "or"}.get(name)
+            if joint is not None:
+                return reduce(lambda x, y: call(joint, [x, y]), fields)
+        return call(name, comparable(given[0], given[1]))
+
+    return build
 
 
 def _negated(build: Build) -> Build:
@@ -78,7 +93,9 @@ def _coalesce(given: Given) -> Typed:
     for arg in given.args[1:]:
         found = common(shared, arg.dtype)
         if found is None:
-            raise PlanError(f"{spelled(shared)} and {spelled(arg.dtype)} have no type in common", hint="CAST one of them")
+            raise PlanError(
+                f"{spelled(shared)} and {spelled(arg.dtype)} have no type in common", hint="CAST one of them"
+            )
         shared = found
     return call("coalesce", [widened(arg, shared) for arg in given.args])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from penstock.core.dtypes import Float64, Int64
+from penstock.core.dtypes import Duration, Float64, Int64
 from penstock.expr.infer import Typed
 from penstock.sql.entries import Build, Entry, Given, entry
 from penstock.sql.library_temporal import moved, span
@@ -51,7 +51,7 @@ def _logarithm(given: Given) -> Typed:
 ENTRIES: tuple[Entry, ...] = (
     entry("+", "n n", "sql.add"),
     entry("+", "n", lambda given: given[0]),
-    entry("+", "v v", "add"),
+    entry("+", "v v", lambda given: plain_cast(call("add", given.args), given[0].dtype)),
     entry("+", "p v", lambda given: span(given[0], given[1], "add")),
     entry("+", "v p", lambda given: span(given[1], given[0], "add")),
     entry("+", "p y", lambda given: moved(given[0], given[1], 1)),
@@ -59,13 +59,13 @@ ENTRIES: tuple[Entry, ...] = (
     entry("-", "n n", "sql.subtract"),
     entry("-", "n", "sql.negate"),
     entry("-", "v", "neg"),
-    entry("-", "v v", "sub"),
+    entry("-", "v v", lambda given: plain_cast(call("sub", given.args), given[0].dtype)),
     entry("-", "p v", lambda given: span(given[0], given[1], "sub")),
     entry("-", "p y", lambda given: moved(given[0], given[1], -1)),
-    entry("-", "p p", lambda given: call("sub", _same(given))),
+    entry("-", "p p", lambda given: plain_cast(call("sub", _same(given)), Duration("ms"))),
     entry("*", "n n", "sql.multiply"),
-    entry("*", "v w", lambda given: call("mul", [given[0], plain_cast(given[1], Int64)])),
-    entry("*", "w v", lambda given: call("mul", [given[1], plain_cast(given[0], Int64)])),
+    entry("*", "v w", lambda given: plain_cast(call("mul", [given[0], plain_cast(given[1], Int64)]), Duration("ms"))),
+    entry("*", "w v", lambda given: plain_cast(call("mul", [given[1], plain_cast(given[0], Int64)]), Duration("ms"))),
     entry("/", "n n", "sql.divide"),
     entry("% MOD", "n n", "sql.mod"),
     entry("ABS", "n", "sql.abs"),

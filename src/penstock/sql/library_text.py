@@ -125,4 +125,3 @@ ENTRIES: tuple[Entry, ...] = (
     entry("SHA512", "s", _hash("sha512")),
     entry("SHA2", "s i", _sized_hash),
 )
-

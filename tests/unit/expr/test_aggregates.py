@@ -162,6 +162,16 @@ KINDS: dict[str, tuple[DType, st.SearchStrategy[Any]]] = {
     "extreme": (t.Int64, st.sampled_from([-(2**63), 2**63 - 1, 0])),
 }  # fmt: skip
 x = col("x")
+
+
+def of_sql(name: str, dtype: DType, **options: Any) -> Expr:
+    """An aggregate of SQL, which has no method."""
+    chosen = (
+        (("dtype", dtype), *({"ddof": 0, "root": False} | options).items()) if name == "spread" else (("dtype", dtype),)
+    )
+    return Expr(Aggregation(f"sql.{name}", (Column("x"),), None, chosen))
+
+
 NUMERIC = ("integer", "small", "unsigned", "float", "odd", "single", "decimal", "boolean")
 ORDERED = tuple(KINDS)
 ONE_COLUMN: list[tuple[Expr, tuple[str, ...]]] = [
@@ -187,6 +197,17 @@ ONE_COLUMN: list[tuple[Expr, tuple[str, ...]]] = [
     (x.first(), ORDERED),
     (x.last(), ORDERED),
     (x.list(), ORDERED),
+    *(
+        (of_sql(name, dtype, **more), (kind,))
+        for name, more in (("sum", {}), ("sum_distinct", {}), ("avg", {}), ("avg_distinct", {}))
+        for kind, dtype in (("integer", t.Int64), ("small", t.Int8), ("float", t.Float64), ("single", t.Float32))
+    ),
+    (of_sql("sum", t.Decimal(38, 2)), ("decimal",)),
+    (of_sql("avg", t.Decimal(38, 6)), ("decimal",)),
+    (of_sql("sum", t.Int64), ("extreme",)),
+    (of_sql("spread", t.Float64, ddof=1, root=True), ("float",)),
+    (of_sql("spread", t.Int8, ddof=0), ("small",)),
+    (Expr(Aggregation("sql.listagg", (Column("x"),), None, (("separator", "-"),))), ("text",)),
 ]
 CASES = [(expr, kind) for expr, kinds in ONE_COLUMN for kind in kinds]
 BY = [x.first(by="y"), x.last(by=col("y")), x.arg_min("y"), x.arg_max(by="y")]

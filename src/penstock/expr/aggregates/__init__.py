@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from penstock.expr.aggregates import basic, order, position
+from penstock.expr.aggregates import basic, order, position, sql
 from penstock.expr.function import Aggregate
 
-FAMILIES = (basic, order, position)
+FAMILIES = (basic, order, position, sql)
 
 AGGREGATES: dict[str, Aggregate] = {aggregate.name: aggregate for family in FAMILIES for aggregate in family.AGGREGATES}

@@ -20,6 +20,10 @@ from penstock.expr.functions import (
     search,
     sql_arithmetic,
     sql_cast,
+    sql_codes,
+    sql_collections,
+    sql_json,
+    sql_patterns,
     sql_temporal,
     sql_text,
     temporal,
@@ -46,7 +50,11 @@ FAMILIES = (
     sql_arithmetic,
     sql_cast,
     sql_text,
+    sql_patterns,
+    sql_codes,
     sql_temporal,
+    sql_collections,
+    sql_json,
 )
 
 FUNCTIONS: dict[str, Function] = {function.name: function for family in FAMILIES for function in family.FUNCTIONS}

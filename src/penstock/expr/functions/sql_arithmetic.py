@@ -17,9 +17,9 @@ from penstock.core.lazy import pl
 from penstock.expr.cast_meaning import narrow
 from penstock.expr.division import divisor
 from penstock.expr.function import Function, RowFault, Signature
-from penstock.expr.rowwise import python_fault, python_value
-from penstock.expr.signatures import NUMBER, as_decimal, bits, limits, unified
-from penstock.expr.sql_decimals import EXACT, adjusted, fitted, lowered_sum, result_type
+from penstock.expr.rowwise import python_value
+from penstock.expr.signatures import INTEGER, NUMBER, as_decimal, bits, limits, unified
+from penstock.expr.sql_decimals import EXACT, fitted, lowered_sum, result_type
 
 Types = tuple[DType, ...]
 
@@ -28,16 +28,26 @@ Types = tuple[DType, ...]
 
 
 def _pair(name: str) -> Callable[[Sequence[DType], Mapping[str, Any]], Signature]:
-    shared = unified(NUMBER, least=2, most=2)
+    integers = unified(INTEGER, least=2, most=2)
 
     def resolve(types: Sequence[DType], options: Mapping[str, Any]) -> Signature:
         exact = any(isinstance(t, Decimal) for t in types) and not any(t in FLOATS for t in types)
         if exact and all(isinstance(t, Decimal) or t in INTEGERS for t in types):
             a, b = (as_decimal(t) for t in types)
             return Signature((a, b), result_type(name, a, b))
-        return shared(types, options)
+        if any(t in FLOATS for t in types):
+            unified(NUMBER, least=2, most=2)(types, options)
+            wide = Float64 if Float64 in types or any(isinstance(t, Decimal) for t in types) else Float32
+            return Signature((wide, wide), wide)
+        found = integers(types, options)
+        # A remainder is smaller than the divisor, and has its type.
+        return Signature(found.args, types[1]) if name == "mod" and types[1] in INTEGERS else found
 
     return resolve
+
+
+def _may_overflow(signature: Signature, options: Mapping[str, Any]) -> bool:
+    return isinstance(signature.returns, Decimal)
 
 
 # -- Meaning ----------------------------------------------------------------------------------------
@@ -117,7 +127,7 @@ def _lower(name: str) -> Callable[..., Any]:
         if name == "divide":
             return _lower_quotient(a, b)
         if name == "mod":
-            return a - b * _lower_quotient(a, b)
+            return (a - b * _lower_quotient(a, b)).cast(to_polars(returns))
         return {"add": operator.add, "subtract": operator.sub, "multiply": operator.mul}[name](a, b)
 
     return lower
@@ -166,9 +176,6 @@ def _round_type(types: Sequence[DType], options: Mapping[str, Any]) -> Signature
         places = options["digits"]
         if places >= dtype.scale:
             return Signature((dtype,), dtype)
-        if options["cut"]:
-            kept = max(0, places)
-            return Signature((dtype,), Decimal(max(1, dtype.precision - dtype.scale + kept), kept))
         kept = max(0, places)
         return Signature((dtype,), Decimal(min(38, 1 + dtype.precision - dtype.scale + kept), kept))
     return Signature((dtype,), dtype)
@@ -182,7 +189,6 @@ def _rounded(value: Any, digits: int, cut: bool, types: Types, returns: DType) -
         # Java's: through the shortest decimal text of the double.
         text = decimal.Decimal(repr(value) if returns == Float64 else _single(value))
         return _rounded_float(text, digits, mode, value, returns)
-    exact = EXACT.quantize(decimal.Decimal(value), decimal.Decimal(1).scaleb(-digits)) if False else None
     exact = decimal.Decimal(value).quantize(decimal.Decimal(1).scaleb(-digits), rounding=mode, context=EXACT)
     if isinstance(returns, Decimal):
         return fitted(exact, returns)
@@ -258,7 +264,7 @@ _DOC = {
     "add": "The sum as SQL has it: integers wrap around; a decimal of too many digits is null.",
     "subtract": "The difference as SQL has it: integers wrap around; a decimal of too many digits is null.",
     "multiply": "The product as SQL has it: integers wrap around; a decimal of too many digits is null.",
-    "divide": "The quotient as SQL has it: of integers cut towards zero, of decimals a decimal; divided by zero an error row.",
+    "divide": "The quotient as SQL has it: of integers cut towards zero; divided by zero an error row.",
     "mod": "The remainder as SQL has it: with the sign of the dividend; divided by zero an error row.",
 }
 _D = decimal.Decimal
@@ -281,7 +287,7 @@ FUNCTIONS = (
             oracle=_meaning(name),
             fault=_fault(name),
             typed=True,
-            gives_null=True,
+            gives_null=_may_overflow,
             flink=f"({{0}} {_SYMBOL[name]} {{1}})",
             examples=_EXAMPLES[name],
         )
@@ -329,15 +335,20 @@ FUNCTIONS = (
     ),
     Function(
         name="sql.round",
-        doc="Rounded to so many digits after the point, halves away from zero; cut there with `cut`. Negative digits are "
-        "those before the point.",
+        doc="Rounded to so many digits after the point, halves away from zero; cut there with `cut`. Negative digits "
+        "are those before the point.",
         signature=_round_type,
         polars=_lower_rounded,
         oracle=_rounded,
         typed=True,
-        gives_null=True,
+        gives_null=_may_overflow,
         options={"digits": 0, "cut": False},
         flink=lambda types, options: "TRUNCATE({0}, {digits})" if options["cut"] else "ROUND({0}, {digits})",
-        examples=[((-2.5,), -3.0), ((150,), {"digits": -2}, 200), ((1.29,), {"digits": 1, "cut": True}, 1.2), ((None,), None)],
+        examples=[
+            ((-2.5,), -3.0),
+            ((150,), {"digits": -2}, 200),
+            ((1.29,), {"digits": 1, "cut": True}, 1.2),
+            ((None,), None),
+        ],
     ),
 )

@@ -101,7 +101,14 @@ def _types(types: Sequence[DType], options: Mapping[str, Any]) -> Signature:
 
 
 def _meaning(
-    value: Any, dtype: DType, attempt: bool, length: int | None, fixed: bool, digits: int | None, types: Types, returns: DType
+    value: Any,
+    dtype: DType,
+    attempt: bool,
+    length: int | None,
+    fixed: bool,
+    digits: int | None,
+    types: Types,
+    returns: DType,
 ) -> Any:
     try:
         return meaning.shaped(meaning.cast(value, types[0], dtype, digits), length, fixed)
@@ -132,7 +139,12 @@ def _direct(value: Any, source: DType, dtype: DType, digits: int | None) -> Any 
         return None
     if source == String and dtype == Binary:
         return value.cast(pl.Binary)
-    if isinstance(source, Datetime) and isinstance(dtype, Datetime) and source.zone == dtype.zone and digits in (None, 3, 6):
+    if (
+        isinstance(source, Datetime)
+        and isinstance(dtype, Datetime)
+        and source.zone == dtype.zone
+        and digits in (None, 3, 6)
+    ):
         return value.cast(kind)
     if source == Date and dtype == String:
         return value.dt.to_string("%Y-%m-%d")
@@ -183,14 +195,14 @@ def _fault(value: Any, types: Types, returns: DType, **options: Any) -> Any | No
 FUNCTIONS = (
     Function(
         name="sql.cast",
-        doc="The value in another type as SQL converts it: integers wrap around, a decimal that does not fit is null, a text "
-        "that is no such value is an error row, or null if it is only tried (`attempt`).",
+        doc="The value in another type as SQL converts it: integers wrap around, a decimal that does not fit is null, "
+        "a text that is no such value is an error row, or null if it is only tried (`attempt`).",
         signature=_types,
         polars=_lower,
         fault=_fault,
         oracle=_meaning,
         typed=True,
-        gives_null=True,
+        gives_null=lambda signature, options: options["attempt"] or isinstance(signature.returns, Decimal),
         options={"dtype": ..., "attempt": False, "length": None, "fixed": False, "digits": None},
         flink=lambda types, options: f"{'TRY_' if options['attempt'] else ''}CAST({{0}} AS {{dtype}})",
         examples=[

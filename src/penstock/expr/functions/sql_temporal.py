@@ -11,8 +11,7 @@ from penstock.core.errors import PlanError
 from penstock.core.lazy import pl
 from penstock.expr import sql_times as times
 from penstock.expr.function import Function, Kind, RowFault, Signature
-from penstock.expr.functions.sql_text import per_row
-from penstock.expr.rowwise import python_fault, python_value
+from penstock.expr.rowwise import per_row, python_fault, python_value
 from penstock.expr.signatures import DAYS, INTEGER, TEXT, takes
 from penstock.expr.zones import check_zone, from_wall, micros, moment, polars_moment, polars_wall
 
@@ -92,8 +91,8 @@ def _lower_stepped(name: str) -> Any:
     def lower(value: Any, unit: str, types: Types, returns: DType) -> Any:
         zone = getattr(types[0], "zone", None)
         if name == "floor" and types[0] != Time and unit in every:
-            if types[0] == Date and unit in times.STEPS:
-                return value
+            if types[0] == Date:
+                return value if unit in times.STEPS else value.dt.truncate(every[unit])
             return polars_moment(polars_wall(value, types[0]).dt.truncate(every[unit]), zone)
         return slow(value, unit=unit, types=types, returns=returns)
 
@@ -122,7 +121,9 @@ def _difference(start: Any, end: Any, unit: str) -> int:
 def _lower_difference(start: Any, end: Any, unit: str, types: Types, returns: DType) -> Any:
     if unit in times.MONTHS:
         return python_value(_difference)(start, end, unit=unit, types=types, returns=returns)
-    first, second = (polars_wall(v, t).cast(pl.Datetime("us")).to_physical() for v, t in zip((start, end), types, strict=True))
+    first, second = (
+        polars_wall(v, t).cast(pl.Datetime("us")).to_physical() for v, t in zip((start, end), types, strict=True)
+    )
     size = times.STEPS[unit] * 1000
     apart = second - first
     whole = pl.when(apart < 0).then(-(-apart // size)).otherwise(apart // size)
@@ -230,8 +231,8 @@ FUNCTIONS = (
     *(
         Function(
             name=f"sql.{name}_time",
-            doc=f"The {'start of the unit that has it' if name == 'floor' else 'start of the next unit, unless it is one'}: "
-            "`YEAR`, `WEEK` (from Sunday), `HOUR` and so on.",
+            doc=f"The start of the {'unit that has it' if name == 'floor' else 'next unit, unless it is one'}: `YEAR`, "
+            "`WEEK` (from Sunday), `HOUR` and so on.",
             signature=_unit((*times.MONTHS, *times.STEPS), takes(_WHEN, returns=0)),
             polars=_lower_stepped(name),
             fault=None if name == "floor" else python_fault(_stepped(name), typed=True),
@@ -257,13 +258,29 @@ FUNCTIONS = (
         typed=True,
         options={"sign": 1},
         flink="({0} + {1})",
-        examples=[((dt.date(2024, 1, 31), 1), _DAY), ((dt.date(2024, 1, 31), 1), {"sign": -1}, dt.date(2023, 12, 31)), ((None, 1), None)],
+        examples=[
+            ((dt.date(2024, 1, 31), 1), _DAY),
+            ((dt.date(2024, 1, 31), 1), {"sign": -1}, dt.date(2023, 12, 31)),
+            ((None, 1), None),
+        ],
     ),
-    per_row("sql.add_to_time", "Moved by a span around the clock.",
-            takes(Kind("a time", lambda t: t == Time, Time), Kind("a span", lambda t: isinstance(t, Duration), Duration("ms")), returns=0),
-            _add_to_time, "({0} + {1})",
-            [((dt.time(23), dt.timedelta(hours=2)), dt.time(1)), ((dt.time(1), dt.timedelta(hours=2)), {"sign": -1}, dt.time(23)),
-             ((None, dt.timedelta(hours=2)), None)], options={"sign": 1}),
+    per_row(
+        "sql.add_to_time",
+        "Moved by a span around the clock.",
+        takes(
+            Kind("a time", lambda t: t == Time, Time),
+            Kind("a span", lambda t: isinstance(t, Duration), Duration("ms")),
+            returns=0,
+        ),
+        _add_to_time,
+        "({0} + {1})",
+        [
+            ((dt.time(23), dt.timedelta(hours=2)), dt.time(1)),
+            ((dt.time(1), dt.timedelta(hours=2)), {"sign": -1}, dt.time(23)),
+            ((None, dt.timedelta(hours=2)), None),
+        ],
+        options={"sign": 1},
+    ),
     Function(
         name="sql.timestamp_diff",
         doc="Whole units from the first to the second, cut towards zero.",
@@ -288,27 +305,76 @@ FUNCTIONS = (
         typed=True,
         options={"pattern": ...},
         flink="DATE_FORMAT({0}, {pattern})",
-        examples=[((_NOON,), {"pattern": "yyyy/MM/dd HH:mm"}, "2024/02/29 12:34"), ((None,), {"pattern": "yyyy"}, None)],
+        examples=[
+            ((_NOON,), {"pattern": "yyyy/MM/dd HH:mm"}, "2024/02/29 12:34"),
+            ((None,), {"pattern": "yyyy"}, None),
+        ],
     ),
-    per_row("sql.to_date", "The date of a text in a pattern of Java; null if it has another form.", _reading(lambda options: Date), _to_date,
-            "TO_DATE({0}, {pattern})", [(("29.02.2024",), {"pattern": "dd.MM.yyyy"}, _DAY), (("x",), None), ((None,), None)],
-            gives_null=True, options={"pattern": "yyyy-MM-dd"}),
-    per_row("sql.to_timestamp", "The moment of a text in a pattern of Java; null if it has another form.",
-            _reading(lambda options: Datetime("ms", options["zone"])), _to_moment, "TO_TIMESTAMP({0}, {pattern})",
-            [(("2024-02-29 12:34:56.789",), _NOON), (("x",), None), ((None,), None)], gives_null=True,
-            options={"pattern": _USUAL, "zone": None}),
-    per_row("sql.unix_timestamp", "The seconds since 1970 of a text in a pattern of Java; the smallest number if it has another form.",
-            _reading(lambda options: Int64), _unix, "UNIX_TIMESTAMP({0}, {pattern})",
-            [(("1970-01-01 00:01:00",), 60), (("x",), -(2**63)), ((None,), None)], options={"pattern": _USUAL, "zone": "UTC"}),
-    per_row("sql.from_unixtime", "The local time of seconds since 1970 in a pattern of Java.", takes(INTEGER, returns=String), _from_unix,
-            "FROM_UNIXTIME({0}, {pattern})", [((60,), "1970-01-01 00:01:00"), ((60,), {"pattern": "mm"}, "01"), ((None,), None)],
-            gives_null=True, options={"pattern": _USUAL, "zone": "UTC"}),
-    per_row("sql.to_instant", "The instant of so many seconds or milliseconds since 1970; null outside of the years 1 to 9999.",
-            _instant_types, _instant, "TO_TIMESTAMP_LTZ({0}, {digits})",
-            [((1500,), dt.datetime(1970, 1, 1, 0, 0, 1, 500000, dt.UTC)), ((-2.5,), dt.datetime(1969, 12, 31, 23, 59, 59, 997000, dt.UTC)), ((None,), None)],
-            gives_null=True, options={"digits": 3, "zone": "UTC"}),
-    per_row("sql.convert_tz", "A local time in another zone, both as text.", takes(TEXT, returns=String), times.convert_zone,
-            "CONVERT_TZ({0}, {source}, {target})",
-            [(("1970-01-01 00:00:00",), {"source": "UTC", "target": "Asia/Tokyo"}, "1970-01-01 09:00:00"), (("x",), None), ((None,), None)],
-            gives_null=True, options={"source": "UTC", "target": "UTC"}),
+    per_row(
+        "sql.to_date",
+        "The date of a text in a pattern of Java; null if it has another form.",
+        _reading(lambda options: Date),
+        _to_date,
+        "TO_DATE({0}, {pattern})",
+        [(("29.02.2024",), {"pattern": "dd.MM.yyyy"}, _DAY), (("x",), None), ((None,), None)],
+        gives_null=True,
+        options={"pattern": "yyyy-MM-dd"},
+    ),
+    per_row(
+        "sql.to_timestamp",
+        "The moment of a text in a pattern of Java; null if it has another form.",
+        _reading(lambda options: Datetime("ms", options["zone"])),
+        _to_moment,
+        "TO_TIMESTAMP({0}, {pattern})",
+        [(("2024-02-29 12:34:56.789",), _NOON), (("x",), None), ((None,), None)],
+        gives_null=True,
+        options={"pattern": _USUAL, "zone": None},
+    ),
+    per_row(
+        "sql.unix_timestamp",
+        "The seconds since 1970 of a text in a pattern of Java; the smallest number if it has another form.",
+        _reading(lambda options: Int64),
+        _unix,
+        "UNIX_TIMESTAMP({0}, {pattern})",
+        [(("1970-01-01 00:01:00",), 60), (("x",), -(2**63)), ((None,), None)],
+        options={"pattern": _USUAL, "zone": "UTC"},
+    ),
+    per_row(
+        "sql.from_unixtime",
+        "The local time of seconds since 1970 in a pattern of Java.",
+        takes(INTEGER, returns=String),
+        _from_unix,
+        "FROM_UNIXTIME({0}, {pattern})",
+        [((60,), "1970-01-01 00:01:00"), ((60,), {"pattern": "mm"}, "01"), ((None,), None)],
+        gives_null=True,
+        options={"pattern": _USUAL, "zone": "UTC"},
+    ),
+    per_row(
+        "sql.to_instant",
+        "The instant of so many seconds or milliseconds since 1970; null outside of the years 1 to 9999.",
+        _instant_types,
+        _instant,
+        "TO_TIMESTAMP_LTZ({0}, {digits})",
+        [
+            ((1500,), dt.datetime(1970, 1, 1, 0, 0, 1, 500000, dt.UTC)),
+            ((-2.5,), dt.datetime(1969, 12, 31, 23, 59, 59, 997000, dt.UTC)),
+            ((None,), None),
+        ],
+        gives_null=True,
+        options={"digits": 3, "zone": "UTC"},
+    ),
+    per_row(
+        "sql.convert_tz",
+        "A local time in another zone, both as text.",
+        takes(TEXT, returns=String),
+        times.convert_zone,
+        "CONVERT_TZ({0}, {source}, {target})",
+        [
+            (("1970-01-01 00:00:00",), {"source": "UTC", "target": "Asia/Tokyo"}, "1970-01-01 09:00:00"),
+            (("x",), None),
+            ((None,), None),
+        ],
+        gives_null=True,
+        options={"source": "UTC", "target": "UTC"},
+    ),
 )

@@ -1,4 +1,4 @@
 -- uses: changes
-SELECT name, STDDEV_POP(CAST(qty AS DOUBLE)) AS s, COLLECT(qty) AS c
+SELECT name, STDDEV_POP(CAST(qty AS DOUBLE)) AS s
 FROM changes
 GROUP BY name;

@@ -1,2 +1,2 @@
-SELECT p, p + 1.5 AS a, p * p AS m, p / 7 AS d, CAST(p AS DECIMAL(5, 1)) AS c, ROUND(p, 1) AS r
+SELECT p, p + 1.5 AS a, p * p AS m, p / 7 AS d, CAST(p AS DECIMAL(8, 1)) AS c, ROUND(p, 1) AS r
 FROM (VALUES (CAST(1.255 AS DECIMAL(12, 3))), (CAST(-99999.995 AS DECIMAL(12, 3)))) AS t(p);

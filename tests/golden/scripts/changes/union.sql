@@ -1,0 +1,2 @@
+-- uses: changes customers
+SELECT name FROM changes UNION SELECT name FROM customers;
