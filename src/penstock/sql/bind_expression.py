@@ -11,8 +11,7 @@ from penstock.core.errors import PlanError, UnknownNameError, nearest
 from penstock.core.schema import Schema
 from penstock.expr.ast import Aggregation, Column, Term
 from penstock.expr.infer import Typed, infer_aggregation
-from penstock.sql import functions, terms
-from penstock.sql._aggregates_interim import AGGREGATES, aggregate
+from penstock.sql import aggregates, functions, terms
 from penstock.sql.scope import Scope
 from penstock.sql.syntax import (
     Call,
@@ -41,6 +40,8 @@ _CLAUSES_OF = ("JSON_VALUE", "JSON_QUERY", "JSON_EXISTS", "JSON_OBJECT", "JSON_A
 _WORD_FIRST = ("EXTRACT", "TIMESTAMPADD", "TIMESTAMPDIFF", "TRIM")
 _WORD_LAST = ("FLOOR", "CEIL", "CEILING")
 _LONGEST_HINT = 200
+AGGREGATES = frozenset({*aggregates.NAMES, *aggregates.NOT_YET})
+"""The names of all aggregates of Flink."""
 HIDDEN = "$"
 """Columns of the binder's own begin with this; no name of SQL does unless it is quoted."""
 
@@ -242,10 +243,13 @@ class Expressions:
             self.inside = False
         place = self.text.where(call.at, call.end)
         try:
-            made = aggregate(call.name, args, call.distinct, where.term if where else None, self.collected.add)
+            return self.collected.add(
+                functions.resolve_aggregate(
+                    call.name, args, place, self.session, distinct=call.distinct, condition=where
+                )
+            )
         except PlanError as refused:
             raise refused.at(place) from None
-        return made
 
     def _syntax(self, call: Call) -> Typed:
         args = [self.bind(arg) for arg in call.args]

@@ -14,8 +14,7 @@ from penstock.operators.filter import Filter
 from penstock.operators.select import Select as SelectNode
 from penstock.plan.node import Node
 from penstock.sql import operators
-from penstock.sql._aggregates_interim import AGGREGATES
-from penstock.sql.bind_expression import RANKS, conjuncts
+from penstock.sql.bind_expression import AGGREGATES, RANKS, conjuncts
 from penstock.sql.bind_from import MARKS, bind_relation
 from penstock.sql.ranks import PendingRank, apply_rank, pending_rank, rank_bounds
 from penstock.sql.scope import END, PROCTIME, RANK, START, TIME, Related, Scope, ScopeColumn

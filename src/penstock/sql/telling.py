@@ -42,7 +42,7 @@ def tell(script: Script, statement: Statement, text: Text) -> str:
         case Show("VIEWS"):
             return "\n".join(sorted(script.views))
         case Show("FUNCTIONS"):
-            from penstock.sql._aggregates_interim import AGGREGATES
+            from penstock.sql.aggregates import NAMES as AGGREGATES
 
             return "\n".join(sorted(one for one in (*functions.NAMES, *AGGREGATES) if one[:1].isalpha()))
         case Show("CONNECTORS"):
