@@ -30,8 +30,6 @@ PLANNED: dict[str, str] = {
     "HybridSource": "ps.read(...).union(ps.read(...)) reads two sources at once",
     "View": _OUTPUT,
     "connect": _OUTPUT,
-    "sql": _PYTHON,
-    "load": _PYTHON,
     "Flink": 'on="embedded", or ps.Embedded(...)',
     "Process": _STATE,
     "process": _STATE,

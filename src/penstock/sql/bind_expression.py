@@ -256,8 +256,8 @@ class Expressions:
         at, end = call.at, call.end
         if call.name == "BETWEEN":
             return self.resolve("BETWEEN SYMMETRIC" if "SYMMETRIC" in call.words else "BETWEEN", args, at, end)
-        if call.name == "ITEM" and "ITEM" not in functions.NAMES:
-            return _element(args)
+        if call.name == "ITEM":
+            return self.resolve("ITEM", args, at, end) if "ITEM" in functions.NAMES else _element(args)
         if call.name == "ARRAY":
             shared = functions.common_of([a.dtype for a in args], "the values of an ARRAY")
             return self.resolve("ARRAY", [functions.widened(a, shared) for a in args], at, end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from penstock.expr.ast import Column
@@ -11,7 +12,7 @@ from penstock.sql.bind_expression import Collected
 from penstock.sql.operators import Order, OverPattern
 from penstock.sql.ranks import window_of
 from penstock.sql.scope import Related, Scope
-from penstock.sql.syntax import Call, Constant, Expression, Interval, Name, Select
+from penstock.sql.syntax import Call, Constant, Expression, Interval, Name, Select, Window
 
 if TYPE_CHECKING:
     from penstock.sql.bind_query import Queries
@@ -26,6 +27,9 @@ def bind_over(
         PlanError: If the windows differ, have no order, or look ahead.
     """
     text = binder.text
+    for call in calls:
+        if call.name in ("LAG", "LEAD", "NTH_VALUE"):
+            raise text.unsupported(f"{call.name} is not offered in SQL yet", call.at, call.end)
     first = calls[0]
     assert first.over is not None
     window = window_of(binder, first.over, select)
@@ -55,6 +59,27 @@ def bind_over(
     if not isinstance(key, Name):
         raise text.error("OVER is ordered by a column", key.at, key.end)
     column, _ = scope.find(key, text)
+    rows, span, ranged = _frame(binder, window)
+    collected = Collected(related.node.schema)
+    bare = [
+        Call(c.name, c.args, distinct=c.distinct, filter=c.filter, at=c.at, end=c.end, written=c.written) for c in calls
+    ]
+    expressions = binder.expressions(scope, "SELECT")
+    expressions.collected = collected
+    values = [expressions.bind(one) for one in bare]
+    by = column.term.name if isinstance(column.term, Column) else ""
+    node = operators.over(
+        OverPattern(
+            input=related.node, partition=tuple(names), order=(Order(column=by),), by_time=related.is_time(column),
+            aggregates=tuple(collected.terms), rows=rows, span=span, ranged=ranged, where=place,
+        )
+    )  # fmt: skip
+    return replace(related, node=node), list(zip(calls, values, strict=True))
+
+
+def _frame(binder: Queries, window: Window) -> tuple[int | None, int | None, bool]:
+    """How many rows or microseconds before, and whether rows of equal time see each other."""
+    text = binder.text
     rows = span = None
     ranged = window.frame is None or window.frame.kind == "RANGE"
     if window.frame is not None:
@@ -72,20 +97,4 @@ def bind_over(
                 pass
             case other:
                 raise text.error("the bound of a frame is a number or an interval", other.at, other.end)
-    collected = Collected(related.node.schema)
-    bare = [
-        Call(c.name, c.args, distinct=c.distinct, filter=c.filter, at=c.at, end=c.end, written=c.written) for c in calls
-    ]
-    expressions = binder.expressions(scope, "SELECT")
-    expressions.collected = collected
-    values = [expressions.bind(one) for one in bare]
-    by = column.term.name if isinstance(column.term, Column) else ""
-    node = operators.over(
-        OverPattern(
-            input=related.node, partition=tuple(names), order=(Order(column=by),), by_time=related.is_time(column),
-            aggregates=tuple(collected.terms), rows=rows, span=span, ranged=ranged, where=place,
-        )
-    )  # fmt: skip
-    from dataclasses import replace
-
-    return replace(related, node=node), list(zip(calls, values, strict=True))
+    return rows, span, ranged

@@ -17,12 +17,12 @@ DEEPEST = 50
 
 RESERVED = frozenset(
     (
-        "ALL", "AND", "ANY", "AS", "BETWEEN", "CASE", "CREATE", "CROSS", "CUBE", "DISTINCT", "DROP", "ELSE", "END",
-        "EXCEPT", "EXISTS", "FALSE", "FETCH", "FILTER", "FOR", "FROM", "FULL", "GROUP", "HAVING", "IN", "INNER",
-        "INSERT", "INTERSECT", "INTERVAL", "INTO", "IS", "JOIN", "LATERAL", "LEFT", "LIKE", "LIMIT", "MATCH_RECOGNIZE", "MINUS",
-        "NATURAL", "NOT", "NULL", "OFFSET", "ON", "OR", "ORDER", "OUTER", "OVER", "PARTITION", "QUALIFY", "RIGHT",
-        "ROLLUP", "SELECT", "SET", "TABLE", "TABLESAMPLE", "THEN", "TO", "TRUE", "UNION", "UNNEST", "USING", "VALUES",
-        "WHEN", "WHERE", "WINDOW", "WITH", "EMIT",
+        "ALL", "AND", "ANY", "AS", "BETWEEN", "CASE", "CREATE", "CROSS", "CUBE", "DISTINCT", "DROP", "ELSE", "EMIT",
+        "END", "EXCEPT", "EXISTS", "FALSE", "FETCH", "FILTER", "FOR", "FROM", "FULL", "GROUP", "HAVING", "IN",
+        "INNER", "INSERT", "INTERSECT", "INTERVAL", "INTO", "IS", "JOIN", "LATERAL", "LEFT", "LIKE", "LIMIT",
+        "MATCH_RECOGNIZE", "MINUS", "NATURAL", "NOT", "NULL", "OFFSET", "ON", "OR", "ORDER", "OUTER", "OVER",
+        "PARTITION", "QUALIFY", "RIGHT", "ROLLUP", "SELECT", "SET", "TABLE", "TABLESAMPLE", "THEN", "TO", "TRUE",
+        "UNION", "UNNEST", "USING", "VALUES", "WHEN", "WHERE", "WINDOW", "WITH",
     )
 )  # fmt: skip
 """Words that are no names unless they are quoted."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 
 import pytest
 
@@ -18,7 +19,7 @@ WINDOWED = "TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' HOUR))"
 QUERIES: list[tuple[str, list[tuple[object, ...]]]] = [
     ("SELECT a, b FROM t WHERE b > 30", [(3, 60), (None, 40)]),
     ("SELECT x.a + 1 AS n FROM t AS x WHERE x.name = 'z'", [(3,)]),
-    ("SELECT b / 7, -b, b * 2.5 FROM t WHERE b = 10", [(1, -10, __import__("decimal").Decimal("25.0"))]),
+    ("SELECT b / 7, -b, b * 2.5 FROM t WHERE b = 10", [(1, -10, Decimal("25.0"))]),
     ("SELECT a FROM t WHERE name IS NULL OR a IS NULL", [(1,), (None,)]),
     ("SELECT a FROM t WHERE a IN (2, 3) AND b IS NOT NULL", [(2,), (3,)]),
     ("SELECT a FROM t WHERE a NOT IN (1, 2)", [(3,)]),
@@ -27,7 +28,7 @@ QUERIES: list[tuple[str, list[tuple[object, ...]]]] = [
     ("SELECT b FROM t WHERE b BETWEEN SYMMETRIC 30 AND 20", [(20,), (30,)]),
     ("SELECT name FROM t WHERE name LIKE 'x%' AND a IS NOT NULL", [("x",)]),
     ("SELECT a FROM t WHERE name IS NOT DISTINCT FROM NULL", [(1,)]),
-    ("SELECT CASE WHEN a = 1 THEN 'one' WHEN a = 2 THEN 'two' END FROM t WHERE a IS NOT NULL AND b > 10", [("one",), ("two",), (None,)]),  # noqa: E501
+    ("SELECT CASE WHEN a = 1 THEN 'one' WHEN a = 2 THEN 'two' END FROM t WHERE a IS NOT NULL AND b > 10", [("one",), ("two",), (None,)]),
     ("SELECT CASE a WHEN 3 THEN b ELSE 0 END FROM t WHERE name = 'y'", [(0,), (60,)]),
     ("SELECT CAST(b AS STRING) || '!' FROM t WHERE a = 3", [("60!",)]),
     ("SELECT DISTINCT a FROM t", [(1,), (2,), (3,), (None,)]),
