@@ -1,4 +1,4 @@
-"""Write anew what is said of the mistakes in `tests/unit/sql/mistakes.sql`: look at the difference before it is committed."""
+"""Write anew what is said of the mistakes in `tests/unit/sql/mistakes.sql`; look at the difference then."""
 
 from __future__ import annotations
 

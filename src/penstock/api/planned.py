@@ -12,7 +12,6 @@ _ONCE = "windows are sent once, when they close"
 _BATCHES = "expressions of col(...), or a computation on the result of .collect()"
 _AGGREGATES = "docs/reference/functions.md lists the aggregates there are"
 _OUTPUT = "write to a sink: .write(MemorySink()), .write(FileSink(...))"
-_PYTHON = "pipelines are written in Python: ps.read(...), ps.Pipeline(...)"
 _EVENT_TIME = 'ps.read(..., event_time="column", watermark="5 s")'
 _STATE = "state is kept by .group_by(...).agg(...), with or without .window(...)"
 
