@@ -130,6 +130,35 @@ class Joining:
             return Scope(right, Scope(left), joined=True)
         return Scope(replace(left, columns=(*left.columns, *right.columns)))
 
+    def take(self, conditions: list[Expression]) -> list[Expression]:
+        """Take what makes an inner join: equal keys, and bounds of the distance of times if there are both.
+
+        What is left is a filter behind the join, which may fail for a row.
+
+        Returns:
+            What was taken.
+        """
+        taken, bounds = [], []
+        scope = self.scope()
+        for one in conditions:
+            if not isinstance(one, Call):
+                continue
+            if self._bounds_time(one, scope):
+                bounds.append(one)
+            elif self._is_key(one, scope):
+                self.add(one)
+                taken.append(one)
+        if self.lower is None or self.upper is None or not taken:
+            self.lower = self.upper = None
+            return taken
+        return [*taken, *bounds]
+
+    def _is_key(self, condition: Call, scope: Scope) -> bool:
+        if condition.name not in ("=", "IS NOT DISTINCT FROM"):
+            return False
+        expressions = self.binder.expressions(scope, "ON")
+        return {_side(expressions.bind(arg).term) for arg in condition.args} == {LEFT, RIGHT}
+
     def add(self, condition: Expression) -> None:
         """Take one condition."""
         scope = self.scope()

@@ -50,9 +50,8 @@ def bind_joins(
         both = joining.scope()
         mine = [one for one in waiting if _fits(binder, one, both) and not _fits(binder, one, Scope(related))]
         mine = [one for one in mine if not _fits(binder, one, Scope(right))]
-        for one in mine:
-            joining.add(one)
-        waiting = [one for one in waiting if one not in mine]
+        taken = joining.take(mine)
+        waiting = [one for one in waiting if one not in taken]
         made = Join(leaves[0], leaf, "inner" if joining.left_on else "cross", at=leaf.at, end=leaf.end)
         related = joining.related(joining.node(made.kind, made, None), made)
     rest: Expression | None = None

@@ -217,8 +217,33 @@ def window_top_n(pattern: RankPattern) -> Node:
 
 
 def deduplicate(pattern: RankPattern) -> Node:
-    """The first or last row of each key, by time."""
-    _refuse(pattern, "ROW_NUMBER() ... WHERE rn = 1 (deduplication) is")
+    """The first or last row of each key, by time: the first is for good, the last a Table."""
+    what = "ROW_NUMBER() ... WHERE rn = 1 (deduplication) is"
+    if not pattern.partition:
+        return top_n(pattern)
+    node, (order,) = pattern.input, pattern.order
+    if order.descending:
+        by = order.column if pattern.by_time else None
+        kind = _operator("as_table", what, pattern.where)
+        node = kind(input=node, keys=pattern.partition, by=by, spelling="dedup", where=pattern.where)
+    else:
+        kind = _operator("dedup", what, pattern.where)
+        if pattern.by_time:
+            node = sort(node, (order,), where=pattern.where)
+        node = kind(input=node, keys=pattern.partition, where=pattern.where)
+    return _numbered(node, pattern)
+
+
+def _numbered(node: Node, pattern: RankPattern) -> Node:
+    """With the rank as a column, if it is selected: it is 1."""
+    if pattern.name is None:
+        return node
+    from penstock.core.dtypes import Int64
+    from penstock.expr.ast import Column, Literal
+    from penstock.operators.select import Select
+
+    columns = (*((name, Column(name)) for name in node.schema.names), (pattern.name, Literal(1, Int64)))
+    return Select(input=node, columns=columns, where=pattern.where)
 
 
 def over(pattern: OverPattern) -> Node:
