@@ -247,8 +247,25 @@ def _numbered(node: Node, pattern: RankPattern) -> Node:
 
 
 def over(pattern: OverPattern) -> Node:
-    """Aggregates over the rows before each row."""
-    _refuse(pattern, "OVER aggregates are")
+    """Aggregates over the rows before each row, which are taken in the order of event time."""
+    what = "OVER aggregates are"
+    kind = _operator("over", what, pattern.where)
+    if not pattern.by_time:
+        raise UnsupportedError("OVER by another column than the event time is not offered", where=pattern.where)
+    import importlib
+
+    # The frame comes with the operator.
+    frame: Any = importlib.import_module("penstock.expr.ast").Frame
+    ranged = pattern.span is not None or (pattern.rows is None and pattern.ranged)
+    length = pattern.span if pattern.span is not None else pattern.rows
+    made: Node = kind(
+        input=sort(pattern.input, pattern.order, where=pattern.where),
+        keys=pattern.partition,
+        frame=frame("range" if ranged else "rows", length),
+        functions=pattern.aggregates,
+        where=pattern.where,
+    )
+    return made
 
 
 def windowed_rows(node: Node, windows: Windows, *, where: Where | None) -> Node:

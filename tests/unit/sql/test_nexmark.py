@@ -17,8 +17,8 @@ PIECES = re.split(
 )
 QUERIES = dict(zip(PIECES[1::2], PIECES[2::2], strict=True))
 NEEDS = {"q3": "join", "q4": "join", "q5": "join", "q7": "join", "q8": "join", "q9": "join", "q20": "join", "q23": "join",
-         "q19": "top_n"}  # fmt: skip
-LATER = ("q11", "q18")
+         "q18": "as_table", "q19": "top_n"}  # fmt: skip
+LATER = ("q11",)
 EVENTS = 5_000
 
 
