@@ -138,7 +138,8 @@ class Joining:
         Returns:
             What was taken.
         """
-        taken, bounds = [], []
+        taken: list[Expression] = []
+        bounds: list[Expression] = []
         scope = self.scope()
         for one in conditions:
             if not isinstance(one, Call):
