@@ -42,8 +42,8 @@ _TRUE, _FALSE = ("t", "true", "y", "yes", "1"), ("f", "false", "n", "no", "0")
 
 def wrapped(number: int, dtype: DType) -> int:
     """An integer as its type holds it: what does not fit wraps around."""
-    low, _ = limits(dtype)
-    return (number - low) % 2 ** bits(dtype) + low
+    low, high = limits(dtype)
+    return int((number - low) % (high - low + 1) + low)
 
 
 def cast(value: Any, source: DType, target: DType, digits: int | None = None) -> Any:
@@ -256,7 +256,8 @@ def read_moment(text: str) -> dt.datetime:
     clock, _, fraction = (match[2] or "0:0:0").partition(".")
     try:
         day = dt.date(*map(int, match[1].split("-")))
-        return dt.datetime.combine(day, dt.time(*map(int, clock.split(":")), int((fraction + "000000")[:6])))
+        hour, minute, second = map(int, clock.split(":"))
+        return dt.datetime.combine(day, dt.time(hour, minute, second, int((fraction + "000000")[:6])))
     except ValueError:
         raise RowFault("no timestamp") from None
 

@@ -53,3 +53,8 @@ def lowered_sum(returns: Decimal, types: tuple[DType, ...]) -> bool:
     scales = max(t.scale for t in types if isinstance(t, Decimal))
     before = max(t.precision - t.scale for t in types if isinstance(t, Decimal))
     return returns.scale == scales and before + scales + 1 <= 38
+
+
+def lowered_product(types: tuple[DType, ...]) -> bool:
+    """Whether a product has all of its digits: Polars multiplies decimals of one scale, and rounds to it."""
+    return sum(t.precision for t in types if isinstance(t, Decimal)) < 38

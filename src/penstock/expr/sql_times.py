@@ -81,7 +81,8 @@ def ceiled(moment: dt.datetime, unit: str) -> dt.datetime:
     if start == moment:
         return start
     if unit in MONTHS:
-        return plus_months(start, MONTHS[unit])
+        following: dt.datetime = plus_months(start, MONTHS[unit])
+        return following
     return start + dt.timedelta(milliseconds=STEPS[unit])
 
 
@@ -114,9 +115,9 @@ def difference(start: Any, end: Any, unit: str) -> int:
     if unit in MONTHS:
         months = months_between(first, second)
         return -(-months // MONTHS[unit]) if months < 0 else months // MONTHS[unit]
-    millis = (second - first) // dt.timedelta(microseconds=1)
+    apart: int = (second - first) // dt.timedelta(microseconds=1)
     size = STEPS[unit] * 1000
-    return -(-millis // size) if millis < 0 else millis // size
+    return -(-apart // size) if apart < 0 else apart // size
 
 
 # -- Formats ----------------------------------------------------------------------------------------

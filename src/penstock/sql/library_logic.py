@@ -8,8 +8,8 @@ from penstock.core.dtypes import Boolean, Date, Datetime, Null, String, Time
 from penstock.core.errors import PlanError
 from penstock.expr.ast import Call, Literal
 from penstock.expr.infer import Typed
-from penstock.sql.entries import Build, Entry, Given, call, entry, known
-from penstock.sql.terms import case, common, constant, spelled, widened
+from penstock.sql.entries import Build, Entry, Given, entry, known
+from penstock.sql.terms import call, case, common, constant, spelled, widened
 
 
 def comparable(a: Typed, b: Typed, session: object = None) -> tuple[Typed, Typed]:
@@ -129,13 +129,11 @@ def _letters(pattern: str) -> Build:
 
 ENTRIES: tuple[Entry, ...] = (
     entry("=", "x x", _compared("eq")),
-    entry("<> !=", "x x", _compared("ne")),
+    entry("<>", "x x", _compared("ne")),
     entry("<", "x x", _compared("lt")),
     entry("<=", "x x", _compared("le")),
     entry(">", "x x", _compared("gt")),
     entry(">=", "x x", _compared("ge")),
-    entry("IS_NULL", "x", "is_null"),
-    entry("IS_NOT_NULL", "x", "is_not_null"),
     Entry(("IS NULL",), "x", lambda given: call("is_null", given.args)),
     Entry(("IS NOT NULL",), "x", lambda given: call("is_not_null", given.args)),
     Entry(("IS DISTINCT FROM",), "x x", _distinct("ne_missing")),

@@ -70,7 +70,7 @@ ENTRIES: tuple[Entry, ...] = (
     entry("% MOD", "n n", "sql.mod"),
     entry("ABS", "n", "sql.abs"),
     entry("SIGN", "n", "sign"),
-    entry("POWER POW", "d d", "pow"),
+    entry("POWER", "d d", "pow"),
     entry("SQRT", "d", "sqrt"),
     entry("EXP", "d", "exp"),
     entry("LN", "d", "log"),

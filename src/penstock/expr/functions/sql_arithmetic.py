@@ -18,8 +18,9 @@ from penstock.expr.cast_meaning import narrow
 from penstock.expr.division import divisor
 from penstock.expr.function import Function, RowFault, Signature
 from penstock.expr.rowwise import python_value
-from penstock.expr.signatures import INTEGER, NUMBER, as_decimal, bits, limits, unified
-from penstock.expr.sql_decimals import EXACT, fitted, lowered_sum, result_type
+from penstock.expr.signatures import INTEGER, NUMBER, as_decimal, unified
+from penstock.expr.sql_cast_meaning import wrapped
+from penstock.expr.sql_decimals import EXACT, fitted, lowered_product, lowered_sum, result_type
 
 Types = tuple[DType, ...]
 
@@ -51,13 +52,6 @@ def _may_overflow(signature: Signature, options: Mapping[str, Any]) -> bool:
 
 
 # -- Meaning ----------------------------------------------------------------------------------------
-
-
-def wrapped(number: int, dtype: DType) -> int:
-    """An integer as its type holds it: what does not fit wraps around."""
-    size = 2 ** bits(dtype)
-    low, _ = limits(dtype)
-    return (number - low) % size + low
 
 
 def quotient(a: int, b: int) -> int:
@@ -121,6 +115,9 @@ def _lower(name: str) -> Callable[..., Any]:
                 kind = to_polars(returns)
                 found = a.cast(kind) + b.cast(kind) if name == "add" else a.cast(kind) - b.cast(kind)
                 return found.cast(kind)
+            if name == "multiply" and lowered_product(types):
+                wide = pl.Decimal(38, returns.scale)
+                return (a.cast(wide) * b.cast(wide)).cast(to_polars(returns))
             return slow(a, b, types=types, returns=returns)
         if returns in FLOATS:
             return _lower_float(name, a, b)

@@ -136,9 +136,8 @@ def _extreme(greatest: bool) -> Callable[[list[Any]], Any]:
 
 
 def _join(values: list[Any], separator: str, nulls: str | None = None) -> str:
-    return separator.join(
-        nulls if value is None else value for value in values if value is not None or nulls is not None
-    )
+    shown = (nulls if value is None else str(value) for value in values)
+    return separator.join(value for value in shown if value is not None)
 
 
 def _from_arrays(keys: list[Any], values: list[Any]) -> dict[Any, Any] | None:
@@ -163,13 +162,17 @@ def _function(
     doc: str,
     signature: Any,
     meaning: Callable[..., Any],
-    flink: str,
+    flink: str | Callable[[Sequence[DType], Mapping[str, Any]], str],
     examples: Examples,
     null: str = "propagate",
     gives_null: bool = False,
 ) -> Function:
     """A function that is computed in Python, row by row; with `null="first"` other arguments may be null."""
-    seen = meaning if null != "first" else lambda first, *rest: None if first is None else meaning(first, *rest)
+
+    def unless_null(first: Any, *rest: Any) -> Any:
+        return None if first is None else meaning(first, *rest)
+
+    seen = unless_null if null == "first" else meaning
     return Function(
         name=name,
         doc=f"{doc} Computed in Python: not fast.",
@@ -268,7 +271,7 @@ FUNCTIONS = (
         "The elements from a place to another, both counted from 1 or from the end.",
         takes(LIST, INTEGER, INTEGER, returns=0, optional=1),
         _slice,
-        "ARRAY_SLICE({0}, {1}, {2})",
+        lambda types, options: "ARRAY_SLICE({0}, {1}, {2})" if len(types) == 3 else "ARRAY_SLICE({0}, {1})",
         [(([1, 2, 3], 2, 3), [2, 3]), (([1, 2, 3], -2), [2, 3]), ((None, 1), None)],
     ),
     _function(

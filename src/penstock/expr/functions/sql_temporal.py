@@ -168,14 +168,18 @@ _USUAL = "yyyy-MM-dd HH:mm:ss"
 
 def _loose(text: str, zone: str | None) -> dt.datetime | None:
     """What the usual format allows besides itself: a fraction, or the day alone."""
-    for pattern in ("yyyy-MM-dd", *(f"{_USUAL}.{'S' * n}" for n in (9,))):
-        try:
-            found = times.read(text, pattern)
-        except RowFault:
-            continue
-        found = found.replace(microsecond=found.microsecond // 1000 * 1000)
-        return from_wall(found, zone) if zone else found
-    return None
+    found = _read_or_none(text, "yyyy-MM-dd") or _read_or_none(text, f"{_USUAL}.SSSSSSSSS")
+    if found is None:
+        return None
+    found = found.replace(microsecond=found.microsecond // 1000 * 1000)
+    return from_wall(found, zone) if zone else found
+
+
+def _read_or_none(text: str, pattern: str) -> dt.datetime | None:
+    try:
+        return times.read(text, pattern)
+    except RowFault:
+        return None
 
 
 def _to_date(text: str, pattern: str) -> dt.date | None:

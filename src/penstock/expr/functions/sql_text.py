@@ -78,7 +78,7 @@ def _lower_replace(text: Any, old: Any, new: Any, types: Types, returns: DType) 
 
 
 def _elt(index: int, *texts: str | None) -> str | None:
-    return texts[index - 1] if index is not None and 1 <= index <= len(texts) else None
+    return texts[index - 1] if 1 <= index <= len(texts) else None
 
 
 def _elt_types(types: Sequence[DType], options: Mapping[str, Any]) -> Signature:

@@ -1,0 +1,49 @@
+i != 3
+js IS NOT JSON SCALAR
+js IS NOT JSON VALUE
+i NOT BETWEEN SYMMETRIC 10 AND 0
+POW(i, 2)
+STARTSWITH(bs, ENCODE('a', 'UTF-8'))
+ENDSWITH(bs, ENCODE('c', 'UTF-8'))
+COALESCE(NULLIF(TRIM(s), ''), 'none')
+CASE WHEN s LIKE '%o%' THEN CHAR_LENGTH(s) ELSE 0 END + i
+SUBSTRING(s, POSITION('l' IN s), 3)
+(i + bi) * 2 - si / 3
+CAST(CAST(d AS INT) AS STRING) || '!'
+p * q / (w + 1000000)
+p - i * 2
+-p + q
+CAST(p * 100 AS INT)
+CAST(d * 100 AS DECIMAL(12, 2))
+ROUND(p * 1.19, 2)
+ROUND(d / 3, 3)
+ABS(p - q)
+GREATEST(ti, si, i, bi)
+LEAST(f, d)
+MOD(si, 7) * MOD(ti, 5)
+EXTRACT(DAY FROM ts - INTERVAL '1' DAY)
+TIMESTAMPDIFF(DAY, CAST(ts AS DATE), dt)
+TIMESTAMPADD(DAY, i % 10, dt)
+TIMESTAMPADD(MONTH, ti % 12, ts)
+DATE_FORMAT(TIMESTAMPADD(HOUR, 1, ts), 'HH')
+UPPER(LEFT(s, 1)) || LOWER(SUBSTRING(s, 2))
+SPLIT_INDEX('a=1;b=2', ';', 1)
+REGEXP_EXTRACT('channel_id=42&x=1', '(&|^)channel_id=([^&]*)', 2)
+REGEXP_EXTRACT(s, '^(.)', 1)
+ARRAY_CONTAINS(SPLIT(s, ','), 'b')
+CARDINALITY(SPLIT(s, ','))
+JSON_VALUE(JSON_OBJECT('a' VALUE i), '$.a' RETURNING INT)
+ARRAY_SORT(ARRAY[d, 1.5e0, f])
+ARRAY_MAX(ARRAY[p, q])
+MAP['a', d]['a']
+s IN ('abc', u, '123')
+i IN (1.0, 3)
+b = (i > 0)
+(b OR NULL) IS TRUE
+i = 3 AND s = 'abc' OR b IS NULL
+CAST(b AS TINYINT) + 1
+CAST(ti AS DECIMAL(3, 0)) / 3
+CAST('  1.50' AS DECIMAL(10, 2))
+TRY_CAST('12:30:00' AS TIME)
+CAST(lz AS TIMESTAMP(0))
+LOG10(ABS(i) + 1)
