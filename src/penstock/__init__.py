@@ -10,6 +10,7 @@ from typing import Any as _Any
 
 from penstock.api.planned import unknown_member as _unknown_member
 from penstock.api.read import read
+from penstock.api.sql import load, sql
 from penstock.api.stream import Stream, Table
 from penstock.core.dtypes import (
     Binary,
@@ -95,12 +96,14 @@ __all__ = [
     "global_window",
     "hopping",
     "lit",
+    "load",
     "monotonic",
     "processing_time",
     "read",
     "run",
     "secret",
     "session",
+    "sql",
     "start",
     "struct",
     "tumbling",

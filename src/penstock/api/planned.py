@@ -11,7 +11,6 @@ _WINDOWS = "windows are ps.tumbling, ps.hopping, ps.cumulative and ps.session"
 _BATCHES = "expressions of col(...), or a computation on the result of .collect()"
 _AGGREGATES = "docs/reference/functions.md lists the aggregates there are"
 _OUTPUT = "write to a sink: .write(MemorySink()), .write(FileSink(...))"
-_PYTHON = "pipelines are written in Python: ps.read(...), ps.Pipeline(...)"
 _EVENT_TIME = 'ps.read(..., event_time="column", watermark="5 s")'
 _STATE = "state is kept by .group_by(...).agg(...), with or without .window(...)"
 
@@ -24,8 +23,6 @@ PLANNED: dict[str, str] = {
     "HybridSource": "ps.read(...).union(ps.read(...)) reads two sources at once",
     "View": _OUTPUT,
     "connect": _OUTPUT,
-    "sql": _PYTHON,
-    "load": _PYTHON,
     "Flink": 'on="embedded", or ps.Embedded(...)',
     "Process": _STATE,
     "process": _STATE,

@@ -14,7 +14,7 @@ from penstock.plan.pipeline import Pipeline
 
 FORMS = ("text", "mermaid", "json")
 LATER = {
-    "sql": "SQL comes with the SQL work",
+    "sql": "plans are not written as SQL yet",
     "yaml": "YAML comes with the SQL work, whose expressions it uses",
     "flink": "Flink's SQL comes with the Flink engine",
 }

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from penstock.api import references
+from penstock.api.sql import pipeline_of, read_text
 from penstock.cli.arguments import arguments_of, name_of, parameters_of, refuse_unused, where_of
 from penstock.cli.trace import user_code
 from penstock.core import files
@@ -24,10 +25,10 @@ from penstock.plan.pipeline import Pipeline
 from penstock.settings import Settings
 
 LATER = {
-    ".sql": "SQL files come with the SQL work",
     ".yaml": "YAML files come with the SQL work, whose expressions they use",
     ".yml": "YAML files come with the SQL work, whose expressions they use",
 }
+SQL = ".sql"
 _MAKER = "pipeline"
 
 
@@ -54,7 +55,7 @@ class Target:
     @property
     def path(self) -> Path | None:
         """The path, or None if a module is meant."""
-        is_path = "/" in self.file or "\\" in self.file or Path(self.file).suffix in (".py", *LATER)
+        is_path = "/" in self.file or "\\" in self.file or Path(self.file).suffix in (".py", SQL, *LATER)
         return Path(self.file) if is_path else None
 
 
@@ -88,6 +89,8 @@ def load(text: str, settings: Callable[[Path], Settings]) -> Loaded:
         raise UnsupportedError(LATER[path.suffix], hint="a Python file with a ps.Pipeline")
     folder = path.parent if path is not None else Path.cwd()
     found = settings(folder)
+    if path is not None and path.suffix == SQL:
+        return Loaded(_of_sql(path, target, found), found)
     with _importing(folder), references.using(found.fill):
         module = _file(path) if path is not None else _module(target.file)
         made = _chosen(module, target)
@@ -96,6 +99,22 @@ def load(text: str, settings: Callable[[Path], Settings]) -> Loaded:
         found.used.update(references.names(pipeline))
         refuse_unused(found, (), f"{target.file}, whose pipeline is no function")
     return Loaded(pipeline, found)
+
+
+def _of_sql(path: Path, target: Target, found: Settings) -> Pipeline:
+    """The pipeline of a file in SQL: all its INSERTs."""
+    if target.name is not None:
+        raise PlanError(f'a file in SQL is one pipeline: there is no "{target.name}" in it', hint=str(path))
+    try:
+        text = read_text(path)
+    except PlanError as missing:
+        missing.message += _near(path)
+        raise
+    with references.using(found.fill):
+        pipeline = pipeline_of(text, path)
+    found.used.update(references.names(pipeline))
+    refuse_unused(found, (), str(path))
+    return pipeline
 
 
 @contextmanager
@@ -160,11 +179,12 @@ def _file(path: Path) -> ModuleType:
 
 def _near(path: Path) -> str:
     try:
-        stems = [entry.name[:-3] for entry in files.entries(path.parent) if entry.name.endswith(".py")]
+        ending = path.suffix or ".py"
+        stems = [e.name.removesuffix(ending) for e in files.entries(path.parent) if e.name.endswith(ending)]
     except OSError:
         return ""
     found = difflib.get_close_matches(path.stem, stems, n=1, cutoff=0.6)
-    return f'; did you mean "{path.parent / found[0]}.py"?' if found else ""
+    return f'; did you mean "{path.parent / found[0]}{ending}"?' if found else ""
 
 
 def _module(name: str) -> ModuleType:

@@ -47,8 +47,10 @@ class PenstockError(Exception):
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
+        snippet = self.where.snippet if self.where is not None else None
+        shown = "".join(f"\n  {line}" for line in snippet.split("\n")) if snippet else ""
         hint = f"\n\nhint: {self.hint}" if self.hint else ""
-        return f"{place}{self.message}{hint}"
+        return f"{place}{self.message}{shown}{hint}"
 
     def at(self, where: Where | None) -> PenstockError:
         """The same error with the user's line, unless it has one already."""

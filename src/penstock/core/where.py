@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -19,11 +19,13 @@ class Where:
         file: The file's name as the user would write it (without its folders).
         line: Line number, from 1.
         column: Column number from 1, if known (SQL and YAML).
+        snippet: The line itself and a caret below the place, if known (SQL).
     """
 
     file: str
     line: int
     column: int | None = None
+    snippet: str | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         column = f":{self.column}" if self.column is not None else ""

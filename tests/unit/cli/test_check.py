@@ -92,7 +92,7 @@ def test_explain(penstock):
 @pytest.mark.parametrize(
     ("form", "message"),
     [
-        ("sql", "SQL comes with the SQL work"),
+        ("sql", "plans are not written as SQL yet"),
         ("yaml", "YAML comes with the SQL work"),
         ("flink", "comes with the Flink engine"),
         ("mermaids", 'no form "mermaids"; did you mean "mermaid"?'),

@@ -81,7 +81,7 @@ def test_a_missing_file(penstock, command):
     assert "is a directory" in penstock(command, "./").refused()
 
 
-@pytest.mark.parametrize("name", ["delays.sql", "delays.yaml", "delays.yml"])
+@pytest.mark.parametrize("name", ["delays.yaml", "delays.yml"])
 def test_what_comes_later_says_so(penstock, name):
     assert "SQL work" in penstock("run", penstock.write(name, "")).refused()
 

@@ -1,0 +1,360 @@
+"""JOIN bound: which conditions are equal keys, which bound a distance of times, and what is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from penstock.core.schema import Schema
+from penstock.expr.ast import Column, Term
+from penstock.expr.infer import Typed
+from penstock.plan.node import Node
+from penstock.sql import functions, operators
+from penstock.sql.bind_expression import conjuncts
+from penstock.sql.bind_from import bind_relation, unnested
+from penstock.sql.operators import JoinPattern
+from penstock.sql.scope import END, PROCTIME, START, Related, Scope, ScopeColumn
+from penstock.sql.syntax import (
+    Call,
+    Constant,
+    Derived,
+    Expression,
+    Ident,
+    Interval,
+    Join,
+    Name,
+    Relation,
+    TableFunction,
+    TableName,
+)
+from penstock.sql.types import SqlType
+from penstock.sql.walk import substitute
+
+if TYPE_CHECKING:
+    from penstock.sql.bind_query import Queries
+
+LEFT, RIGHT = "left.", "right."
+_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}
+
+
+def bind_join(binder: Queries, join: Join, outer: Scope | None) -> Related:
+    """The rows of a join.
+
+    Raises:
+        PlanError: If it cannot mean anything.
+    """
+    text = binder.text
+    left = bind_relation(binder, join.left, outer)
+    right_side = join.right
+    if isinstance(right_side, TableFunction) and right_side.name == "UNNEST":
+        if join.condition is not None and join.condition != TRUE:
+            raise text.unsupported("UNNEST has no condition", join.condition.at, join.condition.end, hint="WHERE")
+        return unnested(binder, left, right_side, join.kind, outer)
+    if isinstance(right_side, TableFunction) and right_side.lateral:
+        operators.lateral(where=binder.where(right_side))
+    if isinstance(right_side, Derived) and right_side.lateral:
+        operators.lateral(where=binder.where(right_side))
+    as_of = right_side.as_of if isinstance(right_side, TableName) else None
+    plain = replace(right_side, as_of=None) if isinstance(right_side, TableName) else right_side
+    right = bind_relation(binder, plain, outer)
+    for side, syntax in ((left, join.left), (right, join.right)):
+        if side.window is not None:
+            operators.windowed_rows(side.node, side.window.windows, where=binder.where(syntax))
+    different(binder, left, right, right_side)
+    condition = _condition(binder, join, left, right)
+    joining = Joining(binder, left, right)
+    for one in condition:
+        joining.add(one)
+    made = joining.node(join.kind, join, as_of)
+    return joining.related(made, join)
+
+
+TRUE = Constant(True, SqlType("BOOLEAN", nullable=False))
+
+
+def different(binder: Queries, left: Related, right: Related, syntax: Relation) -> None:
+    """Refuse two sides of one name."""
+    shared = set(Scope(left).tables) & set(Scope(right).tables)
+    if shared:
+        name = next(iter(shared))
+        raise binder.text.error(
+            f'both sides of the join are called "{name}"', syntax.at, syntax.end, hint=f"JOIN {name} AS other"
+        )
+
+
+def _condition(binder: Queries, join: Join, left: Related, right: Related) -> list[Expression]:
+    """The conditions, with USING and NATURAL written out."""
+    names = list(join.using)
+    if join.natural:
+        own = {one.name for one in left.columns if one.shown}
+        names = [Ident(one.name, at=join.at) for one in right.columns if one.shown and one.name in own]
+    found = []
+    for name in names:
+        for side, of in ((left, "left"), (right, "right")):
+            known = [one.name for one in side.columns if one.shown]
+            if name.name not in known:
+                raise binder.text.unknown("column", name.name, known, name.at, inside=f"the {of} side")
+        found.append(Call("=", (_named(left, name), _named(right, name)), at=name.at, end=name.end, written="="))
+    return [*found, *[one for one in conjuncts(join.condition) if one != TRUE]]
+
+
+def _named(side: Related, name: Ident) -> Name:
+    column = next(one for one in side.columns if one.name == name.name and one.shown)
+    parts = (Ident(column.table, at=name.at, end=name.end),) if column.table else ()
+    return Name((*parts, name), at=name.at, end=name.end)
+
+
+@dataclass
+class Joining:
+    """Two sides and what must hold between them.
+
+    Columns of the left side are `left.a` while conditions are looked at, those of the right `right.a`.
+    """
+
+    binder: Queries
+    left: Related
+    right: Related
+    left_on: list[Term] = field(default_factory=list)
+    right_on: list[Term] = field(default_factory=list)
+    nulls_equal: list[bool] = field(default_factory=list)
+    residual: list[Typed] = field(default_factory=list)
+    lower: int | None = None
+    upper: int | None = None
+    window_keys: set[str] = field(default_factory=set)
+    inner_first: bool = False
+
+    def scope(self) -> Scope:
+        """The names of both sides."""
+        left, right = _marked(self.left, LEFT), _marked(self.right, RIGHT)
+        if self.inner_first:
+            return Scope(right, Scope(left), joined=True)
+        return Scope(replace(left, columns=(*left.columns, *right.columns)))
+
+    def take(self, conditions: list[Expression]) -> list[Expression]:
+        """Take what makes an inner join: equal keys, and bounds of the distance of times if there are both.
+
+        What is left is a filter behind the join, which may fail for a row.
+
+        Returns:
+            What was taken.
+        """
+        taken: list[Expression] = []
+        bounds: list[Expression] = []
+        scope = self.scope()
+        for one in conditions:
+            if not isinstance(one, Call):
+                continue
+            if self._bounds_time(one, scope):
+                bounds.append(one)
+            elif self._is_key(one, scope):
+                self.add(one)
+                taken.append(one)
+        if self.lower is None or self.upper is None or not taken:
+            self.lower = self.upper = None
+            return taken
+        return [*taken, *bounds]
+
+    def _is_key(self, condition: Call, scope: Scope) -> bool:
+        if condition.name not in ("=", "IS NOT DISTINCT FROM"):
+            return False
+        expressions = self.binder.expressions(scope, "ON")
+        return {_side(expressions.bind(arg).term) for arg in condition.args} == {LEFT, RIGHT}
+
+    def add(self, condition: Expression) -> None:
+        """Take one condition."""
+        scope = self.scope()
+        expressions = self.binder.expressions(scope, "ON")
+        if isinstance(condition, Call) and self._bounds_time(condition, scope):
+            return
+        if isinstance(condition, Call) and condition.name in ("=", "IS NOT DISTINCT FROM"):
+            a, b = (expressions.bind(arg) for arg in condition.args)
+            sides = _side(a.term), _side(b.term)
+            if set(sides) == {LEFT, RIGHT}:
+                if sides[0] == RIGHT:
+                    a, b = b, a
+                self._equal(a, b, condition)
+                return
+        self.residual.append(expressions.condition(condition))
+
+    def _equal(self, left: Typed, right: Typed, condition: Call) -> None:
+        both = functions.common(left.dtype, right.dtype)
+        if both is None:
+            raise self.binder.text.error(
+                f"{functions.spelled(left.dtype)} and {functions.spelled(right.dtype)} are not compared",
+                condition.at, condition.end, hint="CAST one of them",
+            )  # fmt: skip
+        self.left_on.append(_bare(functions.widened(left, both).term))
+        self.right_on.append(_bare(functions.widened(right, both).term))
+        self.nulls_equal.append(condition.name != "=")
+        for side in (self.left, self.right):
+            for role in (START, END):
+                column = side.by_role(role)
+                if column is not None and column.term in (self.left_on[-1], self.right_on[-1]):
+                    self.window_keys.add(role)
+
+    def _bounds_time(self, condition: Call, scope: Scope) -> bool:
+        """Whether it bounds the distance of the event times; remembers the bound."""
+        if condition.name == "BETWEEN" and "SYMMETRIC" not in condition.words:
+            value, low, high = condition.args
+            kept = (self.lower, self.upper)
+            if self._bound(">=", value, low, scope) and self._bound("<=", value, high, scope):
+                return True
+            self.lower, self.upper = kept
+            return False
+        if condition.name not in _FLIPPED:
+            return False
+        return self._bound(condition.name, condition.args[0], condition.args[1], scope)
+
+    def _bound(self, sign: str, a: Expression, b: Expression, scope: Scope) -> bool:
+        first, second = self._moment(a, scope), self._moment(b, scope)
+        if first is None or second is None or first[0] == second[0]:
+            return False
+        if first[0] == LEFT:
+            first, second, sign = second, first, _FLIPPED[sign]
+        # right + x <sign> left + y: right - left <sign> y - x
+        distance = second[1] - first[1]
+        if sign in (">", ">=", "="):
+            least = distance + (sign == ">")
+            self.lower = least if self.lower is None else max(self.lower, least)
+        if sign in ("<", "<=", "="):
+            most = distance - (sign == "<")
+            self.upper = most if self.upper is None else min(self.upper, most)
+        return True
+
+    def _moment(self, expression: Expression, scope: Scope) -> tuple[str, int] | None:
+        """The side whose event time it is, and how many microseconds are added."""
+        match expression:
+            case Name():
+                column, fields = scope.find(expression, self.binder.text)
+                for mark, side in ((LEFT, self.left), (RIGHT, self.right)):
+                    if not fields and isinstance(column.term, Column) and column.term.name == f"{mark}{side.time}":
+                        return mark, 0
+            case Call("+" | "-", (inner, Interval(us, 0, _))):
+                found = self._moment(inner, scope)
+                return None if found is None else (found[0], found[1] + (us if expression.name == "+" else -us))
+            case Call("+", (Interval(us, 0, _), inner)):
+                found = self._moment(inner, scope)
+                return None if found is None else (found[0], found[1] + us)
+        return None
+
+    def _rest(self) -> Term | None:
+        scope = self.scope()
+        if not self.residual:
+            return None
+        whole = self.residual[0]
+        for more in self.residual[1:]:
+            whole = self.binder.expressions(scope, "ON").resolve("AND", [whole, more], 0, 0)
+        return whole.term
+
+    def node(self, kind: str, join: Join, as_of: Expression | None) -> Node:
+        """The operator that fits.
+
+        Raises:
+            PlanError: If none does.
+        """
+        pattern = self.pattern(kind, join)
+        if as_of is not None:
+            column, _ = self.scope().find(as_of, self.binder.text) if isinstance(as_of, Name) else (None, ())
+            if column is not None and column.role == PROCTIME:
+                return operators.lookup_join(pattern)
+            time = str(self.left.time)
+            return operators.temporal_join(pattern, time)
+        if pattern.within is not None and self.left_on:
+            return operators.interval_join(pattern)
+        if not self.left_on and kind != "cross":
+            raise self.binder.text.unsupported(
+                "a join needs an equal key", join.condition.at if join.condition else join.at,
+                hint="ON a.id = b.id AND ...; CROSS JOIN pairs all rows",
+            )  # fmt: skip
+        if {START, END} <= self.window_keys:
+            return operators.window_join(pattern)
+        return operators.regular_join(pattern)
+
+    def pattern(self, kind: str, join: Expression | Join) -> JoinPattern:
+        """What the operators are told."""
+        within = None
+        if self.lower is not None and self.upper is not None:
+            within = (self.lower, self.upper)
+        elif self.lower is not None or self.upper is not None:
+            self._time_as_condition()
+        columns = [(name, "left", name) for name in self.left.node.schema.names]
+        if kind not in ("semi", "anti"):
+            columns += [(self.renamed[name], "right", name) for name in self.right.node.schema.names]
+        return JoinPattern(
+            left=self.left.node, right=self.right.node, kind=kind, left_on=tuple(self.left_on),
+            right_on=tuple(self.right_on), nulls_equal=tuple(self.nulls_equal), residual=self._rest(),
+            columns=tuple(columns), within=within, where=self.binder.where(join),
+        )  # fmt: skip
+
+    def _time_as_condition(self) -> None:
+        """One bound alone does not bound the state: it is a condition like others."""
+        import datetime as dt
+
+        from penstock.core.dtypes import Duration
+
+        def of(mark: str, side: Related) -> Typed:
+            dtype = side.node.schema[str(side.time)].dtype
+            return Typed(Column(f"{mark}{side.time}"), dtype, False)
+
+        bound, sign = (self.lower, ">=") if self.lower is not None else (self.upper, "<=")
+        assert bound is not None
+        shift = functions.constant(dt.timedelta(microseconds=bound), Duration("us"))
+        expressions = self.binder.expressions(self.scope(), "ON")
+        later = expressions.resolve("+", [of(LEFT, self.left), shift], 0, 0)
+        self.residual.append(expressions.resolve(sign, [of(RIGHT, self.right), later], 0, 0))
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """What columns of the right side are called in the output."""
+        taken = set(self.left.node.schema.names)
+        found = {}
+        for name in self.right.node.schema.names:
+            chosen, i = name, 0
+            while chosen in taken:
+                chosen, i = f"{name}${i}", i + 1
+            taken.add(chosen)
+            found[name] = chosen
+        return found
+
+    def related(self, node: Node, join: Join) -> Related:
+        """The names of both sides over the rows of the join."""
+        names = self.renamed
+        columns: list[ScopeColumn] = list(self.left.columns)
+        if join.kind not in ("semi", "anti"):
+            for one in self.right.columns:
+                known: dict[Term, Term] = {Column(old): Column(new) for old, new in names.items()}
+                columns.append(replace(one, term=substitute(one.term, known, lambda column: column)))
+        schema: Schema = node.schema
+        typed = []
+        merged = {name.name for name in join.using}
+        for i, one in enumerate(columns):
+            made = one
+            if isinstance(one.term, Column) and one.term.name in schema:
+                known_field = schema[one.term.name]
+                made = replace(one, dtype=known_field.dtype, nullable=known_field.nullable, role="")
+            if one.name in merged and i >= len(self.left.columns):
+                made = replace(made, shown=False)
+            typed.append(made)
+        return Related(node, tuple(typed))
+
+
+def _marked(side: Related, mark: str) -> Related:
+    known: dict[Term, Term] = {}
+    columns = tuple(
+        replace(one, term=substitute(one.term, known, lambda column: Column(f"{mark}{column.name}")))
+        for one in side.columns
+    )
+    return replace(side, columns=columns)
+
+
+def _side(term: Term) -> str:
+    """The side that all columns of a term are of; empty if there are both or none."""
+    names = term.columns()
+    for mark in (LEFT, RIGHT):
+        if names and all(name.startswith(mark) for name in names):
+            return mark
+    return ""
+
+
+def _bare(term: Term) -> Term:
+    return substitute(term, {}, lambda column: Column(column.name.partition(".")[2]))

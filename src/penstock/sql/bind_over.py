@@ -1,0 +1,100 @@
+"""Aggregates OVER a window of rows bound."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from penstock.expr.ast import Column
+from penstock.expr.infer import Typed
+from penstock.sql import operators
+from penstock.sql.bind_expression import Collected
+from penstock.sql.operators import Order, OverPattern
+from penstock.sql.ranks import window_of
+from penstock.sql.scope import Related, Scope
+from penstock.sql.syntax import Call, Constant, Expression, Interval, Name, Select, Window
+
+if TYPE_CHECKING:
+    from penstock.sql.bind_query import Queries
+
+
+def bind_over(
+    binder: Queries, related: Related, calls: list[Call], select: Select, outer: Scope | None
+) -> tuple[Related, list[tuple[Expression, Typed]]]:
+    """The rows with the aggregates as columns, and what each call stands for.
+
+    Raises:
+        PlanError: If the windows differ, have no order, or look ahead.
+    """
+    text = binder.text
+    for call in calls:
+        if call.name in ("LAG", "LEAD", "NTH_VALUE"):
+            raise text.unsupported(f"{call.name} is not offered in SQL yet", call.at, call.end)
+    first = calls[0]
+    assert first.over is not None
+    window = window_of(binder, first.over, select)
+    place = text.where(first.at, first.end)
+    for call in calls[1:]:
+        assert call.over is not None
+        if window_of(binder, call.over, select) != window:
+            raise text.unsupported(
+                "all OVER windows of a SELECT must be the same, also in Flink",
+                call.at,
+                call.end,
+                hint="a subquery for each",
+            )
+    if not window.order:
+        raise text.error("OVER needs an ORDER BY in a stream", first.at, first.end, hint="ORDER BY the event time")
+    if len(window.order) > 1 or window.order[0].descending:
+        item = window.order[-1]
+        raise text.unsupported("OVER is ordered by one column, ascending, also in Flink", item.at, item.end)
+    scope = Scope(related, outer)
+    names = []
+    for one in window.partition:
+        value = binder.expressions(scope, "PARTITION BY").bind(one)
+        if not isinstance(value.term, Column):
+            raise text.unsupported("PARTITION BY takes columns here", one.at, one.end, hint="a subquery that has it")
+        names.append(value.term.name)
+    key = window.order[0].expression
+    if not isinstance(key, Name):
+        raise text.error("OVER is ordered by a column", key.at, key.end)
+    column, _ = scope.find(key, text)
+    rows, span, ranged = _frame(binder, window)
+    collected = Collected(related.node.schema)
+    bare = [
+        Call(c.name, c.args, distinct=c.distinct, filter=c.filter, at=c.at, end=c.end, written=c.written) for c in calls
+    ]
+    expressions = binder.expressions(scope, "SELECT")
+    expressions.collected = collected
+    values = [expressions.bind(one) for one in bare]
+    by = column.term.name if isinstance(column.term, Column) else ""
+    node = operators.over(
+        OverPattern(
+            input=related.node, partition=tuple(names), order=(Order(column=by),), by_time=related.is_time(column),
+            aggregates=tuple(collected.terms), rows=rows, span=span, ranged=ranged, where=place,
+        )
+    )  # fmt: skip
+    return replace(related, node=node), list(zip(calls, values, strict=True))
+
+
+def _frame(binder: Queries, window: Window) -> tuple[int | None, int | None, bool]:
+    """How many rows or microseconds before, and whether rows of equal time see each other."""
+    text = binder.text
+    rows = span = None
+    ranged = window.frame is None or window.frame.kind == "RANGE"
+    if window.frame is not None:
+        if window.frame.following:
+            raise text.unsupported(
+                "a frame ends at the current row in a stream, also in Flink", window.frame.at, window.frame.end,
+                hint="ROWS BETWEEN 2 PRECEDING AND CURRENT ROW",
+            )  # fmt: skip
+        match window.frame.start:
+            case Interval(us, 0, _):
+                span = us
+            case Constant(int(count), _):
+                rows = count
+            case None:
+                pass
+            case other:
+                raise text.error("the bound of a frame is a number or an interval", other.at, other.end)
+    return rows, span, ranged

@@ -1,0 +1,182 @@
+"""ROW_NUMBER() and a filter on it: Top-N, deduplication, Top-N per window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from penstock.core.dtypes import Int64
+from penstock.core.where import Where
+from penstock.expr.ast import Column, Term
+from penstock.operators.select import Select as SelectNode
+from penstock.sql import operators
+from penstock.sql.operators import Order, RankPattern
+from penstock.sql.scope import END, PROCTIME, RANK, START, Related, Scope, ScopeColumn
+from penstock.sql.syntax import Call, Constant, Expression, Name, Select, Star, Syntax, Window
+
+if TYPE_CHECKING:
+    from penstock.sql.bind_query import Queries
+
+_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}
+
+
+@dataclass(frozen=True)
+class PendingRank:
+    """A row number that no filter has used yet.
+
+    Attributes:
+        partition: The columns of PARTITION BY.
+        order: The keys of ORDER BY.
+        by_time: Whether the only key is the event time.
+        by_arrival: Whether it is the processing time.
+        per_window: Whether the partition has the bounds of a window.
+        place: Where it was written.
+    """
+
+    partition: tuple[str, ...]
+    order: tuple[Order, ...]
+    by_time: bool
+    by_arrival: bool
+    per_window: bool
+    place: Where
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that it needs."""
+        return list(dict.fromkeys([*self.partition, *(one.column for one in self.order)]))
+
+
+def window_of(binder: Queries, over: Window, select: Select) -> Window:
+    """The window of OVER, by its name if it has one."""
+    if over.name is None:
+        return over
+    known = dict(select.windows)
+    if over.name not in known:
+        raise binder.text.unknown("window", over.name, list(known), over.at)
+    return known[over.name]
+
+
+def pending_rank(binder: Queries, related: Related, found: list[Call], select: Select, outer: Scope | None) -> Related:
+    """Remember a row number until a filter says how many rows are wanted.
+
+    Raises:
+        PlanError: If it is another rank, or has no order.
+    """
+    text = binder.text
+    call = found[0]
+    assert call.over is not None
+    if call.name != "ROW_NUMBER":
+        raise text.unsupported(
+            f"{call.name} is refused in streams, also by Flink", call.at, call.end, hint="ROW_NUMBER()"
+        )
+    if any(one != call for one in found[1:]):
+        raise text.unsupported("one ROW_NUMBER() per SELECT", found[1].at, found[1].end, hint="a subquery for each")
+    window = window_of(binder, call.over, select)
+    if not window.order:
+        raise text.error(
+            "ROW_NUMBER() needs an ORDER BY", call.at, call.end, hint="OVER (PARTITION BY a ORDER BY b DESC)"
+        )
+    scope = Scope(related, outer)
+    computed: list[tuple[str, Term]] = []
+
+    def column(expression: Expression) -> tuple[str, ScopeColumn | None]:
+        if isinstance(expression, Name):
+            named, fields = scope.find(expression, text)
+            if related.window is not None and isinstance(named.term, Column) and named.term.name.startswith("$window_"):
+                operators.windowed_rows(related.node, related.window.windows, where=binder.where(expression))
+            if not fields and isinstance(named.term, Column):
+                return named.term.name, named
+        term = binder.expressions(scope, "OVER").bind(expression).term
+        computed.append((f"$p{len(computed)}", term))
+        return computed[-1][0], None
+
+    partition = [column(one) for one in window.partition]
+    order, only = [], None
+    for item in window.order:
+        name, only = column(item.expression)
+        first = item.nulls_first if item.nulls_first is not None else not item.descending
+        order.append(Order(column=name, descending=item.descending, nulls_first=first))
+    roles = {one.role for _, one in partition if one is not None}
+    single = len(order) == 1 and only is not None
+    pending = PendingRank(
+        tuple(name for name, _ in partition), tuple(order),
+        single and only is not None and related.is_time(only), single and only is not None and only.role == PROCTIME,
+        {START, END} <= roles, text.where(call.at, call.end),
+    )  # fmt: skip
+    if computed:
+        columns = (*((n, Column(n)) for n in related.node.schema.names), *computed)
+        related = replace(related, node=SelectNode(input=related.node, columns=columns, where=pending.place))
+    return replace(related, rank=pending)
+
+
+def rank_bounds(condition: Expression, related: Related) -> tuple[int, int | None] | None:
+    """What `rn <= 10`, `rn = 1`, `rn BETWEEN 2 AND 5` say of a rank; None if it is another condition."""
+    if not isinstance(condition, Call):
+        return None
+    if condition.name == "BETWEEN" and _is_rank(condition.args[0], related):
+        low, high = _whole(condition.args[1]), _whole(condition.args[2])
+        return None if low is None or high is None else (low, high)
+    if condition.name not in _FLIPPED:
+        return None
+    left, right = condition.args
+    sign = condition.name
+    if _is_rank(right, related):
+        left, right, sign = right, left, _FLIPPED[sign]
+    number = _whole(right)
+    if not _is_rank(left, related) or number is None:
+        return None
+    return {
+        "<": (1, number - 1),
+        "<=": (1, number),
+        ">": (number + 1, None),
+        ">=": (number, None),
+        "=": (number, number),
+    }[sign]
+
+
+def _is_rank(expression: Expression, related: Related) -> bool:
+    if not isinstance(expression, Name):
+        return False
+    return any(one.role == RANK and one.name == expression.parts[-1].name for one in related.columns)
+
+
+def _whole(expression: Expression) -> int | None:
+    if isinstance(expression, Constant) and isinstance(expression.value, int):
+        return expression.value
+    return None
+
+
+def apply_rank(binder: Queries, related: Related, conditions: list[Expression], needs: Sequence[Syntax]) -> Related:
+    """The rows whose rank fits."""
+    rank: PendingRank = related.rank
+    first, last = 1, None
+    for one in conditions:
+        bounds = rank_bounds(one, related)
+        assert bounds is not None
+        first = max(first, bounds[0])
+        last = bounds[1] if last is None else last if bounds[1] is None else min(last, bounds[1])
+    if last is None:
+        raise binder.text.unsupported(
+            "a rank needs an upper bound: else all rows are kept for ever", conditions[0].at, conditions[0].end,
+            hint="WHERE rn <= 10",
+        )  # fmt: skip
+    (named,) = (one for one in related.columns if one.role == RANK)
+    used = any(isinstance(one, Star) or (isinstance(one, Name) and one.parts[-1].name == named.name) for one in needs)
+    pattern = RankPattern(
+        input=related.node, partition=rank.partition, order=rank.order, first=first, last=last,
+        name="$rn" if used else None, by_time=rank.by_time, by_arrival=rank.by_arrival, where=rank.place,
+    )  # fmt: skip
+    if rank.per_window:
+        node = operators.window_top_n(pattern)
+    elif (first, last) == (1, 1) and (rank.by_time or rank.by_arrival):
+        node = operators.deduplicate(pattern)
+    else:
+        node = operators.top_n(pattern)
+    columns = []
+    for column in related.columns:
+        if column.role != RANK:
+            columns.append(column)
+        elif used:
+            columns.append(replace(column, term=Column("$rn"), dtype=Int64, role=""))
+    return replace(related, node=node, columns=tuple(columns), rank=None)

@@ -1,0 +1,101 @@
+"""Queries over a small table, against what Flink gives."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+
+import penstock as ps
+from tests.unit.sql.given import START, rows, stream
+
+
+def at(minutes: int) -> dt.datetime:
+    return START + dt.timedelta(minutes=minutes)
+
+
+WINDOWED = "TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' HOUR))"
+QUERIES: list[tuple[str, list[tuple[object, ...]]]] = [
+    ("SELECT a, b FROM t WHERE b > 30", [(3, 60), (None, 40)]),
+    ("SELECT x.a + 1 AS n FROM t AS x WHERE x.name = 'z'", [(3,)]),
+    ("SELECT b / 7, -b, b * 2.5 FROM t WHERE b = 10", [(1, -10, Decimal("25.0"))]),
+    ("SELECT a FROM t WHERE name IS NULL OR a IS NULL", [(1,), (None,)]),
+    ("SELECT a FROM t WHERE a IN (2, 3) AND b IS NOT NULL", [(2,), (3,)]),
+    ("SELECT a FROM t WHERE a NOT IN (1, 2)", [(3,)]),
+    ("SELECT b FROM t WHERE b BETWEEN 20 AND 30", [(20,), (30,)]),
+    ("SELECT b FROM t WHERE b NOT BETWEEN 20 AND 50", [(10,), (60,)]),
+    ("SELECT b FROM t WHERE b BETWEEN SYMMETRIC 30 AND 20", [(20,), (30,)]),
+    ("SELECT name FROM t WHERE name LIKE 'x%' AND a IS NOT NULL", [("x",)]),
+    ("SELECT a FROM t WHERE name IS NOT DISTINCT FROM NULL", [(1,)]),
+    ("SELECT CASE WHEN a = 1 THEN 'one' WHEN a = 2 THEN 'two' END FROM t WHERE a IS NOT NULL AND b > 10", [("one",), ("two",), (None,)]),
+    ("SELECT CASE a WHEN 3 THEN b ELSE 0 END FROM t WHERE name = 'y'", [(0,), (60,)]),
+    ("SELECT CAST(b AS STRING) || '!' FROM t WHERE a = 3", [("60!",)]),
+    ("SELECT DISTINCT a FROM t", [(1,), (2,), (3,), (None,)]),
+    ("SELECT a FROM t WHERE a = 3 UNION ALL SELECT a FROM t WHERE a = 3", [(3,), (3,)]),
+    ("SELECT a FROM t WHERE a = 3 UNION SELECT a FROM t WHERE a = 3", [(3,)]),
+    ("SELECT * FROM (VALUES (1, 'a'), (2, 'b')) AS v (n, s)", [(1, "a"), (2, "b")]),
+    ("VALUES (1), (NULL)", [(1,), (None,)]),
+    ("SELECT 1 + 1", [(2,)]),
+    ("SELECT a, COUNT(*), SUM(b), MIN(b), MAX(b), AVG(b) FROM t GROUP BY a", [
+        (1, 2, 40, 10, 30, 20), (2, 2, 20, 20, 20, 20), (3, 1, 60, 60, 60, 60), (None, 1, 40, 40, 40, 40)]),
+    ("SELECT a % 2, COUNT(b) FROM t GROUP BY a % 2", [(0, 1), (1, 3), (None, 1)]),
+    ("SELECT COUNT(*), COUNT(b), COUNT(DISTINCT a), COUNT(*) FILTER (WHERE b > 20) FROM t", [(6, 5, 3, 3)]),
+    ("SELECT a FROM t GROUP BY a HAVING COUNT(*) > 1", [(1,), (2,)]),
+    ("SELECT SUM(b) + COUNT(*) FROM t", [(166,)]),
+    ("WITH x AS (SELECT a, b FROM t WHERE b > 20), y AS (SELECT * FROM x WHERE a = 1) SELECT b FROM y", [(30,)]),
+    ("SELECT n FROM (SELECT a AS n, COUNT(*) AS c FROM t GROUP BY a) WHERE c > 1", [(1,), (2,)]),
+    ("SELECT a, name, COUNT(*) FROM t WHERE a = 1 GROUP BY GROUPING SETS ((a), (name), ())", [
+        (1, None, 2), (None, "x", 1), (None, None, 1), (None, None, 2)]),
+    ("SELECT a, GROUPING(a), COUNT(*) FROM t WHERE a = 1 GROUP BY ROLLUP (a)", [(1, 0, 2), (None, 1, 2)]),
+    (f"SELECT window_start, window_end, COUNT(*) FROM {WINDOWED} GROUP BY window_start, window_end", [
+        (at(0), at(60), 3), (at(60), at(120), 3)]),
+    (f"SELECT name, window_end, window_time, SUM(b) FROM {WINDOWED} WHERE name = 'x' "
+     "GROUP BY name, window_start, window_end, window_time",
+     [("x", at(60), at(60) - dt.timedelta(milliseconds=1), 10), ("x", at(120), at(120) - dt.timedelta(milliseconds=1), 40)]),
+    ("SELECT window_start, COUNT(*) FROM TABLE(HOP(DATA => TABLE t, TIMECOL => DESCRIPTOR(ts), "
+     "SLIDE => INTERVAL '30' MINUTE, SIZE => INTERVAL '1' HOUR)) GROUP BY window_start, window_end",
+     [(at(-30), 2), (at(0), 3), (at(30), 3), (at(60), 3), (at(90), 1)]),
+    ("SELECT window_end, COUNT(*) FROM TABLE(CUMULATE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' HOUR, INTERVAL '2' HOUR)) "
+     "GROUP BY window_start, window_end", [(at(60), 3), (at(120), 6)]),
+    ("SELECT window_start, COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' HOUR, INTERVAL '30' MINUTE)) "
+     "GROUP BY window_start, window_end", [(at(-30), 2), (at(30), 3), (at(90), 1)]),
+    ("SELECT TUMBLE_START(ts, INTERVAL '1' HOUR) AS s, TUMBLE_END(ts, INTERVAL '1' HOUR), COUNT(*) FROM t "
+     "GROUP BY TUMBLE(ts, INTERVAL '1' HOUR)", [(at(0), at(60), 3), (at(60), at(120), 3)]),
+    (f"WITH h AS (SELECT window_time AS w, COUNT(*) AS n FROM {WINDOWED} GROUP BY window_start, window_end, window_time) "
+     "SELECT window_start, SUM(n) FROM TABLE(TUMBLE(TABLE h, DESCRIPTOR(w), INTERVAL '1' DAY)) "
+     "GROUP BY window_start, window_end", [(at(-600), 6)]),
+    (f"SELECT COUNT(*) FROM (SELECT name, window_start, window_end FROM {WINDOWED} WHERE b > 10) "
+     "GROUP BY window_start, window_end", [(2,), (2,)]),
+    ("CREATE VIEW v AS SELECT a, b FROM t WHERE a = 2; SELECT b FROM v", [(20,), (None,)]),
+    ("CREATE VIEW v (p, q) AS SELECT a, b FROM t WHERE a = 3; SELECT q - p FROM v", [(57,)]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sql", "expected"), QUERIES, ids=range(len(QUERIES)))
+def test_queries_give_what_flink_gives(sql: str, expected: list[tuple[object, ...]]) -> None:
+    assert rows(sql) == sorted(expected, key=repr)
+
+
+def test_a_running_group_is_a_table_and_a_window_a_stream() -> None:
+    assert isinstance(ps.sql("SELECT a, COUNT(*) FROM t GROUP BY a", t=stream()), ps.Table)
+    windowed = ps.sql(f"SELECT COUNT(*) FROM {WINDOWED} GROUP BY window_start, window_end", t=stream())
+    assert not isinstance(windowed, ps.Table)
+
+
+def test_names_are_case_sensitive() -> None:
+    frame = {"id": [1], "Id": [2]}
+    import polars as pl
+
+    assert ps.sql("SELECT Id, id FROM x", x=pl.DataFrame(frame)).collect().rows() == [(2, 1)]
+
+
+def test_columns_of_one_name_get_others() -> None:
+    assert ps.sql("SELECT a, a, 1 FROM t", t=stream()).collect().columns == ["a", "a0", "EXPR$2"]
+
+
+def test_the_function_stays_when_the_package_is_imported() -> None:
+    import importlib
+
+    importlib.import_module("penstock.sql.script")
+    assert callable(ps.sql)

@@ -1,0 +1,210 @@
+"""Whole scripts: the file of the design, statements, the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import penstock as ps
+from penstock.cli.check import findings
+from penstock.core.errors import PlanError, UnsupportedError
+from penstock.sql.script import Script
+from tests.unit.sql.given import rows, tables
+
+FLIGHTS = """
+SET 'table.local-time-zone' = 'America/New_York';
+
+CREATE TABLE flights (
+  origin STRING, dep_delay BIGINT, time_hour TIMESTAMP_LTZ(3),
+  WATERMARK FOR time_hour AS time_hour - INTERVAL '1' HOUR
+) WITH ('connector' = 'filesystem', 'path' = '${FOLDER}/flights.parquet', 'format' = 'parquet');
+
+CREATE TABLE delays (origin STRING, window_start TIMESTAMP(3), window_end TIMESTAMP(3), flights BIGINT, avg_delay DOUBLE)
+WITH ('connector' = 'filesystem', 'path' = '${FOLDER}/out', 'format' = 'json');
+
+INSERT INTO delays
+SELECT origin, window_start, window_end, COUNT(*), AVG(CAST(dep_delay AS DOUBLE))
+FROM TABLE(TUMBLE(TABLE flights, DESCRIPTOR(time_hour), INTERVAL '1' DAY))
+WHERE dep_delay IS NOT NULL
+GROUP BY origin, window_start, window_end;
+"""
+
+
+def flights(folder: Path) -> None:
+    """A day and a half of New York, in UTC."""
+    moments = pl.datetime_range(
+        pl.datetime(2013, 1, 1, 5), pl.datetime(2013, 1, 2, 16), "1h", time_zone="UTC", eager=True
+    )
+    count = len(moments)
+    frame = pl.DataFrame({"origin": ["EWR", "JFK"] * (count // 2), "dep_delay": range(count), "time_hour": moments})
+    frame = frame.with_columns(pl.col("dep_delay").replace_strict(3, None, default=pl.col("dep_delay")))
+    frame.write_parquet(folder / "flights.parquet")
+
+
+def written(folder: Path) -> list[dict[str, object]]:
+    """What the sink has."""
+    return [json.loads(line) for file in sorted(folder.glob("*.json")) for line in file.read_text().splitlines()]
+
+
+def test_the_script_of_the_design_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    flights(tmp_path)
+    (tmp_path / "delays.sql").write_text(FLIGHTS)
+    pipeline = ps.load("delays.sql", FOLDER=str(tmp_path))
+    assert pipeline.name == "delays"
+    ps.run(pipeline)
+    first, *_ = found = written(tmp_path / "out")
+    assert first == {
+        "origin": "EWR",
+        "window_start": "2013-01-01T00:00:00",
+        "window_end": "2013-01-02T00:00:00",
+        "flights": 12,
+        "avg_delay": 11.0,
+    }
+    assert [row["flights"] for row in found] == [12, 11, 6, 6]
+
+
+def test_what_is_known_of_a_script_before_it_runs(tmp_path: Path) -> None:
+    script = Script()
+    script.run(FLIGHTS, "delays.sql")
+    found = findings(ps.Pipeline("delays", *script.outputs()))
+    columns = {one["name"]: one["type"] for one in found["nodes"][-1]["columns"]}
+    assert columns["window_start"] == 'Datetime("ms")'
+    assert found["unbounded_state"] == []
+    assert found["nodes"][0]["where"] == "delays.sql:4:1"
+
+
+def test_several_inserts_are_one_pipeline_and_those_into_one_table_one_output() -> None:
+    script = Script()
+    script.give(tables())
+    script.run(
+        """
+        CREATE TABLE x (a INT, b BIGINT) WITH ('connector' = 'blackhole');
+        CREATE TABLE y LIKE x;
+        EXECUTE STATEMENT SET BEGIN
+          INSERT INTO x SELECT a, b FROM t;
+          INSERT INTO y (b) SELECT b FROM t WHERE a = 1;
+          INSERT INTO x VALUES (1, 2);
+        END;
+        """
+    )
+    assert [output.name for output in script.outputs()] == ["x", "y"]
+
+
+def test_print_has_the_lines_of_flink(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    script = Script()
+    script.give(tables())
+    script.run(
+        "CREATE TABLE p (a INT, n BIGINT) WITH ('connector' = 'print'); INSERT INTO p SELECT a, b FROM t WHERE a = 1"
+    )
+    ps.run(ps.Pipeline("printed", *script.outputs()), state=str(tmp_path / "state"))
+    assert capsys.readouterr().out.splitlines() == ["+I[1, 10]", "+I[1, 30]"]
+
+
+def test_like_tables_take_what_is_not_excluded() -> None:
+    script = Script()
+    script.run(
+        """
+        CREATE TABLE base (a INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector' = 'datagen', 'number-of-rows' = '3');
+        CREATE TABLE more (b AS a + 1) WITH ('number-of-rows' = '5') LIKE base;
+        CREATE TABLE less WITH ('connector' = 'datagen') LIKE base (EXCLUDING WATERMARKS EXCLUDING OPTIONS);
+        """
+    )
+    more, less = script.tables["more"].related, script.tables["less"].related
+    assert [one.name for one in more.columns] == ["a", "ts", "b"]
+    assert (more.time, less.time) == ("ts", None)
+    assert more.node.facts.bounded
+    assert not less.node.facts.bounded
+
+
+def test_options_of_a_table_can_be_changed_by_a_hint() -> None:
+    script = Script()
+    script.run(
+        """
+        CREATE TABLE g (a INT) WITH ('connector' = 'datagen');
+        SELECT * FROM g /*+ OPTIONS('number-of-rows' = '4') */;
+        """
+    )
+    assert script.queries[0].node.facts.bounded
+
+
+def test_describe_explain_and_show_answer() -> None:
+    script = Script()
+    script.give(tables())
+    script.run("DESCRIBE t; SHOW TABLES; EXPLAIN CHANGELOG_MODE SELECT a, COUNT(*) FROM t GROUP BY a; SHOW FUNCTIONS")
+    described, shown, explained, functions = script.shown
+    assert described.splitlines()[0] == "a     INT"
+    assert "*ROWTIME* NOT NULL" in described
+    assert shown == "t"
+    assert "group: I,UB,UA,D" in explained
+    assert {"COUNT", "UPPER"} <= set(functions.splitlines())
+
+
+def test_drop_and_if_exists() -> None:
+    script = Script()
+    script.run("CREATE TABLE x (a INT) WITH ('connector' = 'blackhole'); DROP TABLE x; DROP TABLE IF EXISTS x")
+    with pytest.raises(PlanError, match='no table "x"'):
+        script.run("DROP TABLE x")
+
+
+def test_computed_columns_are_read_and_not_written() -> None:
+    script = Script()
+    script.run(
+        """
+        CREATE TABLE g (a INT, b AS a * 2, c AS CAST(a AS STRING)) WITH ('connector' = 'datagen', 'number-of-rows' = '3');
+        SELECT b - a - a, c FROM g;
+        """
+    )
+    assert list(script.tables["g"].physical.names) == ["a"]
+    from penstock.api.stream import stream
+
+    assert stream(script.queries[0].node).collect()["EXPR$0"].to_list() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM t MATCH_RECOGNIZE (PARTITION BY a ORDER BY ts MEASURES A.b AS x PATTERN (A B) DEFINE B AS b > 1) AS m",
+        "SELECT a FROM t EMIT CHANGES",
+        "SELECT a FROM t, LATERAL TABLE(f(a)) AS x",
+        "CREATE FUNCTION f AS 'org.example.F'",
+        "SELECT t.a FROM t FOR SYSTEM_TIME AS OF t.ts",
+        "SET 'table.exec.state.ttl' = '1 h'",
+        "SET 'execution.runtime-mode' = 'batch'",
+        "CREATE TABLE k (a INT) WITH ('connector' = 'upsert-kafka'); SELECT * FROM k",
+        "CREATE TABLE k (a INT, p INT METADATA FROM 'partition') WITH ('connector' = 'kafka', 'topic' = 'x', "
+        "'properties.bootstrap.servers' = 'h:1', 'format' = 'json')",
+    ],
+)
+def test_what_is_not_offered_is_refused_with_its_place(sql: str) -> None:
+    script = Script()
+    script.give(tables())
+    with pytest.raises(PlanError) as refused:
+        script.run(sql)
+    assert refused.value.where is not None
+
+
+def test_options_without_effect_are_noted() -> None:
+    script = Script()
+    script.run("SET 'table.exec.mini-batch.enabled' = 'true'; SET 'parallelism.default' = '4'; RESET")
+    assert len(script.options.notes) == 2
+    assert script.options.given == {}
+
+
+def test_a_file_without_an_insert_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.sql").write_text("CREATE TABLE x (a INT) WITH ('connector' = 'print')")
+    with pytest.raises(PlanError, match="has no INSERT"):
+        ps.load(tmp_path / "a.sql")
+    with pytest.raises(PlanError, match="there is no file"):
+        ps.load(tmp_path / "b.sql")
+    with pytest.raises(UnsupportedError, match="YAML"):
+        ps.load(tmp_path / "b.yaml")
+
+
+def test_frames_and_lists_are_tables() -> None:
+    assert ps.sql("SELECT n FROM y", y=pl.DataFrame({"n": [2]})).collect().rows() == [(2,)]
+    assert ps.sql("SELECT n FROM x", x=[{"n": 1}]).collect().rows() == [(1,)]
+    assert rows("SELECT COUNT(*) FROM t") == [(6,)]
