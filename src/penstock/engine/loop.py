@@ -175,13 +175,12 @@ class Loop:
         self.sealed += 1
 
     def _patience(self) -> int:
-        """How long to wait for rows: until the epoch is due or a split may become silent."""
+        """How long to wait for rows: until the epoch is due, a split may become silent, or a node wakes."""
         due = [self._sealed_at + self.options.epoch - self.clock.monotonic()]
         if self.epochs is not None and self.epochs.busy:
             due = [BUSY_PATIENCE]  # the end of the epoch's writing wakes the loop
-        silent = self.progress.next_decision(self.feeds.feeds)
-        if silent is not None:
-            due.append(silent - self.clock.now())
+        silent, wakes = self.progress.next_decision(self.feeds.feeds), self.engine.wakes()
+        due += [moment - self.clock.now() for moment in (silent, wakes) if moment is not None]
         inline = any(feed.inline and not feed.ended for feed in self.feeds.feeds)
         if inline:
             due.append(min(f.reader.retry_after_us for f in self.feeds.feeds if f.inline and not f.ended))

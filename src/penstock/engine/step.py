@@ -101,6 +101,7 @@ class Engine:
         self.watermarks = [NEVER] * count
         self.steps = 0
         self.sequence = 0
+        self.now = NEVER
         self.reasons: Counter[str] = Counter()
         self.tap: Callable[[PhysicalNode, str, Delta], None] | None = None
         self._inbox: list[list[list[Delta]]] = [[[] for _ in made.inputs] or [[]] for made in plan.nodes]
@@ -121,16 +122,17 @@ class Engine:
 
         Args:
             taken: Rows by split, in the order in which they were taken: the journal's order.
-            now: The step's clock.
+            now: The clock; that of the step, unless an earlier one had come further.
             splits: What was decided about splits at the start of the step.
 
         Raises:
             PenstockError: If something cannot go on; nothing of the step must be published then.
         """
         states = splits or {}
+        self.now = max(self.now, now)
         self._feed(taken)
         for made in self.plan.nodes:
-            self._run(made, now, states, last=True)
+            self._run(made, self.now, states, last=True)
         self.steps += 1
 
     def _feed(self, taken: Sequence[Taken]) -> None:
@@ -178,14 +180,19 @@ class Engine:
         watermark = min(incoming)
         rows = sum(delta.length for delta in inputs if delta is not None)
         due = made.executor.due() if last else None
+        wakes = made.executor.wakes() if last else None
         always = made.node.verb == "watermark" and last
-        if rows or always or (due is not None and watermark >= due):
+        if rows or always or (due is not None and watermark >= due) or (wakes is not None and now >= wakes):
             self._call(made, inputs, rows, StepContext(self.steps, now, watermark, states, last))
         if last:
             after = made.executor.watermark(incoming)
             if self.guarded:
                 guards.check_watermark(self.watermarks[made.index], after, made.identity)
             self.watermarks[made.index] = after
+
+    def wakes(self) -> int | None:
+        """The instant of the clock at which some node must be called even without rows; None if none must."""
+        return min((at for made in self.plan.nodes if (at := made.executor.wakes()) is not None), default=None)
 
     def _read_watermark(self, made: PhysicalNode, states: Mapping[tuple[int, int], SplitState]) -> int:
         source = self.plan.reads.index(made.index)
@@ -286,7 +293,7 @@ class Engine:
             if layout is not None:
                 state = made.executor.snapshot(saver_of(made.identity))
                 nodes[made.identity] |= {"layout": layout, "state": state}
-        return {"steps": self.steps, "sequence": self.sequence, "nodes": nodes}
+        return {"steps": self.steps, "sequence": self.sequence, "now": self.now, "nodes": nodes}
 
     def restore(self, value: Mapping[str, Any], loader_of: Callable[[str], Loader]) -> None:
         """Go on from a snapshot; called once, before the first step. Shards and seeds may be others.
@@ -326,7 +333,7 @@ class Engine:
                 made.executor.restore(node["state"], loader_of(made.identity))
             except PenstockError as failure:
                 raise failure.at(made.node.where) from failure.__cause__
-        self.steps, self.sequence = value["steps"], value["sequence"]
+        self.steps, self.sequence, self.now = value["steps"], value["sequence"], value.get("now", NEVER)
 
     def statistics(self) -> tuple[NodeStatistics, ...]:
         """A picture of all nodes."""

@@ -47,7 +47,7 @@ class StepContext:
 
     Attributes:
         step: The number of the step.
-        now: The step's clock, in microseconds.
+        now: The step's clock, in microseconds. It never goes back, also across a restart.
         watermark: The watermark of the input after this delta: END once bounded input is over.
         splits: By (source, split): what the loop decided about them.
         last: Whether this is the last delta of the step for this node.
@@ -143,6 +143,18 @@ class Executor(ABC):
 
     def due(self) -> int | None:
         """The watermark at which the node must be called even without rows; None if it never must."""
+        return None
+
+    def wakes(self) -> int | None:
+        """The instant of the step's clock at which the node must be called even without rows; None if it never must.
+
+        Asked after every step. The loop sleeps no longer than until then, and a step whose `context.now` has reached it
+        calls the node. The clock moves at the beginning of a step: what is due by it comes before the rows of the step,
+        in the first call of the step in which `context.now` has reached it. So what comes out depends on where among
+        the rows the clock moved, which the journal has, and not on the cut into steps. It is built again from what
+        `snapshot` has. Once bounded input is over nobody waits for the clock: who has something left says so by `due`
+        (END at the latest), and sends it when the watermark is END.
+        """
         return None
 
     def watermark(self, incoming: Sequence[int]) -> int:
@@ -302,6 +314,10 @@ class Meaning(ABC):
     @abstractmethod
     def row(self, port: int, row: Row) -> Iterator[Emission] | Iterable[Emission]:
         """Take one row of an input."""
+
+    def tick(self, now: int) -> Iterable[Emission]:
+        """The clock has reached an instant; rows after that come at this instant. Told before the first row, too."""
+        return ()
 
     def advance(self, watermark: int) -> Iterable[Emission]:
         """The watermark of the input has reached an instant; END when bounded input is over."""

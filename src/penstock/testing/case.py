@@ -47,6 +47,10 @@ class Case:
         )
         return Tolerance.of_sum(magnitudes)
 
+    def with_ticks(self, ticks: tuple[tuple[int, int], ...]) -> Case:
+        """The same case under a clock that moves; see `Scene`."""
+        return replace(self, scene=replace(self.scene, ticks=ticks))
+
     def __repr__(self) -> str:
         inputs = "\n".join(f"{one.name} ({one.policy or 'no watermark'}): {one.schema}" for one in self.scene.inputs)
         return f"<Case\n{as_text(self.pipeline)}\n{inputs}\n{story([self.scene.events()])}\n>"

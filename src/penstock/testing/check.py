@@ -8,6 +8,7 @@ from typing import Any
 
 from penstock.core.errors import PlanError
 from penstock.core.lazy import pl
+from penstock.core.timespan import duration
 from penstock.operators.base import Row
 from penstock.optimize import optimize
 from penstock.plan.node import UPDATING, Node
@@ -34,6 +35,7 @@ def check(
     watermark: Any = None,
     ends: bool = True,
     order: Sequence[tuple[int, int]] = (),
+    ticks: Sequence[tuple[int, Any]] = (),
     seed: int = 0,
 ) -> None:
     """Check what a pipeline gives, and that it gives the same however it is run.
@@ -56,6 +58,7 @@ def check(
         ends: Whether inputs end after their last row, so that all windows close.
         order: In which order rows of several inputs or splits come, as pairs (input, split); by default one after the
             other.
+        ticks: When the clock moves: pairs of how many rows have come before, and by how long, such as `(3, "5 s")`.
         seed: Seeds the random cuts.
 
     Raises:
@@ -63,6 +66,7 @@ def check(
         PlanError: If the pipeline cannot be built, or does not fit the input.
     """
     case = case_of(build, input, event_time=event_time, watermark=watermark, ends=ends, order=order)
+    case = case.with_ticks(tuple((after, duration(span)) for after, span in ticks))
     told = reference(case)
     if output is not None:
         for node, expected in _expectations(case.pipeline, output):

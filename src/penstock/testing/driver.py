@@ -11,7 +11,7 @@ from penstock.core.clock import Signal
 from penstock.core.delta import Delta
 from penstock.core.errors import InvariantError, one_of
 from penstock.core.lazy import pl
-from penstock.core.timespan import DAY, NEVER, duration
+from penstock.core.timespan import NEVER, duration
 from penstock.engine.compile import PhysicalNode, compile_plan, sources_of
 from penstock.engine.step import Engine, Taken
 from penstock.operators.base import SplitState
@@ -21,6 +21,7 @@ from penstock.plan.node import UPDATING
 from penstock.plan.pipeline import Pipeline, output_name
 from penstock.testing.compare import Change, fold
 from penstock.testing.notation import Drawn
+from penstock.testing.oracle import BEGINNING
 from penstock.testing.saved import Saved
 from penstock.testing.scene import frame_of
 
@@ -35,7 +36,7 @@ class ManualClock:
         now: The first instant, in microseconds since 1970-01-01 UTC.
     """
 
-    def __init__(self, now: int = 20_000 * DAY) -> None:
+    def __init__(self, now: int = BEGINNING) -> None:
         self._start = now
         self._now = now
 
@@ -63,6 +64,10 @@ class ManualClock:
     def advance(self, span: Any) -> None:
         """Let time pass, such as `"10 s"`."""
         self._now += duration(span)
+
+    def show(self, now: int) -> None:
+        """Show an instant from here on."""
+        self._now = now
 
 
 @dataclass

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from penstock.core.errors import InvariantError
-from penstock.core.timespan import END, NEVER
+from penstock.core.timespan import DAY, END, NEVER
 from penstock.operators.base import Executable, Meaning, Row
 from penstock.operators.read import Read
 from penstock.operators.refused import Refused
@@ -50,7 +50,21 @@ class Ended:
     split: int
 
 
-Event = Arrival | Ended
+@dataclass(frozen=True)
+class Tick:
+    """The clock has moved.
+
+    Attributes:
+        now: The instant that it shows from here on, in microseconds.
+    """
+
+    now: int
+
+
+Event = Arrival | Ended | Tick
+
+BEGINNING = 20_000 * DAY
+"""What a manual clock shows at first."""
 
 
 @dataclass
@@ -135,6 +149,8 @@ class Interpreter:
         self._below = [self._sources_of(node) for node in nodes]
         self._event = -1
         self._sequence = 0
+        for i in range(len(nodes)):
+            self._tick(i, BEGINNING)
 
     def _find_edges(self) -> dict[tuple[int, str], list[tuple[int, int]]]:
         edges: dict[tuple[int, str], list[tuple[int, int]]] = defaultdict(list)
@@ -159,13 +175,20 @@ class Interpreter:
             values = {name: event.values.get(name) for name in self.told.nodes[read].schema.names}
             self._inbox[read][0].append(Row(values, place=place, sequence=self._sequence))
             self._sequence += 1
-        else:
+        elif isinstance(event, Ended):
             self._ended.add((event.source, event.split))
             for i, meaning in enumerate(self._meanings):
                 if (event.source, event.split) in self._below[i]:
                     meaning.split_ended(event.source, event.split)
         for i in range(len(self.told.nodes)):
+            if isinstance(event, Tick):
+                self._tick(i, event.now)
             self._run(i)
+
+    def _tick(self, i: int, now: int) -> None:
+        """Let the clock move for one node: that comes before the rows that others send it for the same reason."""
+        for where, made in self._meanings[i].tick(now):
+            self._deliver(i, where, made)
 
     def _run(self, i: int) -> None:
         """Let one node take its rows, port by port, and then the new watermark."""

@@ -14,13 +14,14 @@ from penstock.core.errors import PlanError, StartError
 from penstock.core.lazy import pl
 from penstock.core.schema import Field, Schema
 from penstock.core.spec import option
+from penstock.core.timespan import instant_text
 from penstock.operators.read import Read
 from penstock.operators.watermark import Watermark
 from penstock.plan.node import Node
 from penstock.plan.watermark import Policy, Scripted, policy
 from penstock.testing.compare import cell
 from penstock.testing.notation import Drawn
-from penstock.testing.oracle import Arrival, Ended, Event
+from penstock.testing.oracle import BEGINNING, Arrival, Ended, Event, Tick
 
 if TYPE_CHECKING:
     import polars as pl
@@ -193,10 +194,12 @@ class Scene:
     Attributes:
         inputs: The sources, in the order in which a walk of the plan meets them.
         order: `(source, split)` per row; the rest, if it is shorter than the rows, follows source by source.
+        ticks: `(rows, span)`: after so many rows the clock goes on by so many microseconds. It stands still otherwise.
     """
 
     inputs: tuple[Input, ...]
     order: tuple[tuple[int, int], ...] = ()
+    ticks: tuple[tuple[int, int], ...] = ()
 
     @property
     def splits(self) -> list[int]:
@@ -210,10 +213,14 @@ class Scene:
         for pair in taken:
             if not self._rows(pair):
                 found += self._end(pair)
+        count, now = 0, BEGINNING
         for pair in (*self.order, *self._rest()):
             rows, offset = self._rows(pair), taken[pair]
             if offset < len(rows):
                 taken[pair] += 1
+                moved = now + sum(span for after, span in self.ticks if after == count)
+                found += [Tick(moved)] if moved > now else []
+                count, now = count + 1, moved
                 found.append(Arrival(*pair, offset, rows[offset]))
                 found += self._end(pair) if offset + 1 == len(rows) else []
         return found
@@ -236,13 +243,15 @@ def one_by_one(events: Sequence[Event]) -> Steps:
 
 
 def at_once(events: Sequence[Event]) -> Steps:
-    """One step."""
-    return [list(events)]
+    """One step; one more each time that the clock moves."""
+    return cut(events, ())
 
 
 def cut(events: Sequence[Event], places: Iterable[int]) -> Steps:
-    """Steps that begin at the given indices; two equal ones make an empty step between them."""
-    bounds = [0, *sorted(place for place in places if 0 <= place <= len(events)), len(events)]
+    """Steps that begin at the given indices, and where the clock moves; two equal ones make an empty step between."""
+    ticks = [place for place, event in enumerate(events) if isinstance(event, Tick)]
+    inside = [place for place in places if 0 <= place <= len(events)]
+    bounds = [0, *sorted([*inside, *ticks]), len(events)]
     return [list(events[first:last]) for first, last in itertools.pairwise(bounds)]
 
 
@@ -261,6 +270,9 @@ def story(steps: Steps) -> str:
     for number, events in enumerate(steps):
         lines.append(f"-- step {number + 1}")
         for event in events:
+            if isinstance(event, Tick):
+                lines.append(f"the clock shows {instant_text(event.now)}")
+                continue
             place = f"{event.source}.{event.split}"
             row = " | ".join(cell(value) for value in event.values.values()) if isinstance(event, Arrival) else ""
             lines.append(f"{place} @{event.offset}: {row}" if isinstance(event, Arrival) else f"{place} ends")

@@ -17,7 +17,7 @@ from penstock.testing.case import Case, is_changelog, is_ordered
 from penstock.testing.compare import Change, CheckFailed, check_step, difference, fold, rows_close, table
 from penstock.testing.driver import Driver
 from penstock.testing.notation import OPS
-from penstock.testing.oracle import Arrival, Event, Told
+from penstock.testing.oracle import Arrival, Event, Tick, Told
 from penstock.testing.scene import Steps, story
 
 WHY = "_why"
@@ -119,6 +119,8 @@ def push(driver: Driver, case: Case, events: Iterable[Event]) -> None:
             if waiting and (waiting[0].source, waiting[0].split) != (event.source, event.split):
                 flush()
             waiting.append(event)
+        elif isinstance(event, Tick):
+            driver.clock.show(event.now)
         else:
             driver.decide((event.source, event.split), SplitState(ended=True))
     flush()
