@@ -43,6 +43,7 @@ from penstock.expr.build import Expr, col, count, from_epoch, lit, struct, when
 from penstock.expr.build import function as _function
 from penstock.expr.functions import FUNCTIONS as _FUNCTIONS
 from penstock.plan.pipeline import Pipeline
+from penstock.plan.ttl import processing_time
 from penstock.plan.watermark import monotonic
 from penstock.plan.windows import cumulative, hopping, tumbling
 
@@ -91,6 +92,7 @@ __all__ = [
     "hopping",
     "lit",
     "monotonic",
+    "processing_time",
     "read",
     "run",
     "secret",

@@ -24,7 +24,6 @@ PLANNED: dict[str, str] = {
     "global_window": f"{_WINDOWS}; without one, .agg(...) gives a Table",
     "custom": _WINDOWS,
     "every": _ONCE,
-    "processing_time": _EVENT_TIME,
     "ingestion_time": _EVENT_TIME,
     "punctuated": 'a watermark is a bound, such as "5 s", or ps.monotonic()',
     "HybridSource": "ps.read(...).union(ps.read(...)) reads two sources at once",

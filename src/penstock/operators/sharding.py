@@ -80,7 +80,7 @@ class KeyedLayout:
         keys: Sequence[str],
         aggregates: Sequence[tuple[str, Term]],
         seed: int = 0,
-        **options: bool,
+        **options: Any,
     ) -> None:
         self._build = partial(layout_of, schema, keys, aggregates, **options)
         self.schema, self.keys, self.seed = schema, keys, seed

@@ -94,7 +94,8 @@ class Pipeline:
     def growing(self) -> Iterator[str]:
         """The states that have no bound, for people."""
         for node in self.nodes():
-            if node.stateful and node.facts.mode == UPDATING and not all(i.facts.bounded for i in node.inputs):
+            bounded = all(i.facts.bounded for i in node.inputs) or getattr(node, "ttl", None) is not None
+            if node.stateful and node.facts.mode == UPDATING and not bounded:
                 yield f"{node.verb} by {', '.join(node.facts.key or ())}: one entry per key, for ever"
 
     def with_outputs(self, outputs: tuple[Node, ...]) -> Pipeline:

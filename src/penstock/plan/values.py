@@ -14,6 +14,7 @@ from penstock.core.errors import PlanError, one_of
 from penstock.core.schema import Schema
 from penstock.core.timespan import Span
 from penstock.expr.ast import Aggregation, Call, Case, Cast, Column, Literal
+from penstock.plan.ttl import TimeToLive
 from penstock.plan.watermark import Bounded, Scripted, Silence
 from penstock.plan.windows import Cumulative, Hopping, Tumbling
 
@@ -33,6 +34,7 @@ VALUES: dict[str, type] = {
         Tumbling,
         Hopping,
         Cumulative,
+        TimeToLive,
     )
 }
 """The classes of values inside nodes, by the names that tag them."""
