@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.core.errors import ScratchError, StartError
 from penstock.core.lazy import np
+from penstock.core.threads import lock
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -40,49 +41,45 @@ _NORESERVE = 0x4000  # MAP_NORESERVE of Linux; `mmap` names it from Python 3.13 
 _LINUX = sys.platform == "linux"
 
 
-class Region:
-    """A stretch of address space of which the first bytes can be used.
+class Region(mmap.mmap):
+    """A stretch of address space of which the first `length` bytes can be used; they are zero at first."""
 
-    Args:
-        needed: How many bytes must fit.
-        scratch: Whose file it lies on; None for memory.
+    length = 0
+    _file: Any = None
 
-    Attributes:
-        length: How many bytes can be used.
-        map: All of it.
+    @classmethod
+    def reserve(cls, needed: int, scratch: Scratch | None) -> Region:
+        """Find one for so many bytes, and many more.
 
-    Raises:
-        OSError: If there is no such stretch.
-    """
+        Args:
+            needed: How many bytes must fit.
+            scratch: Whose file it lies on; None for memory.
 
-    def __init__(self, needed: int, scratch: Scratch | None) -> None:
-        self.length = 0
-        self._file: Any = None
+        Raises:
+            OSError: If there is no such stretch.
+        """
+        refused: OSError | None = None
         for size in (max(RESERVED, 4 * needed), 4 * needed):
             try:
-                self.map = self._reserve(_whole(size), scratch)
-                return
+                return cls._reserve(_whole(size), scratch)
             except OSError as failure:
                 refused = failure
+        assert refused is not None
         raise refused
 
-    def _reserve(self, size: int, scratch: Scratch | None) -> mmap.mmap:
+    @classmethod
+    def _reserve(cls, size: int, scratch: Scratch | None) -> Region:
         if scratch is None:
-            flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE
-            made = mmap.mmap(-1, size, flags=flags)
+            made = cls(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NORESERVE)
             with contextlib.suppress(OSError):  # a kernel without huge pages
                 made.madvise(mmap.MADV_HUGEPAGE)
             return made
-        self._file = scratch.file()
-        os.ftruncate(self._file.fileno(), size)
-        made = mmap.mmap(self._file.fileno(), size, flags=mmap.MAP_SHARED)
+        file = scratch.file()
+        os.ftruncate(file.fileno(), size)
+        made = cls(file.fileno(), size, flags=mmap.MAP_SHARED)
         made.madvise(mmap.MADV_RANDOM)
+        made._file = file
         return made
-
-    @property
-    def size(self) -> int:
-        """How many bytes there are address space for."""
-        return len(self.map)
 
     def lengthen(self, length: int) -> None:
         """Let more bytes be used; they are zero.
@@ -90,7 +87,7 @@ class Region:
         Raises:
             ScratchError: If the disk has no room for them.
         """
-        length = min(self.size, _whole(length))
+        length = min(len(self), _whole(length))
         if self._file is not None and length > self.length:
             try:
                 # Now, and not when it is written to: that would end the process by a signal.
@@ -98,13 +95,13 @@ class Region:
             except OSError as failure:
                 raise ScratchError(
                     f"state needs {length - self.length} bytes more of scratch space: {failure.strerror}",
-                    hint="free some disk space, bound the state by .state(ttl=...), or use more memory",
+                    hint="free some disk space, bound the state by .state(ttl=...), or give it more memory",
                 ) from failure
         self.length = max(self.length, length)
 
     def give_back(self, start: int, length: int) -> None:
         """Take a part out of memory; it stays on its file, and comes back when it is touched."""
-        self.map.madvise(mmap.MADV_DONTNEED, start, length)
+        self.madvise(mmap.MADV_DONTNEED, start, length)
 
 
 class Memory:
@@ -115,7 +112,7 @@ class Memory:
         if not _LINUX:
             return None
         try:
-            return Region(needed, None)
+            return Region.reserve(needed, None)
         except OSError:
             return None
 
@@ -146,6 +143,25 @@ class Scratch(Memory):
         self.folder, self.budget = folder, budget
         self._regions: list[weakref.ref[Region]] = []
         self._hand = (0, 0)
+        self._arena: Region | None = None
+        self._taken = 0
+        self._lock = lock()
+
+    def passing(self, size: int) -> tuple[Region, int]:
+        """Room for bytes that are needed for a while: a region, and from where on; it is freed with the last of its users.
+
+        Raises:
+            ScratchError: If there is none.
+        """
+        size = _whole(size)
+        with self._lock:
+            if self._arena is None or self._taken + size > ARENA:
+                self._arena, self._taken = self.region(size), 0
+            arena, start = self._arena, self._taken
+            assert arena is not None
+            arena.lengthen(start + size)
+            self._taken += size
+            return arena, start
 
     def file(self) -> Any:
         """A new file without a name."""
@@ -158,16 +174,16 @@ class Scratch(Memory):
             ScratchError: If no file can be made.
         """
         try:
-            made = Region(needed, self)
+            made = Region.reserve(needed, self)
         except OSError as failure:
             raise ScratchError(f"no scratch file in {self.folder}: {failure.strerror}") from failure
         self._regions.append(weakref.ref(made))
         return made
 
     def relieve(self) -> None:
-        """Keep the process within three quarters of the budget, if it has passed seven eighths of it."""
-        if resident() > self.budget // 8 * 7:
-            self.release(self.budget // 4 * 3)
+        """Give back down to five eighths of the budget, if the process has passed three quarters of it."""
+        if resident() > self.budget // 4 * 3:
+            self.release(self.budget // 8 * 5)
 
     def release(self, target: int) -> None:
         """Give back parts of all buffers in turn until the process has `target` bytes, or all was given back.
@@ -197,6 +213,9 @@ class Scratch(Memory):
 
 LEAST_BUDGET = 64 << 20
 """What a budget must leave besides what the process has at its start."""
+
+ARENA = 256 << 20
+"""How many bytes of passing use share a region."""
 
 LOOK_EVERY = 32 << 20
 """After how many bytes given back to look how much is left."""
@@ -280,7 +299,7 @@ class Buffer:
         region = self._region
         if needed <= SMALL and region is None:
             self._take(np.zeros((length, *self._row), self._dtype))
-        elif region is not None and needed <= region.size:
+        elif region is not None and needed <= len(region):
             region.lengthen(needed)
             self.array = self._view(region, length)
         else:
@@ -295,7 +314,7 @@ class Buffer:
 
     def _view(self, region: Region, length: int) -> NDArray[Any]:
         count = length * (self._row_bytes // self._dtype.itemsize)
-        return np.frombuffer(region.map, self._dtype, count).reshape(length, *self._row)
+        return np.frombuffer(region, self._dtype, count).reshape(length, *self._row)
 
     def _take(self, array: NDArray[Any]) -> None:
         array[: len(self.array)] = self.array
@@ -310,7 +329,12 @@ class Buffer:
 
 def array(length: int, dtype: DTypeLike, row: tuple[int, ...] = ()) -> NDArray[Any]:
     """A large array for passing use, which can leave memory as buffers can; a small one is an ordinary array."""
-    return Buffer(length, dtype, row).array if isinstance(current(), Scratch) else np.empty((length, *row), dtype)
+    kind, shape, memory = np.dtype(dtype), (length, *row), current()
+    count = int(np.prod(shape, dtype=np.int64))
+    if not isinstance(memory, Scratch) or count * kind.itemsize <= SMALL:
+        return np.empty(shape, kind)
+    arena, start = memory.passing(count * kind.itemsize)
+    return np.frombuffer(arena, kind, count, start).reshape(shape)
 
 
 def _whole(size: int) -> int:

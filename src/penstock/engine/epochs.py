@@ -22,6 +22,7 @@ from penstock.core import files
 from penstock.core.clock import Clock, Signal
 from penstock.core.errors import PenstockError, SinkError, StateError, SupersededError
 from penstock.core.failpoint import hit
+from penstock.core.memory import current
 from penstock.core.threads import pool
 from penstock.core.timespan import SECOND
 from penstock.engine.feeds import Feeds, Place
@@ -303,6 +304,7 @@ class Epochs:
     def _lay(self, piece: Piece, segment: Segment) -> None:
         assert piece.record is not None
         piece.reference, piece.record = segment.add(record_parts(piece.record)), None
+        current().relieve()
 
     def _write_segment(self, segment: Segment) -> None:
         if segment.parts:
