@@ -34,9 +34,9 @@ class Embedded:
         shards: Over how many shards keys are spread, and on how many threads large steps run. One is best where the
             state of the keys in use fits the caches; more pay from some hundred thousand keys on.
         latency: How long one step should take at most.
-        memory: How many bytes the process should have in memory at most, such as `"4 GiB"`: state that does not fit lies
-            on scratch files then (Linux only; see `docs/guides/state.md`), and sources decode ahead a quarter of it at
-            most. By default state takes what it takes, and sources decode 256 MiB ahead.
+        memory: How many bytes the process should have in memory at most, such as `"4 GiB"`: state beyond that lies on
+            scratch files (on Linux; see the guide to state), and sources decode ahead a quarter of it at most. By
+            default state takes what it takes, and sources decode 256 MiB ahead.
         step_rows: A fixed number of rows per step, for measurements; by default steps adapt.
     """
 
@@ -64,9 +64,7 @@ class Embedded:
         loop = LoopOptions(duration(self.latency), duration(checkpoint), self.step_rows)
         memory = byte_size(self.memory) if self.memory is not None else None
         ahead = READ_AHEAD if memory is None else min(READ_AHEAD, memory // 4)
-        return JobOptions(
-            self.shards, loop, ahead, memory, state=state, checkpoints=checkpoints, resume=resume
-        )
+        return JobOptions(self.shards, loop, ahead, memory, state=state, checkpoints=checkpoints, resume=resume)
 
 
 def _engine(on: Any) -> Embedded:

@@ -314,7 +314,7 @@ def named(node: Node, name: str) -> Node:
     """A node with a name for its state; the other nodes of the same verb are named after it."""
     if getattr(node, "spelling", "") == "agg":
         # What is computed of aggregates has no state: the aggregates have.
-        return replace(node, **{"input": named(node.inputs[0], name)})
+        return node.replace_inputs({id(node.inputs[0]): named(node.inputs[0], name)})
     made: Node | None = None
     for part in reversed(parts_of_verb(node) or [node]):
         changes: dict[str, Any] = {"state_name": name if part is node else f"{name}/{part.verb}"}
@@ -345,7 +345,7 @@ def bounded_state(node: Node, ttl: Any) -> Node:
         PlanError: If the time-to-live is not understood.
     """
     if getattr(node, "spelling", "") == "agg":
-        return replace(node, **{"input": bounded_state(node.inputs[0], ttl)})
+        return node.replace_inputs({id(node.inputs[0]): bounded_state(node.inputs[0], ttl)})
     if not any(one.name == "ttl" for one in fields(node)):
         raise UnsupportedError(
             f'the state of "{node.verb}" has no time-to-live', where=caller(), hint=".group_by(...).agg(...) has"
@@ -354,7 +354,8 @@ def bounded_state(node: Node, ttl: Any) -> Node:
         kept = TimeToLive.of(ttl)
     except PlanError as refused:
         raise refused.at(caller()) from None
-    return replace(node, **{"ttl": kept})
+    changes: dict[str, Any] = {"ttl": kept}
+    return replace(node, **changes)
 
 
 def _runner() -> Any:

@@ -45,7 +45,7 @@ class Region(mmap.mmap):
     """A stretch of address space of which the first `length` bytes can be used; they are zero at first."""
 
     length = 0
-    _file: Any = None
+    _file: int | None = None
 
     @classmethod
     def reserve(cls, needed: int, scratch: Scratch | None) -> Region:
@@ -75,8 +75,13 @@ class Region(mmap.mmap):
                 made.madvise(mmap.MADV_HUGEPAGE)
             return made
         file = scratch.file()
-        os.ftruncate(file.fileno(), size)
-        made = cls(file.fileno(), size, flags=mmap.MAP_SHARED)
+        try:
+            os.ftruncate(file, size)
+            made = cls(file, size, flags=mmap.MAP_SHARED)
+        except BaseException:
+            os.close(file)
+            raise
+        weakref.finalize(made, os.close, file)
         made.madvise(mmap.MADV_RANDOM)
         made._file = file
         return made
@@ -91,7 +96,7 @@ class Region(mmap.mmap):
         if self._file is not None and length > self.length:
             try:
                 # Now, and not when it is written to: that would end the process by a signal.
-                os.posix_fallocate(self._file.fileno(), self.length, length - self.length)
+                os.posix_fallocate(self._file, self.length, length - self.length)
             except OSError as failure:
                 raise ScratchError(
                     f"state needs {length - self.length} bytes more of scratch space: {failure.strerror}",
@@ -124,14 +129,14 @@ class Scratch(Memory):
     """Memory within a budget: large buffers lie on files.
 
     Args:
-        folder: Where files are made; they have no name from the first byte on.
+        folder: Where files are made, which have no name; None = where the system has its temporary files.
         budget: How many bytes the whole process should have in memory.
 
     Raises:
         StartError: If this system cannot do it, or the budget is less than what the process takes already.
     """
 
-    def __init__(self, folder: Path, budget: int) -> None:
+    def __init__(self, folder: Path | None, budget: int) -> None:
         if not _LINUX:
             raise StartError("a memory budget needs Linux", hint="run without memory=")
         found = resident()
@@ -140,7 +145,7 @@ class Scratch(Memory):
                 f"a memory budget of {budget >> 20} MiB is too small: the process itself has {found >> 20} MiB",
                 hint=f"at least {(found + LEAST_BUDGET) >> 20} MiB",
             )
-        self.folder, self.budget = folder, budget
+        self.folder, self.budget = folder or Path(tempfile.gettempdir()), budget
         self._regions: list[weakref.ref[Region]] = []
         self._hand = (0, 0)
         self._arena: Region | None = None
@@ -148,7 +153,7 @@ class Scratch(Memory):
         self._lock = lock()
 
     def passing(self, size: int) -> tuple[Region, int]:
-        """Room for bytes that are needed for a while: a region, and from where on; it is freed with the last of its users.
+        """Room for bytes that are needed for a while: a region, and from where on; the last of its users frees it.
 
         Raises:
             ScratchError: If there is none.
@@ -163,9 +168,10 @@ class Scratch(Memory):
             self._taken += size
             return arena, start
 
-    def file(self) -> Any:
-        """A new file without a name."""
-        return tempfile.TemporaryFile(dir=self.folder, prefix="scratch-", buffering=0)
+    def file(self) -> int:
+        """A new file without a name, as a descriptor."""
+        with tempfile.TemporaryFile(dir=self.folder, prefix="scratch-") as file:
+            return os.dup(file.fileno())
 
     def region(self, needed: int) -> Region | None:
         """See `Memory.region`.

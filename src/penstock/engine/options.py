@@ -8,7 +8,6 @@ from pathlib import Path
 from penstock.core.errors import SinkLost, SourceLost, StartError
 from penstock.core.timespan import MILLISECOND, SECOND
 
-
 READ_AHEAD = 256 << 20
 """How many bytes sources decode ahead, if nobody says; with a memory budget a quarter of it, if that is less."""
 

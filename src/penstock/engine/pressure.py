@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from penstock.core import memory
@@ -37,7 +36,7 @@ class Pressure:
         self.rows = MOST_ROWS
         self._found = resident()
         self._each = 0.0
-        self._scratch = Scratch(folder or Path(tempfile.gettempdir()), budget)
+        self._scratch = Scratch(folder, budget)
         memory.enter(self._scratch)
         self._over = Signal()
         self._watcher = Worker("memory", self._watch).start()
@@ -47,7 +46,7 @@ class Pressure:
             self._scratch.relieve()
 
     def learn(self, rows: int) -> None:
-        """A step of so many rows has ended: the next may be longer, or must be shorter, by what it has left in memory."""
+        """A step of so many rows has ended: what it has left in memory says how many rows the next may take."""
         if rows:
             # What a row brings into memory: pages of the state of its key, and what is made of it.
             each = max(0, resident() - self._found) / rows

@@ -125,7 +125,7 @@ class GroupMeaning(Meaning):
         if self.lives.ttl is not None and row.diff < 0 and key not in self.groups:
             yield "errors", row
             return
-        self.lives.touch(key, row)
+        self.lives.count(key, row)
         empty = (0, {name: row.values[name] for name in self.keys}, [a.start() for a in self.aggregates])
         count, names, states = self.groups.get(key, empty)
         before = results_of(self.aggregates, states) if count else {}

@@ -63,7 +63,8 @@ def instants_of(ttl: TimeToLive, below: Facts, delta: Delta, context: StepContex
     found = instants(times) + below.time_shift
     if delta.watermarks is not None:
         found = np.maximum(found, delta.watermarks.to_numpy())
-    return np.clip(found, UNTOUCHED + 1, STOPPED - ttl.span - 1)
+    clipped: NDArray[np.int64] = np.clip(found, UNTOUCHED + 1, STOPPED - ttl.span - 1)
+    return clipped
 
 
 class PlainExpiry:
@@ -99,7 +100,7 @@ class PlainExpiry:
         del self.last[key]
         return True
 
-    def touch(self, key: Any, row: Row) -> None:
+    def count(self, key: Any, row: Row) -> None:
         """A row of the key counts."""
         if self.ttl is not None:
             at = self.instant(row)

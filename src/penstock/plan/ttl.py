@@ -59,8 +59,8 @@ class TimeToLive:
 def processing_time(span: Any = None) -> ProcessingTime:
     """The clock of the machine: `.state("name", ttl=ps.processing_time("7 days"))` keeps keys so long by it.
 
-    What expires then depends on when rows arrive, and not only on what they say: a replay of the journal gives the same,
-    a second run over the same input may not. By event time it does; see `.state`.
+    What expires then depends on when rows arrive, and not only on what they say: a replay of the journal gives the
+    same, a second run over the same input may not. By event time it does; see `.state`.
 
     Args:
         span: The length of time, such as `"7 days"`.

@@ -27,8 +27,6 @@ from penstock.state.keys import KeyLayout, Keys
 from penstock.state.record import MOST_SLOTS, Record, check, image
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from penstock.kernels.arrays import Array, Bytes, Entries, Flags, Floats, Rows, Words
 
 WARM_BYTES = 512 * 1024

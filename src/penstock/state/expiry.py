@@ -22,6 +22,7 @@ How an operator uses it (see `AggregateTable.fold` and `GroupExecutor`):
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -123,7 +124,7 @@ class Expiry:
         order = np.argsort(buckets, kind="stable")
         slots, buckets = slots[order].astype(np.int32), buckets[order]
         bounds = [0, *(np.flatnonzero(np.diff(buckets)) + 1).tolist(), len(slots)]
-        for low, high in zip(bounds, bounds[1:], strict=False):
+        for low, high in itertools.pairwise(bounds):
             self._wheel.setdefault(int(buckets[low]), []).append(slots[low:high])
 
     def due(self) -> int | None:
