@@ -190,7 +190,7 @@ class GroupExecutor(Executor):
         table, touch = self.tables[shard], _joined(self.pending[shard])
         before = touch.before
         slots, existing = touch.slots, before.existing
-        keys, after, earlier = table.key_columns(slots), table.results(slots), table.results_before(before)
+        (keys, after), earlier = table.rows(slots), table.results_before(before)
         alive = np.ones(len(slots), np.bool_)
         if self.updating:
             counts = table.counts(slots)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -107,3 +110,21 @@ def test_buffers_come_from_the_run_that_was_started_last(tmp_path):
     assert memory.current() is other
     memory.leave(other)
     assert memory.current() is memory.PLAIN
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of the C library of GNU")
+def test_arrays_of_a_step_take_the_memory_that_the_last_step_has_freed():
+    code = """
+import resource, numpy as np
+from penstock.core import memory
+memory.keep_freed()
+def step():
+    held = [np.ones(1 << 17) for _ in range(8)]
+step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert int(done.stdout) < 20 * 8 * 256 // 10
