@@ -45,6 +45,13 @@ def running(keys: int, rows: int = 1 << 50, rate: float | None = None) -> ps.Pip
     return ps.Pipeline("bench", built.write(BlackholeSink()))
 
 
+def wide(keys: int, rows: int) -> ps.Pipeline:
+    """A count and four sums of floats by key: about 250 bytes each, so that some million keys are a gigabyte."""
+    stream = ps.read(KeySource(keys=keys, rows=rows), name="rows")
+    sums = {f"s{i}": (col("v") * 0.5 + i).sum() for i in range(4)}
+    return ps.Pipeline("bench", stream.group_by("k").agg(n=ps.count(), **sums).write(BlackholeSink()))
+
+
 def fill(parts: Assembly, keys: int) -> None:
     """Take all keys once, and store them."""
     while parts.engine.rows_in < keys:
@@ -177,7 +184,7 @@ def memory(args: argparse.Namespace) -> dict[str, Any]:
     peaks = Peaks()
     begun = time.perf_counter()
     chosen = replace(options(folder, step=None), memory=budget, read_ahead=8 << 20)
-    parts = Assembly.open(running(args.keys, rows=args.keys + args.touched), chosen, SystemClock())
+    parts = Assembly.open(wide(args.keys, args.keys + args.touched), chosen, SystemClock())
     fill(parts, args.keys)
     filled = time.perf_counter()
     while parts.engine.rows_in < args.keys + args.touched:
@@ -194,7 +201,7 @@ def memory(args: argparse.Namespace) -> dict[str, Any]:
     del parts, node
     first = peaks.take()
     stored = time.perf_counter()
-    again = Assembly.open(running(args.keys, rows=args.keys + args.touched), chosen, SystemClock())
+    again = Assembly.open(wide(args.keys, args.keys + args.touched), chosen, SystemClock())
     restored = time.perf_counter()
     if len(table_of(again)) != keys:
         raise SystemExit("the restored state is another one")
@@ -311,7 +318,7 @@ def main() -> None:
     parser.add_argument("case", choices=CASES)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--budget", type=int, default=512)
-    parser.add_argument("--touched", type=int, default=100_000)
+    parser.add_argument("--touched", type=int, default=50_000)
     parser.add_argument("--keys", type=int, default=1_000_000)
     parser.add_argument("--share", type=float, default=0.01)
     parser.add_argument("--epochs", type=int, default=30)

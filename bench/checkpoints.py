@@ -113,12 +113,12 @@ class Bench:
         """State larger than memory."""
         budget = 320 if self.quick else 512
         self.say(f"\n### State larger than a memory budget of {budget} MiB\n")
-        self.say("Keys come once, then 100,000 rows of random keys; all is stored, and restored under the same budget.")
+        self.say("Keys come once, then 50,000 rows of random keys; all is stored, and restored under the same budget.")
         self.say("Peaks are of the whole process, looked at every 5 ms. Wanted: flat, with 4 times the budget.\n")
         self.say("| keys | state MB | of the budget | peak MB | peak of the restart | new keys/s | random rows/s |")
         self.say("|---|---|---|---|---|---|---|")
         for part in (1, 2, 4):
-            found = self.case("memory", keys=part * budget * 10_000, budget=budget)
+            found = self.case("memory", keys=part * budget * 4_400, budget=budget)
             self.say(
                 f"| {found['rows']:,} | {found['state_mb']} | {found['state_mb'] / budget:.1f} | "
                 f"**{found['peak_mb']}** | **{found['restored_peak_mb']}** | {found['filling']:,.0f} | "

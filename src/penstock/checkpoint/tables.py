@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.checkpoint.block import decode, encode
 from penstock.core.errors import StateError
 from penstock.core.lazy import np
-from penstock.core.memory import current
+from penstock.core.memory import Scratch, current
 from penstock.core.threads import pool
 from penstock.state.record import Record
 
@@ -33,9 +33,6 @@ LEAST_REWRITE = 1 << 20
 
 LEAST_PART = 128
 """Which part of a small table an epoch writes of a new base, if it logs less than that: one of so many."""
-
-BASE_PIECE = 16 << 20
-"""How many bytes a piece has at most: pieces are read at the same time, and those of a base forgotten one by one."""
 
 AT_ONCE = 4
 """How many blocks of a table are read and verified at the same time."""
@@ -114,6 +111,9 @@ class History:
         else:
             changed = table.changed()
             most = _rows_of_piece(table)
+            if isinstance(current(), Scratch):
+                # In the order in which they lie, so that a page comes into memory once, for one piece.
+                changed.sort()
             self.pieces += [_log(table, changed[low : low + most], epoch) for low in range(0, len(changed), most)]
             self._rewrite(table, epoch, len(changed))
         table.begin_epoch(step)
@@ -134,9 +134,9 @@ class History:
                 return
             self.cursor, self.top, self.begun = 0, table.used, epoch
         least = min(LEAST_REWRITE // (8 * table.stride), table.used // LEAST_PART)
-        piece = _base(table, self.cursor, min(self.top, self.cursor + max(1, least, logged)), epoch)
-        self.cursor = piece.high
-        self.pieces.append(piece)
+        end, most = min(self.top, self.cursor + max(1, least, logged)), _rows_of_piece(table)
+        self.pieces += [_base(table, low, min(end, low + most), epoch) for low in range(self.cursor, end, most)]
+        self.cursor = end
         self._forget()
 
     def _forget(self) -> None:
@@ -156,7 +156,8 @@ class History:
 
 
 def _rows_of_piece(table: Arrangement) -> int:
-    return max(1, BASE_PIECE // (8 * table.stride))
+    """How many slots a piece has at most: pieces are read at the same time, and those of a base forgotten one by one."""
+    return max(1, current().at_once // (8 * table.stride))
 
 
 def _base(table: Arrangement, low: int, high: int, epoch: int) -> Piece:

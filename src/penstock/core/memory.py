@@ -34,6 +34,9 @@ MOST_MORE = 64 << 20
 RESERVED = 128 << 30
 """How much address space a large buffer reserves: a thousand of them fit into what a process has."""
 
+AT_ONCE = 16 << 20
+"""How many bytes are copied, written or read as one, if no budget says less."""
+
 PIECE = 4 << 20
 """How many bytes are given back at once."""
 
@@ -117,7 +120,13 @@ class Region(mmap.mmap):
 
 
 class Memory:
-    """Where buffers come from: ordinary memory."""
+    """Where buffers come from: ordinary memory.
+
+    Attributes:
+        at_once: How many bytes should be copied, written or read as one.
+    """
+
+    at_once = AT_ONCE
 
     def region(self, needed: int) -> Region | None:
         """Address space for a large buffer of so many bytes; None if there is none to be had."""
@@ -153,6 +162,7 @@ class Scratch(Memory):
                 hint=f"at least {(found + LEAST_BUDGET) >> 20} MiB",
             )
         self.folder, self.budget = folder or Path(tempfile.gettempdir()), budget
+        self.at_once = max(SMALL, min(AT_ONCE, budget // 64))
         self._regions: list[weakref.ref[Region]] = []
         self._hand = (0, 0)
         self._arena: Region | None = None

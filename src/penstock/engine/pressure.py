@@ -57,7 +57,8 @@ class Pressure:
         self._found = resident()
 
     def close(self) -> None:
-        """Let other runs have memory as it comes; what lies on scratch files stays there as long as it is used."""
+        """Let other runs have memory as it comes; what lies on scratch files leaves memory, and is there until unused."""
         memory.leave(self._scratch)
         self._over.set()
         self._watcher.join()
+        self._scratch.release(0)

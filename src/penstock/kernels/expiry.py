@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from penstock.kernels.arrays import Array, Bytes, Number, Rows, Words
 
 UNTOUCHED = -(1 << 62)
-"""The last instant of a key that no row was admitted to."""
+"""The last instant of a key that no row was admitted to, or of which it is not known."""
 STOPPED = 1 << 62
 """The last instant of a key that has expired and that a row has found so: it waits for its removal."""
 
@@ -57,8 +57,9 @@ def admit(
         row = np.int64(rows[place]) if selected else np.int64(place)
         now = instants[row]
         before = table[slot, last]
-        empty = before == UNTOUCHED or (count >= 0 and table[slot, count] == 0)
-        if before == STOPPED or (not empty and before + ttl <= now):
+        unknown = before == UNTOUCHED
+        empty = table[slot, count] == 0 if count >= 0 else unknown
+        if before == STOPPED or (not empty and not unknown and before + ttl <= now):
             table[slot, last] = STOPPED
             verdicts[place] = STALE
             left += 1
@@ -72,7 +73,7 @@ def admit(
             table[slot, count] += sign
         table[slot, last] = now if empty else max(before, now)
         verdicts[place] = TAKEN
-        if empty:
+        if empty or unknown:
             begun[first] = slot
             first += 1
     return left, first

@@ -22,7 +22,7 @@ from penstock.operators.base import Emission, Environment, Executable, Executor,
 from penstock.operators.group_execution import GroupExecutor
 from penstock.operators.lives import PlainExpiry, check_ttl, time_needed
 from penstock.plan.node import UPDATING, Facts, Node
-from penstock.plan.ttl import TimeToLive
+from penstock.plan.ttl import EVENT, TimeToLive
 
 # -- Plan ----------------------------------------------------------------------
 
@@ -72,7 +72,7 @@ class Group(Executable):
             mode=UPDATING,
             key=self.keys,
             bounded=below.bounded,
-            deterministic=below.deterministic,
+            deterministic=below.deterministic and (self.ttl is None or self.ttl.clock == EVENT),
             order_sensitive=order_sensitive(self.aggregates),
         )
 

@@ -235,7 +235,7 @@ class AggregateTable:
         for store, theirs_store in zip(self.stores, other.stores, strict=True):
             store.merge(theirs_store, theirs, mine, step)
         if self.expiry is not None:
-            self.expiry.file(mine)
+            self.expiry.adopt(mine)
 
     def _merge_words(self, other: AggregateTable, theirs: Any, mine: Any) -> None:
         first, their_first = self.keys.first, other.keys.first
@@ -357,9 +357,11 @@ class AggregateTable:
 
     def expire(self, now: int, step: int) -> None:
         """Forget keys that have expired, as many as a step may: nobody is told."""
-        gone = self.expiry.expire(now) if self.expiry is not None else ()
-        if len(gone):
-            self.delete(gone, step)
+        if self.expiry is not None:
+            self.expiry.begin(now, step)
+            gone = self.expiry.expire(now)
+            if len(gone):
+                self.delete(gone, step)
 
     def delete(self, slots: Any, step: int) -> None:
         """Forget keys."""

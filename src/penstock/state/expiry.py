@@ -17,7 +17,7 @@ How an operator uses it (see `AggregateTable.fold` and `GroupExecutor`):
    Refused ones take back what is not there: they leave by `errors`.
 3. At the end of a step, `expire` gives slots that the operator deletes, silently. `due` says when that is worth a call:
    `Executor.due` by event time, `Executor.wakes` by processing time.
-4. After `fill`, and for slots that come from another table: `file`.
+4. After `fill`: `restored`; for slots that come from another table: `adopt`.
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ class Expiry:
         self._count = -1 if count is None else count
         self._grain = max(MILLISECOND, ttl // BUCKETS)
         self._wheel: dict[int, list[Rows]] = {}
+        self._unknown: Rows = np.empty(0, np.int32)
 
     def admit(self, slots: Rows, rows: Array | None, instants: Array, signs: Array | None = None) -> Admitted | None:
         """Test the rows of an `upsert`, and touch the keys of those that count; None if all do.
@@ -129,6 +130,8 @@ class Expiry:
 
     def due(self) -> int | None:
         """The instant at which `expire` will find something to look at; None if there is no key."""
+        if len(self._unknown):
+            return NEVER + 1
         return (min(self._wheel) + 1) * self._grain + self.ttl if self._wheel else None
 
     def expire(self, now: int) -> Rows:
@@ -165,7 +168,24 @@ class Expiry:
     def restored(self) -> None:
         """Make the wheel anew, after the arrangement was filled."""
         self._wheel = {}
-        self.file(self.keys.live())
+        self._unknown = self._unknown[:0]
+        self.adopt(self.keys.live())
+
+    def adopt(self, slots: Array) -> None:
+        """File live slots that come from elsewhere, also those that were stored without a last instant."""
+        self.file(slots)
+        unknown = slots[self.keys.table[slots, self.last] == UNTOUCHED]
+        self._unknown = np.concatenate([self._unknown, unknown.astype(np.int32)])
+
+    def begin(self, now: int, step: int) -> None:
+        """Give keys that were stored without a last instant that of the first step: their time begins here."""
+        if len(self._unknown) and NEVER < now < END:
+            table, slots = self.keys.table, self._unknown
+            slots = slots[(table[slots, self.last] == UNTOUCHED) & (table[slots, self.keys.first - 1] >= 0)]
+            table[slots, self.last] = now
+            self.keys.mark_touched(slots, step)
+            self.file(slots)
+            self._unknown = self._unknown[:0]
 
 
 def earliest(tables: Sequence[Any]) -> int | None:

@@ -56,7 +56,7 @@ def test_a_mapped_table_is_the_table(tmp_path):
 
 
 def test_what_an_epoch_gathers_comes_in_pieces(monkeypatch):
-    monkeypatch.setattr("penstock.checkpoint.tables.BASE_PIECE", 1 << 16)
+    monkeypatch.setattr("penstock.core.memory.PLAIN.at_once", 1 << 16)
     state = worked(5, lambda: None)
     history = History()
     first = history.take(state, 31, 0)
@@ -78,7 +78,7 @@ def test_what_an_epoch_gathers_comes_in_pieces(monkeypatch):
 def test_state_of_four_times_the_budget_leaves_memory(tmp_path):
     """The first epoch, later ones, and a restart, too: the process never has much more than its budget."""
     cases = Path(__file__).parents[3] / "bench" / "checkpoint_cases.py"
-    for number, keys in enumerate((3_000_000, 12_000_000)):
+    for number, keys in enumerate((1_300_000, 5_800_000)):
         command = [sys.executable, str(cases), "memory", str(tmp_path / str(number)), "--keys", str(keys)]
         done = subprocess.run([*command, "--budget", "320"], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
