@@ -242,7 +242,7 @@ def merge_max(
 
 @kernel
 def gather_rows(table: Words, slots: Rows) -> Words:
-    """All words of each slot: where the table is large, to fetch a row is dear, and to read more of it costs nothing."""
+    """All words of each slot: in a large table to fetch a row is dear, and to read more of it costs nothing."""
     stride = table.shape[1]
     places = slots.shape[0]
     taken = np.empty((places, stride), np.int64)
