@@ -9,11 +9,12 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from checkpoint_parts import KeySource, PacedSource, PlainFiles, PlainPostgres, RepeatSource
+from checkpoint_parts import KeySource, PacedSource, Peaks, PlainFiles, PlainPostgres, RepeatSource
 
 import penstock as ps
 from penstock import col
@@ -42,6 +43,13 @@ def running(keys: int, rows: int = 1 << 50, rate: float | None = None) -> ps.Pip
     stream = ps.read(source, name="rows")
     built = stream.group_by("k").agg(n=ps.count(), top=col("v").max())
     return ps.Pipeline("bench", built.write(BlackholeSink()))
+
+
+def wide(keys: int, rows: int) -> ps.Pipeline:
+    """A count and four sums of floats by key: about 250 bytes each, so that some million keys are a gigabyte."""
+    stream = ps.read(KeySource(keys=keys, rows=rows), name="rows")
+    sums = {f"s{i}": (col("v") * 0.5 + i).sum() for i in range(4)}
+    return ps.Pipeline("bench", stream.group_by("k").agg(n=ps.count(), **sums).write(BlackholeSink()))
 
 
 def fill(parts: Assembly, keys: int) -> None:
@@ -170,6 +178,45 @@ def recover(args: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
+def memory(args: argparse.Namespace) -> dict[str, Any]:
+    """State larger than the memory budget: filled, touched at random, stored, restored, touched again."""
+    budget, folder = args.budget << 20, args.folder
+    peaks = Peaks()
+    begun = time.perf_counter()
+    chosen = replace(options(folder, step=None), memory=budget, read_ahead=8 << 20)
+    parts = Assembly.open(wide(args.keys, args.keys + args.touched), chosen, SystemClock())
+    fill(parts, args.keys)
+    filled = time.perf_counter()
+    while parts.engine.rows_in < args.keys + args.touched:
+        parts.loop.once()
+    touched = time.perf_counter()
+    parts.loop.seal()
+    parts.loop.epochs.wait()
+    node = next(node.executor for node in parts.engine.plan.nodes if hasattr(node.executor, "tables"))
+    keys, size = node.state_size()
+    total = int(table_of(parts).words[:keys, 0].sum())
+    if total != args.keys + args.touched:
+        raise SystemExit(f"{total} rows were counted")
+    parts.close()
+    del parts, node
+    first = peaks.take()
+    stored = time.perf_counter()
+    again = Assembly.open(wide(args.keys, args.keys + args.touched), chosen, SystemClock())
+    restored = time.perf_counter()
+    if len(table_of(again)) != keys:
+        raise SystemExit("the restored state is another one")
+    again.close()
+    return {
+        "rows": keys,
+        "state_mb": size >> 20,
+        "peak_mb": first >> 20,
+        "restored_peak_mb": peaks.take() >> 20,
+        "filling": args.keys / (filled - begun),
+        "touching": args.touched / (touched - filled),
+        "restoring": restored - stored,
+    }
+
+
 def throughput(args: argparse.Namespace) -> dict[str, Any]:
     """Seconds of a run with checkpoints and of one without, in turn."""
     import polars as pl
@@ -261,7 +308,7 @@ def _peak() -> int:
 
 
 CASES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
-    case.__name__: case for case in (epochs, interval, store, recover, throughput, sinks)
+    case.__name__: case for case in (epochs, interval, store, recover, memory, throughput, sinks)
 }
 
 
@@ -270,6 +317,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("case", choices=CASES)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--budget", type=int, default=512)
+    parser.add_argument("--touched", type=int, default=50_000)
     parser.add_argument("--keys", type=int, default=1_000_000)
     parser.add_argument("--share", type=float, default=0.01)
     parser.add_argument("--epochs", type=int, default=30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,8 +29,27 @@ from penstock.connectors.base import (
 from penstock.connectors.files import FileSink
 from penstock.core import files
 from penstock.core.dtypes import Datetime, Int64
+from penstock.core.memory import resident
 from penstock.core.schema import Field, Schema
 from penstock.core.spec import option
+
+
+class Peaks:
+    """Looks every few milliseconds how much memory the process has: the peak of the process forgets nothing."""
+
+    def __init__(self) -> None:
+        self._peak = 0
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        while True:
+            self._peak = max(self._peak, resident())
+            time.sleep(0.005)
+
+    def take(self) -> int:
+        """The most bytes since the last time."""
+        found, self._peak = self._peak, 0
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

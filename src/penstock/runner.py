@@ -17,7 +17,7 @@ from penstock.core.threads import Interrupts, terminable
 from penstock.core.timespan import duration
 from penstock.core.where import Where, caller
 from penstock.engine.job import Job
-from penstock.engine.options import JobOptions, LoopOptions
+from penstock.engine.options import READ_AHEAD, JobOptions, LoopOptions
 from penstock.operators.write import Write
 from penstock.plan.node import UPDATING, Node
 from penstock.plan.pipeline import Pipeline, check_places
@@ -34,13 +34,15 @@ class Embedded:
         shards: Over how many shards keys are spread, and on how many threads large steps run. One is best where the
             state of the keys in use fits the caches; more pay from some hundred thousand keys on.
         latency: How long one step should take at most.
-        memory: How many bytes decoded input may take before sources are held back (a quarter of it each way).
+        memory: How many bytes the process should have in memory at most, such as `"4 GiB"`: state beyond that lies on
+            scratch files (on Linux; see the guide to state), and sources decode ahead a quarter of it at most. By
+            default state takes what it takes, and sources decode 256 MiB ahead.
         step_rows: A fixed number of rows per step, for measurements; by default steps adapt.
     """
 
     shards: int = 1
     latency: Any = "10 ms"
-    memory: str | int = "1 GiB"
+    memory: str | int | None = None
     step_rows: int | None = None
 
     def options(
@@ -60,7 +62,9 @@ class Embedded:
         if not 1 <= self.shards <= 256:
             raise PlanError(f"there can be 1 to 256 shards, found {self.shards}")
         loop = LoopOptions(duration(self.latency), duration(checkpoint), self.step_rows)
-        return JobOptions(self.shards, loop, byte_size(self.memory) // 4, state, checkpoints, resume=resume)
+        memory = byte_size(self.memory) if self.memory is not None else None
+        ahead = READ_AHEAD if memory is None else min(READ_AHEAD, memory // 4)
+        return JobOptions(self.shards, loop, ahead, memory, state=state, checkpoints=checkpoints, resume=resume)
 
 
 def _engine(on: Any) -> Embedded:

@@ -47,7 +47,9 @@ class RunOptions:
     shards: int = option(1, doc="Over how many shards keys are spread; large steps run on as many threads.")
     checkpoint: str = option("10 s", doc="The time between epochs: how often output becomes visible.", span=True)
     latency: str = option("10 ms", doc="How long one step should take at most.", span=True)
-    memory: str = option("1 GiB", doc="How much decoded input may wait before sources are held back.")
+    memory: str | None = option(
+        None, doc="How much memory the process should take; state beyond lies on scratch files.", example="4 GiB"
+    )
     resume: str = option("latest", doc="latest, none, the number of an epoch, or the name of a savepoint.")
 
 

@@ -82,6 +82,7 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("core/clock.py", "clock"): "is the seam",
     ("core/disk.py", "files"): "is the seam",
     ("core/files.py", "files"): "is what goes through the seam",
+    ("core/memory.py", "files"): "is the seam to memory, and to scratch files that have no name",
     ("testing/simulation/*", "files"): "is the seam, simulated",
     ("core/disk.py", "chance"): "names of staged files differ between processes that know nothing of each other",
     ("core/scheduling.py", "threads"): "is the seam",

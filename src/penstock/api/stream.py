@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.api.columns import flat, named_terms, names_of, passed, replaced
@@ -16,7 +16,7 @@ from penstock.api.timing import add_event_time
 from penstock.api.verbs import unknown_verb
 from penstock.connectors.base import Sink
 from penstock.core.dtypes import FLOATS, INTEGERS, DType, Float64, Int64, Struct, as_dtype
-from penstock.core.errors import PlanError
+from penstock.core.errors import PlanError, UnsupportedError
 from penstock.core.where import caller
 from penstock.expr.ast import Call, Cast, Column, Term, literal
 from penstock.expr.build import Expr, term_of
@@ -31,6 +31,7 @@ from penstock.operators.stateless import and_all
 from penstock.operators.union import Union
 from penstock.operators.write import Write
 from penstock.plan.node import UPDATING, Node
+from penstock.plan.ttl import TimeToLive
 
 if TYPE_CHECKING:
     import polars as pl
@@ -216,14 +217,15 @@ class Stream(RowVerbs, Joining):
 
         Args:
             name: The name, unique in the pipeline.
-            ttl: Not offered yet.
+            ttl: How long a key is kept after its last row: `"7 days"` by event time, or `ps.processing_time("7 days")`
+                by the clock, as Flink's `table.exec.state.ttl` does. What becomes of a key that has expired is said on
+                the verb's node (see `Group`). By default keys are kept for ever.
 
         Raises:
-            UnsupportedError: If there is a `ttl`.
+            UnsupportedError: If the verb has no state that could expire, or its rows have no event time.
         """
-        if ttl is not None:
-            raise unsupported_ttl()
-        return self._to(named(self.node, name))
+        node = named(self.node, name)
+        return self._to(node if ttl is None else bounded_state(node, ttl))
 
     # -- what was refused, and where rows go
 
@@ -319,6 +321,9 @@ def parts_of_verb(node: Node) -> list[Node]:
 
 def named(node: Node, name: str) -> Node:
     """A node with a name for its state; the other nodes of the same verb are named after it."""
+    if getattr(node, "spelling", "") == "agg":
+        # What is computed of aggregates has no state: the aggregates have.
+        return node.replace_inputs({id(node.inputs[0]): named(node.inputs[0], name)})
     made: Node | None = None
     for part in reversed(parts_of_verb(node) or [node]):
         changes: dict[str, Any] = {"state_name": name if part is node else f"{name}/{part.verb}"}
@@ -341,11 +346,25 @@ def stream(node: Node) -> Stream:
     return Table(node) if node.facts.mode == UPDATING else Stream(node)
 
 
-def unsupported_ttl() -> PlanError:
-    """The error for a time-to-live."""
-    from penstock.core.errors import UnsupportedError
+def bounded_state(node: Node, ttl: Any) -> Node:
+    """A node whose keys expire.
 
-    return UnsupportedError("a time-to-live of state is not offered yet", where=caller(), hint="group by a window")
+    Raises:
+        UnsupportedError: If it has no keys that could.
+        PlanError: If the time-to-live is not understood.
+    """
+    if getattr(node, "spelling", "") == "agg":
+        return node.replace_inputs({id(node.inputs[0]): bounded_state(node.inputs[0], ttl)})
+    if not any(one.name == "ttl" for one in fields(node)):
+        raise UnsupportedError(
+            f'the state of "{node.verb}" has no time-to-live', where=caller(), hint=".group_by(...).agg(...) has"
+        )
+    try:
+        kept = TimeToLive.of(ttl)
+    except PlanError as refused:
+        raise refused.at(caller()) from None
+    changes: dict[str, Any] = {"ttl": kept}
+    return replace(node, **changes)
 
 
 def _runner() -> Any:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.checkpoint.block import decode, encode
 from penstock.core.errors import StateError
 from penstock.core.lazy import np
+from penstock.core.memory import Scratch, current
 from penstock.core.threads import pool
 from penstock.state.record import Record
 
@@ -32,9 +33,6 @@ LEAST_REWRITE = 1 << 20
 
 LEAST_PART = 128
 """Which part of a small table an epoch writes of a new base, if it logs less than that: one of so many."""
-
-BASE_PIECE = 16 << 20
-"""How many bytes a piece of the first base has: pieces are read at the same time, and forgotten one by one."""
 
 AT_ONCE = 4
 """How many blocks of a table are read and verified at the same time."""
@@ -112,15 +110,18 @@ class History:
             self.pieces = self._all(table, epoch)
         else:
             changed = table.changed()
-            if len(changed):
-                self.pieces.append(_log(table, changed, epoch))
+            most = _rows_of_piece(table)
+            if isinstance(current(), Scratch):
+                # In the order in which they lie, so that a page comes into memory once, for one piece.
+                changed.sort()
+            self.pieces += [_log(table, changed[low : low + most], epoch) for low in range(0, len(changed), most)]
             self._rewrite(table, epoch, len(changed))
         table.begin_epoch(step)
         return [piece for piece in self.pieces if piece.reference is None]
 
     def _all(self, table: Arrangement, epoch: int) -> list[Piece]:
         """A base at once: nothing is stored of the table."""
-        most = max(1, BASE_PIECE // (8 * table.stride))
+        most = _rows_of_piece(table)
         lows = range(0, table.used, most)
         return [_base(table, low, min(table.used, low + most), epoch) for low in lows]
 
@@ -129,13 +130,13 @@ class History:
         if self.cursor is None:
             logs = [piece for piece in self.pieces if not piece.base]
             base = sum(piece.size for piece in self.pieces if piece.base)
-            if len(logs) <= MOST_LOGS and 2 * sum(piece.size for piece in logs) <= base:
+            if len({piece.epoch for piece in logs}) <= MOST_LOGS and 2 * sum(piece.size for piece in logs) <= base:
                 return
             self.cursor, self.top, self.begun = 0, table.used, epoch
         least = min(LEAST_REWRITE // (8 * table.stride), table.used // LEAST_PART)
-        piece = _base(table, self.cursor, min(self.top, self.cursor + max(1, least, logged)), epoch)
-        self.cursor = piece.high
-        self.pieces.append(piece)
+        end, most = min(self.top, self.cursor + max(1, least, logged)), _rows_of_piece(table)
+        self.pieces += [_base(table, low, min(end, low + most), epoch) for low in range(self.cursor, end, most)]
+        self.cursor = end
         self._forget()
 
     def _forget(self) -> None:
@@ -154,13 +155,20 @@ class History:
             self.pieces = [piece for piece in self.pieces if piece.base or piece.epoch > oldest]
 
 
+def _rows_of_piece(table: Arrangement) -> int:
+    """How many slots a piece has at most: pieces are read at the same time, and those of a base forgotten one by one."""
+    return max(1, current().at_once // (8 * table.stride))
+
+
 def _base(table: Arrangement, low: int, high: int, epoch: int) -> Piece:
     record = table.capture(np.arange(low, high, dtype=np.int32))
+    current().relieve()
     return Piece(epoch, True, record.nbytes, low, high, record)
 
 
 def _log(table: Arrangement, slots: Any, epoch: int) -> Piece:
     record = table.capture(slots)
+    current().relieve()
     return Piece(epoch, False, record.nbytes, 0, 0, record)
 
 

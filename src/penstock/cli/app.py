@@ -63,7 +63,7 @@ def run(
         str | None, typer.Option(metavar="TIME", help="How long one step may take. [default: 10 ms]")
     ] = None,
     memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="How much decoded input may wait. [default: 1 GiB]")
+        str | None, typer.Option(metavar="SIZE", help="How much memory to take; state beyond lies on disk.")
     ] = None,
     json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,

@@ -285,14 +285,18 @@ class MemorySink(Sink):
         return pl.concat([pl.DataFrame(schema=kept.request.schema.to_polars()), *(rows for rows, _ in kept.parts)])
 
     def table(self) -> pl.DataFrame:
-        """The rows that are left when all changes are applied.
+        """The rows that are left when all changes are applied; of a key the newest one, as a table with a key has it.
+
+        A key has more than one only if its state has expired and it has begun anew: what was sent before stays.
 
         Raises:
             PlanError: If no run has opened the sink.
             InvariantError: If a row went that never came.
         """
         parts = [np.ones(rows.height, np.int8) if diff is None else diff for rows, diff in self._kept().parts]
-        return net(self.frame(), np.concatenate([np.empty(0, np.int8), *parts]))
+        left = net(self.frame(), np.concatenate([np.empty(0, np.int8), *parts]))
+        key = self._kept().request.key
+        return left.unique(key, keep="last", maintain_order=True) if key else left
 
     def changes(self) -> pl.DataFrame:
         """All changes, with a first column `op` of `+I`, `-U`, `+U` and `-D`.

@@ -148,6 +148,10 @@ class SupersededError(StateError):
     """Another process has taken over this pipeline: this one ends, and has removed and published nothing since."""
 
 
+class ScratchError(JobError):
+    """There is no room for state that is larger than memory: the disk of the scratch files is full, or refuses."""
+
+
 class RowError(JobError):
     """A row was refused where the policy is `on_error="fail"`, or too many rows were."""
 

@@ -12,7 +12,7 @@ from typing import Any
 from penstock.checkpoint.ledger import Ledger
 from penstock.checkpoint.store import Store, open_store
 from penstock.checkpoint.tables import History
-from penstock.core import files
+from penstock.core import files, memory
 from penstock.core.clock import Clock
 from penstock.core.errors import StartError, StateError, SupersededError
 from penstock.core.threads import pool
@@ -25,6 +25,7 @@ from penstock.engine.loop import Loop
 from penstock.engine.migration import KEPT, Change
 from penstock.engine.options import JobOptions
 from penstock.engine.outputs import Outputs
+from penstock.engine.pressure import Pressure
 from penstock.engine.recovery import Beginning, beginning
 from penstock.engine.step import Engine
 from penstock.optimize import optimize
@@ -81,6 +82,7 @@ class Assembly:
     changes: list[Change] = field(default_factory=list)
     _store: Store | None = None
     _threads: Executor | None = None
+    _pressure: Pressure | None = None
     _opened: list[Any] = field(default_factory=list)
     _histories: dict[str, dict[str, History]] = field(default_factory=dict)
 
@@ -102,6 +104,7 @@ class Assembly:
             StateError: If what is stored cannot be used.
             SupersededError: If another process has gone on with the run meanwhile.
         """
+        memory.keep_freed()
         planned = pipeline.with_outputs(optimize(pipeline.outputs)) if options.optimized else pipeline
         made = cls(planned, options, clock, run)
         try:
@@ -116,6 +119,10 @@ class Assembly:
 
     def _open(self, *, again: bool) -> None:
         options = self.options
+        if options.memory is not None:
+            if options.state is not None:
+                files.make_private(options.state)
+            self._pressure = Pressure(options.memory, options.state)
         if options.shards > 1:
             self._threads = pool("shard", options.shards)
         place = options.checkpoints or options.state
@@ -136,7 +143,7 @@ class Assembly:
                 self._run_from(None)
             self._connect(() if self.begun_with.manifest is None else self.begun_with.ledger)
             self.epochs = self._begin(ledger, self.begun_with)
-        self.loop = Loop(self.engine, self.feeds, self.outputs, options.loop, self.clock, self.epochs)
+        self.loop = Loop(self.engine, self.feeds, self.outputs, options.loop, self.clock, self.epochs, self._pressure)
         self.feeds.start(self.clock)
         if self.epochs is not None:
             reads = sources_of(self.pipeline)
@@ -206,6 +213,9 @@ class Assembly:
     def close(self) -> None:
         """Close all, last opened first; what is not sealed is discarded."""
         self._close_opened()
+        if self._pressure is not None:
+            self._pressure.close()
+            self._pressure = None
         if self._threads is not None:
             self._threads.shutdown(wait=False)
         if self._store is not None:

@@ -8,7 +8,7 @@ needs any more is removed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +22,7 @@ from penstock.core import files
 from penstock.core.clock import Clock, Signal
 from penstock.core.errors import PenstockError, SinkError, StateError, SupersededError
 from penstock.core.failpoint import hit
+from penstock.core.memory import current
 from penstock.core.threads import pool
 from penstock.core.timespan import SECOND
 from penstock.engine.feeds import Feeds, Place
@@ -303,11 +304,12 @@ class Epochs:
     def _lay(self, piece: Piece, segment: Segment) -> None:
         assert piece.record is not None
         piece.reference, piece.record = segment.add(record_parts(piece.record)), None
+        current().relieve()
 
     def _write_segment(self, segment: Segment) -> None:
         if segment.parts:
             hit("epoch.before_segment")
-            self.ledger.store.write_segment(segment.name, segment.parts)
+            self.ledger.store.write_segment(segment.name, _relieved(segment.parts))
             hit("epoch.segment_written")
 
     def _hand_out(self, sealed: Mapping[str, Sealed]) -> None:
@@ -332,6 +334,13 @@ class Epochs:
             publisher.close()
         for publisher in self.publishers:
             publisher.join(CLOSING)
+
+
+def _relieved(parts: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+    """Parts, one by one; what was written may leave memory."""
+    for part in parts:
+        yield part
+        current().relieve()
 
 
 @dataclass

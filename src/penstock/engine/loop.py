@@ -10,13 +10,12 @@ from penstock.core.clock import Clock, SystemClock
 from penstock.core.timespan import MILLISECOND
 from penstock.engine.epochs import Epochs
 from penstock.engine.feeds import Feeds
-from penstock.engine.options import LoopOptions
+from penstock.engine.options import LEAST_ROWS, MOST_ROWS, LoopOptions
 from penstock.engine.outputs import ErrorRate, Outputs
+from penstock.engine.pressure import Pressure
 from penstock.engine.progress import Progress
 from penstock.engine.step import Engine
 
-LEAST_ROWS = 256
-MOST_ROWS = 1 << 17
 BUSY_PATIENCE = 100 * MILLISECOND
 
 
@@ -46,6 +45,7 @@ class Loop:
         options: How.
         clock: Its time.
         epochs: Stores and publishes epochs; None for runs that store nothing, and publish as they go.
+        pressure: Keeps the process within its memory budget; None = it has none.
     """
 
     def __init__(
@@ -56,12 +56,14 @@ class Loop:
         options: LoopOptions,
         clock: Clock | None = None,
         epochs: Epochs | None = None,
+        pressure: Pressure | None = None,
     ) -> None:
         self.engine = engine
         self.feeds = feeds
         self.outputs = outputs
         self.options = options
         self.epochs = epochs
+        self.pressure = pressure
         self.clock = clock or SystemClock()
         self.progress = Progress(engine.plan)
         self.budget = StepBudget(options)
@@ -115,7 +117,8 @@ class Loop:
         """Take one step; how many rows it took."""
         now, begun = self.clock.now(), self.clock.monotonic()
         self.feeds.stop(self.engine.needless())
-        taken = self.feeds.take(self.budget.rows, now)
+        most = self.budget.rows if self.pressure is None else min(self.budget.rows, self.pressure.rows)
+        taken = self.feeds.take(most, now)
         rows = sum(part.frame.height + len(part.bad) for part in taken)
         errors = self.outputs.refused["errors"]
         states = self.progress.decide(self.feeds.feeds, now)
@@ -126,6 +129,8 @@ class Loop:
         self._over = all(state.ended for state in states.values())
         self.rate.add(rows, self.outputs.refused["errors"] - errors)
         self.budget.learn(rows, self.clock.monotonic() - begun)
+        if self.pressure is not None:
+            self.pressure.learn(rows)
         return rows
 
     def _held(self) -> bool:

@@ -22,6 +22,7 @@ from penstock.expr.aggregates import AGGREGATES
 from penstock.operators.base import Loader
 from penstock.plan.pipeline import output_name
 from penstock.state.arrangement import Arrangement
+from penstock.state.expiry import INITIAL
 from penstock.state.record import Record
 from penstock.state.words import ACCUMULATORS
 
@@ -142,11 +143,13 @@ def _compared(name: str, old: Mapping[str, Any], new: Mapping[str, Any], schema:
     if "aggregates" not in old or "aggregates" not in new:
         return Change(name, REBUILT, ("it is of another kind",))
     for part in old:
-        if part != "aggregates" and old[part] != new.get(part):
+        if part not in ("aggregates", "ttl") and old[part] != new.get(part):
             return Change(name, REBUILT, (f"{part} differ",))
     before = {one["name"]: one for one in old["aggregates"]}
     after = {one["name"]: one for one in new["aggregates"]}
     details, lost = [], False
+    if old.get("ttl") != new.get("ttl"):
+        details.append("keys expire, counted from here on" if "ttl" in new else "keys expire no more")
     for column, one in after.items():
         if column not in before and not _may_begin_empty(one, schema[column].nullable):
             # The rows of keys that are stored would have nulls in it, which sinks and verbs below do not expect.
@@ -203,6 +206,11 @@ class Moved:
         self._counted = int(counted)
         self._words = _moved_words(old["aggregates"], new["aggregates"], self._counted)
         self._stored_words = _words_of(old["aggregates"]) + self._counted
+        if "ttl" in old:
+            if old["ttl"] == new.get("ttl"):
+                target = _words_of(new["aggregates"]) + self._counted
+                self._words.append((self._stored_words, target, len(INITIAL)))
+            self._stored_words += len(INITIAL)
         self._values = _moved_values(old["aggregates"], new["aggregates"])
 
     @property

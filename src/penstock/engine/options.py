@@ -8,6 +8,13 @@ from pathlib import Path
 from penstock.core.errors import SinkLost, SourceLost, StartError
 from penstock.core.timespan import MILLISECOND, SECOND
 
+READ_AHEAD = 256 << 20
+"""How many bytes sources decode ahead, if nobody says; with a memory budget a quarter of it, if that is less."""
+
+LEAST_ROWS = 256
+MOST_ROWS = 1 << 17
+"""How many rows a step has at least, if there are so many, and at most."""
+
 
 @dataclass(frozen=True)
 class LoopOptions:
@@ -65,6 +72,7 @@ class JobOptions:
         shards: Over how many shards keys are spread.
         loop: Latency and epochs.
         read_ahead: How many bytes sources may decode ahead of the steps.
+        memory: How many bytes the process should have in memory at most; None = as many as it takes.
         state: The state directory, or None for runs that leave nothing behind.
         checkpoints: Where checkpoints are kept, if not in the state directory: `s3://bucket/prefix`.
         resume: `"latest"`, `"none"`, the number of an epoch, or the name of a savepoint.
@@ -78,7 +86,8 @@ class JobOptions:
 
     shards: int = 1
     loop: LoopOptions = LoopOptions()
-    read_ahead: int = 256 << 20
+    read_ahead: int = READ_AHEAD
+    memory: int | None = None
     state: Path | None = None
     checkpoints: str | None = None
     resume: str = "latest"

@@ -241,6 +241,23 @@ def merge_max(
 
 
 @kernel
+def gather_rows(table: Words, slots: Rows) -> Words:
+    """All words of each slot: in a large table to fetch a row is dear, and to read more of it costs nothing."""
+    stride = table.shape[1]
+    places = slots.shape[0]
+    taken = np.empty((places, stride), np.int64)
+    for place in range(places):
+        if place + AHEAD < places:
+            ahead = np.int64(slots[place + AHEAD]) * stride
+            prefetch(table, ahead)
+            prefetch(table, ahead + stride - 1)
+        slot = np.int64(slots[place])
+        for column in range(stride):
+            taken[place, column] = table[slot, column]
+    return taken
+
+
+@kernel
 def gather(table: Words, column: Number, slots: Rows) -> Words:
     """One word of each slot."""
     taken = np.empty(slots.shape[0], np.int64)

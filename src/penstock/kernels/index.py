@@ -40,6 +40,7 @@ ENTRIES_TAIL = 4
 HEAP_TAIL = 5
 EPOCH_COUNT = 6
 EPOCH_START = 7
+MOVED = 8
 SEED = 9
 SPREAD = 10
 TOUCHES = 11
@@ -61,6 +62,15 @@ BLOCK = 128
 CACHE_BITS = 10
 CACHE_SIZE = 1 << CACHE_BITS
 LOW_HALF = 0xFFFFFFFF
+
+
+@kernel
+def room_of(size: Number, group: Number) -> Number:
+    """How many keys a region of a key group takes before it grows: half to three quarters of its size.
+
+    All groups are about equally full. That each has another limit keeps them from growing in the same step.
+    """
+    return size // 2 + size * (group & (GROUPS - 1)) // (4 * GROUPS)
 
 
 @kernel
@@ -98,7 +108,8 @@ def grow_region(entries: Entries, header: Words, group: Number) -> Number:
         header[VACANT + rank - 1] = old_start
     header[region] = new_start
     header[region + 1] = mask
-    header[region + 3] = (new_size // 4) * 3
+    header[region + 3] = room_of(new_size, group)
+    header[MOVED] += old_size
     return True
 
 
@@ -161,10 +172,10 @@ def remove(
         entries[start + hole] = np.uint64(0)
         header[region + 2] -= 1
         if table[slot, mark] < header[EPOCH_START]:
-            queues[1, header[EPOCH_COUNT]] = slot
+            queues[header[EPOCH_COUNT], 1] = slot
             header[EPOCH_COUNT] += 1
         table[slot, mark] = ~step
-        queues[0, header[FREE_TAIL] % queues.shape[1]] = slot
+        queues[header[FREE_TAIL] % queues.shape[0], 0] = slot
         header[FREE_TAIL] += 1
         header[LIVE] -= 1
     return slots.shape[0]
@@ -181,11 +192,11 @@ def lay_out_regions(counts: Words, header: Words) -> int:
     tail = FIRST_ENTRY
     for group, count in enumerate(counts.tolist()):
         size = FIRST_REGION
-        while count > size // 4 * 3:
+        while count > room_of(size, group):
             size *= 2
         if count > 0:
             region = REGIONS + 4 * group
-            header[region : region + 4] = tail, size - 1, 0, size // 4 * 3
+            header[region : region + 4] = tail, size - 1, 0, room_of(size, group)
             tail += size
     header[ENTRIES_TAIL] = tail
     return tail
@@ -272,7 +283,7 @@ def touch_slots(slots: Rows, step: Number, mark: Number, table: Words, header: W
     for place in range(slots.shape[0]):
         slot = np.int64(slots[place])
         if table[slot, mark] < header[EPOCH_START]:
-            queues[1, header[EPOCH_COUNT]] = slot
+            queues[header[EPOCH_COUNT], 1] = slot
             header[EPOCH_COUNT] += 1
         table[slot, mark] = step
 
@@ -284,7 +295,7 @@ def claim_slot(step: Number, mark: Number, table: Words, header: Words, queues: 
     head = header[FREE_HEAD]
     listed = False
     if head < header[FREE_TAIL]:
-        slot = np.int64(queues[0, head % queues.shape[1]])
+        slot = np.int64(queues[head % queues.shape[0], 0])
         header[FREE_HEAD] = head + 1
         # It is listed already if it died in this epoch.
         listed = ~table[slot, mark] >= header[EPOCH_START]
@@ -295,7 +306,7 @@ def claim_slot(step: Number, mark: Number, table: Words, header: Words, queues: 
             return -1
         header[NEXT_SLOT] = slot + 1
     if not listed:
-        queues[1, header[EPOCH_COUNT]] = slot
+        queues[header[EPOCH_COUNT], 1] = slot
         header[EPOCH_COUNT] += 1
     header[LIVE] += 1
     table[slot, mark] = step

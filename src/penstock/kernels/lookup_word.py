@@ -122,7 +122,7 @@ def probe_word_block(
             header[region + 2] += 1
         if step >= 0 and (new or table[slot, 1] != step):
             if not new and table[slot, 1] < epoch:
-                queues[1, header[EPOCH_COUNT]] = slot
+                queues[header[EPOCH_COUNT], 1] = slot
                 header[EPOCH_COUNT] += 1
             table[slot, 1] = step
             touch = header[TOUCHES]
@@ -171,7 +171,7 @@ def lookup_word(
         table: the rows of the slots.
         entries: the index.
         header: counters and regions.
-        queues: free slots, and slots touched in this epoch.
+        queues: free slots [:, 0], and slots touched in this epoch [:, 1].
         initial: the accumulators of a new slot.
         cache: scratch [at least 2**bits, 2].
         pending: scratch [BLOCK].

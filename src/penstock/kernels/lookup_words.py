@@ -188,7 +188,7 @@ def probe_words_block(
             header[region + 2] += 1
         if step >= 0 and (new or table[slot, mark] != step):
             if not new and table[slot, mark] < header[EPOCH_START]:
-                queues[1, header[EPOCH_COUNT]] = slot
+                queues[header[EPOCH_COUNT], 1] = slot
                 header[EPOCH_COUNT] += 1
             table[slot, mark] = step
             touch = header[TOUCHES]

@@ -20,7 +20,9 @@ from penstock.operators.aggregation import (
 )
 from penstock.operators.base import Emission, Environment, Executable, Executor, Meaning, Row
 from penstock.operators.group_execution import GroupExecutor
+from penstock.operators.lives import PlainExpiry, check_ttl, time_needed
 from penstock.plan.node import UPDATING, Facts, Node
+from penstock.plan.ttl import EVENT, TimeToLive
 
 # -- Plan ----------------------------------------------------------------------
 
@@ -32,6 +34,13 @@ class Group(Executable):
     A key whose rows are all taken back (of a Table below) goes. One step sends at most one change per key.
     State: one entry per key, for ever, unless the state has a time-to-live.
 
+    With a time-to-live a key is forgotten once it has had no row for so long, as Flink does: nothing is sent then, a
+    sink keeps its row, and a later row of the key begins it anew, with an insert. By event time the instant of a row is
+    the later of its time and of its split's watermark before it; by processing time it is the clock of its step. A row
+    `ttl` or more behind the greatest instant of its key finds it forgotten: that depends on the rows, and not on when
+    memory is freed, which is soon after the watermark, or the clock, has come so far. A row that is taken back and
+    whose key is not there leaves by `errors`; of a key that has begun anew it is taken all the same.
+
     A key whose sum does not fit its type has no row until it fits again. The row after which that is so leaves by
     `errors`; it is counted all the same. Which rows these are depends on the order of rows, not on the steps.
 
@@ -39,6 +48,7 @@ class Group(Executable):
         input: The rows.
         keys: The key columns; none = one row for all.
         aggregates: The aggregates by the names of their columns.
+        ttl: How long a key is kept after its last row; None = for ever.
     """
 
     verb: ClassVar[str] = "group"
@@ -48,29 +58,33 @@ class Group(Executable):
     input: Node
     keys: tuple[str, ...]
     aggregates: Named
+    ttl: TimeToLive | None = None
 
     def derive(self) -> Facts:
         """Key columns and aggregates; updating, keyed by the keys."""
         below = self.input.facts
         fields = key_fields(below.schema, self.keys)
         updating = below.mode == UPDATING
+        check_ttl(self.ttl, below)
         made = aggregate_fields(below.schema, self.aggregates, updating=updating, grouped=True)
         return Facts(
             schema=Schema((*fields, *made)),
             mode=UPDATING,
             key=self.keys,
             bounded=below.bounded,
-            deterministic=below.deterministic,
+            deterministic=below.deterministic and (self.ttl is None or self.ttl.clock == EVENT),
             order_sensitive=order_sensitive(self.aggregates),
         )
 
     def describe(self) -> str:
         """Keys and aggregates."""
-        return f"by {', '.join(self.keys) or 'nothing'}: {describe(self.aggregates)}"
+        kept = f", kept {self.ttl}" if self.ttl is not None else ""
+        return f"by {', '.join(self.keys) or 'nothing'}: {describe(self.aggregates)}{kept}"
 
     def needs(self, used: set[str]) -> list[set[str]]:
-        """The keys and what is aggregated."""
-        return [set(self.keys) | {name for _, term in self.aggregates for name in term.columns()}]
+        """The keys, what is aggregated, and the time by which keys expire."""
+        found = set(self.keys) | {name for _, term in self.aggregates for name in term.columns()}
+        return [found | time_needed(self.ttl, self.input.facts)]
 
     def meaning(self) -> Meaning:
         """See `GroupMeaning`."""
@@ -91,6 +105,12 @@ class GroupMeaning(Meaning):
         self.keys = node.keys
         self.aggregates = [PlainAggregate(name, term, node.input.schema) for name, term in node.aggregates]
         self.groups: dict[tuple[Any, ...], tuple[int, dict[str, Any], list[Any]]] = {}
+        self.lives = PlainExpiry(node.ttl, node.input.facts)
+
+    def tick(self, now: int) -> Iterable[Emission]:
+        """See `Meaning.tick`."""
+        self.lives.now = now
+        return ()
 
     def row(self, port: int, row: Row) -> Iterator[Emission] | Iterable[Emission]:
         """One row in, the change of its key out."""
@@ -100,6 +120,12 @@ class GroupMeaning(Meaning):
             yield "errors", row
             return
         key = plain_key(row.values, self.keys)
+        if self.lives.over(key, row):
+            self.groups.pop(key, None)
+        if self.lives.ttl is not None and row.diff < 0 and key not in self.groups:
+            yield "errors", row
+            return
+        self.lives.count(key, row)
         empty = (0, {name: row.values[name] for name in self.keys}, [a.start() for a in self.aggregates])
         count, names, states = self.groups.get(key, empty)
         before = results_of(self.aggregates, states) if count else {}
@@ -116,6 +142,7 @@ class GroupMeaning(Meaning):
                 yield "errors", row
         else:
             self.groups.pop(key)
+            self.lives.forget(key)
 
 
 # -- Execution -----------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,15 @@ from penstock.core.lazy import np, pl
 from penstock.core.timespan import NEVER
 from penstock.operators.aggregation import unfit_reason
 from penstock.operators.base import Environment, Executor, Loader, Output, Saver, StepContext
+from penstock.operators.lives import TAKEN_BACK, instants_of
 from penstock.operators.sharding import KeyedLayout, Sharded, contents_of, project
 from penstock.operators.why import refuse
 from penstock.plan.node import UPDATING
+from penstock.plan.ttl import EVENT
 from penstock.state import raw
 from penstock.state.aggregates import Before, check_counts
 from penstock.state.batch import Batch
+from penstock.state.expiry import earliest
 from penstock.state.raw import Raw
 
 if TYPE_CHECKING:
@@ -38,6 +41,23 @@ class Touch:
     slots: Any
     places: Any
     before: Before
+
+
+@dataclass
+class FoldResult:
+    """What became of the rows of one shard; each list has arrays of rows.
+
+    Attributes:
+        left: Rows after which their key had no result any more.
+        refused: Rows that take back what is not there.
+        stale: Rows whose key had expired before them: not folded yet.
+        stopped: The slots of these keys.
+    """
+
+    left: list[Any] = field(default_factory=list)
+    refused: list[Any] = field(default_factory=list)
+    stale: list[Any] = field(default_factory=list)
+    stopped: list[Any] = field(default_factory=list)
 
 
 @dataclass
@@ -65,7 +85,15 @@ class GroupExecutor(Executor):
         self.updating = below.mode == UPDATING
         self.schema, self.columns = node.schema, below.schema.names
         self.environment, self.unfit = environment, unfit_reason(node.aggregates)
-        self.keyed = KeyedLayout(below.schema, node.keys, node.aggregates, environment.seed, updating=self.updating)
+        self.ttl, self.below = node.ttl, below
+        self.keyed = KeyedLayout(
+            below.schema,
+            node.keys,
+            node.aggregates,
+            environment.seed,
+            updating=self.updating,
+            ttl=node.ttl.span if node.ttl is not None else None,
+        )
         self.projection = project(below.schema, self.keyed.layout.projection, environment)
         self.sharded = Sharded(environment)
         self.tables = self.keyed.spread([], environment.shards, 0)
@@ -83,38 +111,70 @@ class GroupExecutor(Executor):
                     yield from self._flush()
                     self.tables = self.keyed.widen(self.tables, self.turn)
                     self.turn += 1
-                left = self._take(delta)
-                if len(left):
-                    rows = delta.with_columns({name: delta.columns[name] for name in self.columns}).take(left)
-                    yield "errors", refuse(rows, self.unfit, self.environment)
+                yield from self._take(delta, context)
         if context.last:
             yield from self._flush()
+            if self.ttl is not None:
+                now = context.watermark if self.ttl.clock == EVENT else context.now
+                for table in self.tables:
+                    table.expire(now, self.turn)
+                self.turn += 1
 
-    def _take(self, delta: Delta) -> Any:
+    def _take(self, delta: Delta, context: StepContext) -> Iterator[Output]:
         """Fold rows; what their keys were before the step is kept until its last delta.
 
-        Gives the rows after which their key had no result any more.
+        Rows whose keys had expired before them are folded again, once these keys are gone: in as many rounds as there
+        are lives of one key among them.
         """
         batch = self.keyed.batch(delta)
-        work = [partial(self._fold, i, batch, parts, self.turn) for i, parts in self.sharded.rows(batch.keys)]
-        left = [rows for found in self.sharded.map(delta.length, work) for rows in found if len(rows)]
-        self.rows += delta.length
-        return np.sort(np.concatenate(left)) if left else ()
+        if self.ttl is not None:
+            batch.instants = instants_of(self.ttl, self.below, delta, context)
+        shards = self.sharded.rows(batch.keys)
+        while shards:
+            work = [partial(self._fold, i, batch, parts, self.turn) for i, parts in shards]
+            folded = self.sharded.map(delta.length, work)
+            self.rows += delta.length
+            for reason, found in (
+                (self.unfit, [one.left for one in folded]),
+                (TAKEN_BACK, [f.refused for f in folded]),
+            ):
+                rows = [part for parts in found for part in parts if len(part)]
+                if rows:
+                    chosen = delta.with_columns({name: delta.columns[name] for name in self.columns})
+                    yield "errors", refuse(chosen.take(np.sort(np.concatenate(rows))), reason, self.environment)
+            shards = [(i, one.stale) for (i, _), one in zip(shards, folded, strict=True) if one.stale]
+            if shards:
+                yield from self._flush()
+                for (i, _), one in zip(shards, [one for one in folded if one.stale], strict=True):
+                    self.tables[i].delete(np.unique(np.concatenate(one.stopped)), self.turn)
 
-    def _fold(self, shard: int, batch: Batch, parts: Sequence[Any], step: int) -> list[Any]:
-        left = []
+    def _fold(self, shard: int, batch: Batch, parts: Sequence[Any], step: int) -> FoldResult:
+        result = FoldResult()
         for rows in parts:
             table = self.tables[shard]
             touched, before = table.fold(batch, rows, step, before=True)
             assert before is not None
             self.pending[shard].append(Touch(touched.touched, touched.first_row + batch.first, before))
+            counted = rows
+            if before.admitted is not None:
+                counted = before.admitted.rows
+                result.refused.append(before.admitted.refused)
+                if len(before.admitted.stale):
+                    result.stale.append(before.admitted.stale)
+                    result.stopped.append(before.admitted.stopped)
             if before.outside:
-                left.append(table.leaving(batch, rows, touched, before))
-        return left
+                result.left.append(table.leaving(batch, counted, touched, before))
+        return result
 
     def due(self) -> int | None:
-        """At once, if a step gave rows and has not ended with any."""
-        return NEVER if any(self.pending) else None
+        """At once, if a step gave rows and has not ended with any; else when keys expire by event time."""
+        if any(self.pending):
+            return NEVER
+        return earliest(self.tables) if self.ttl is not None and self.ttl.clock == EVENT else None
+
+    def wakes(self) -> int | None:
+        """When keys expire by processing time: then their memory is freed."""
+        return earliest(self.tables) if self.ttl is not None and self.ttl.clock != EVENT else None
 
     def _flush(self) -> Iterator[Output]:
         """What has changed since the last time; a key that is touched after that is touched anew."""
@@ -130,7 +190,7 @@ class GroupExecutor(Executor):
         table, touch = self.tables[shard], _joined(self.pending[shard])
         before = touch.before
         slots, existing = touch.slots, before.existing
-        keys, after, earlier = table.key_columns(slots), table.results(slots), table.results_before(before)
+        (keys, after), earlier = table.rows(slots), table.results_before(before)
         alive = np.ones(len(slots), np.bool_)
         if self.updating:
             counts = table.counts(slots)
@@ -173,8 +233,9 @@ class GroupExecutor(Executor):
         return Delta(columns, len(signs), diff=pl.Series("diff", signs))
 
     def state_layout(self) -> Any:
-        """Keys and aggregates."""
-        return {"kind": "group", "updating": self.updating, **self.keyed.described()}
+        """Keys and aggregates, and by which time keys expire; not how long they are kept."""
+        ttl = {"ttl": self.ttl.clock} if self.ttl is not None else {}
+        return {"kind": "group", "updating": self.updating, **ttl, **self.keyed.described()}
 
     def snapshot(self, saver: Saver) -> Any:
         """A table per shard, and how far it has counted."""

@@ -94,7 +94,7 @@ class Pipeline:
     def growing(self) -> Iterator[str]:
         """The states that have no bound, for people."""
         for node in self.nodes():
-            if all(i.facts.bounded for i in node.inputs):
+            if all(i.facts.bounded for i in node.inputs) or getattr(node, "ttl", None) is not None:
                 continue
             if hasattr(node, "unbounded_state"):
                 if node.unbounded_state is not None:

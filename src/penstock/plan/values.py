@@ -17,6 +17,7 @@ from penstock.expr.ast import Aggregation, Call, Case, Cast, Column, Frame, Lag,
 from penstock.plan.emission import Emit
 from penstock.plan.keyed_windows import Count, Everything, Session
 from penstock.plan.ordering import SortKey
+from penstock.plan.ttl import TimeToLive
 from penstock.plan.watermark import Bounded, Scripted, Silence
 from penstock.plan.windows import Cumulative, Hopping, Tumbling
 
@@ -44,6 +45,7 @@ VALUES: dict[str, type] = {
         Frame,
         Lag,
         Over,
+        TimeToLive,
     )
 }
 """The classes of values inside nodes, by the names that tag them."""

@@ -8,7 +8,7 @@ accumulators are folded by kernels into the words of each key's slot; the others
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from penstock.core.dtypes import to_polars
@@ -19,6 +19,7 @@ from penstock.kernels.arrays import frozen
 from penstock.kernels.scatter import shards_of
 from penstock.state.arrangement import Arrangement, Touched
 from penstock.state.batch import Batch
+from penstock.state.expiry import INITIAL, Admitted, Expiry
 from penstock.state.keys import Keys
 from penstock.state.layout import Column, Folded, Kept, Layout
 from penstock.state.raw import Raw
@@ -55,12 +56,14 @@ class Before:
         words: Their words.
         kept: By column, the results of value stores.
         outside: After how many rows of the fold a sum did not fit its type.
+        admitted: Where keys expire: which rows of the fold counted; None = all.
     """
 
     existing: NDArray[np.bool_]
     words: NDArray[np.int64]
     kept: dict[int, Raw]
     outside: int = 0
+    admitted: Admitted | None = None
 
 
 class Results(NamedTuple):
@@ -103,6 +106,10 @@ class AggregateTable:
         self.seed = seed
         self.keys = Arrangement(layout.codec.layout, layout.initial, seed=seed)
         self.stores = [ValueStore(values, seed) for values in layout.values]
+        self.expiry: Expiry | None = None
+        if layout.ttl is not None:
+            last = self.keys.stride - len(INITIAL)
+            self.expiry = Expiry(self.keys, last, layout.ttl, self.keys.first if layout.counted else None)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -113,11 +120,21 @@ class AggregateTable:
         return self.keys.nbytes + sum(store.nbytes for store in self.stores)
 
     def fold(self, batch: Batch, rows: Any, step: int, *, before: bool = False) -> tuple[Touched, Before | None]:
-        """Fold rows in; with `before`, also say what the touched keys were."""
+        """Fold rows in; with `before`, also say what the touched keys were.
+
+        Where keys expire, only rows that are admitted are folded, and `slots` of what was touched are theirs; see
+        `penstock.state.expiry` for what must become of the others.
+        """
         touched = self.keys.upsert(batch.keys, rows, step)
         old = self._before(touched) if before else None
         first = self.keys.first
-        if self.layout.counted:
+        if self.expiry is not None:
+            assert batch.instants is not None
+            assert old is not None
+            old.admitted = self.expiry.admit(touched.slots, rows, batch.instants, batch.signs)
+            if old.admitted is not None:
+                rows, touched = old.admitted.rows, replace(touched, slots=old.admitted.slots)
+        elif self.layout.counted:
             ACCUMULATORS["count"].add(self.keys, first, touched.slots, rows=rows, signs=batch.signs)
         for column in self.layout.columns:
             valid = batch.valid(column.args, column.where)
@@ -180,7 +197,7 @@ class AggregateTable:
     def _before(self, touched: Touched) -> Before:
         existing = ~touched.is_new
         slots = touched.touched if existing.all() else touched.touched[existing]
-        words = np.take(self.keys.table, slots, axis=0)
+        words = accumulate.gather_rows(self.keys.table, frozen(slots, np.int32))
         kept = {
             i: self._kept(column, slots) for i, column in enumerate(self.layout.columns) if isinstance(column.how, Kept)
         }
@@ -233,6 +250,8 @@ class AggregateTable:
         self.keys.words[mine] = other.keys.words[theirs]
         for store, theirs_store in zip(self.stores, other.stores, strict=True):
             store.merge(theirs_store, theirs, mine, step)
+        if self.expiry is not None:
+            self.expiry.adopt(mine)
 
     def _merge_words(self, other: AggregateTable, theirs: Any, mine: Any) -> None:
         first, their_first = self.keys.first, other.keys.first
@@ -288,6 +307,13 @@ class AggregateTable:
         """The aggregates of slots."""
         return self._results(lambda i: self._kept(self.layout.columns[i], slots), self.keys.table, slots)
 
+    def rows(self, slots: Any) -> tuple[list[Raw], Results]:
+        """The key columns and the aggregates of slots; cheaper than one after the other where the table is large."""
+        words = accumulate.gather_rows(self.keys.table, frozen(slots, np.int32))
+        keys = [Raw(words[:, 0])] if self.layout.plain_key else self.key_columns(slots)
+        places = np.arange(len(words), dtype=np.int32)
+        return keys, self._results(lambda i: self._kept(self.layout.columns[i], slots), words, places)
+
     def results_before(self, before: Before) -> Results:
         """The aggregates that existing keys had before a fold."""
         slots = np.arange(len(before.words), dtype=np.int32)
@@ -338,10 +364,20 @@ class AggregateTable:
             loader.table(part, table)
         for store in self.stores:
             store.restored()
+        if self.expiry is not None:
+            self.expiry.restored()
 
     def _parts(self, name: str) -> list[tuple[str, Arrangement]]:
         stores = [(f"{name}/values{place}", store.entries) for place, store in enumerate(self.stores)]
         return [(f"{name}/keys", self.keys), *stores]
+
+    def expire(self, now: int, step: int) -> None:
+        """Forget keys that have expired, as many as a step may: nobody is told."""
+        if self.expiry is not None:
+            self.expiry.begin(now, step)
+            gone = self.expiry.expire(now)
+            if len(gone):
+                self.delete(gone, step)
 
     def delete(self, slots: Any, step: int) -> None:
         """Forget keys."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from penstock.core.errors import InvariantError
 from penstock.core.lazy import np
+from penstock.core.memory import Buffer, array, current
 from penstock.kernels import index
 from penstock.kernels.arrays import frozen
 from penstock.kernels.hashing import GROUPS, groups_of_slots
@@ -26,8 +27,6 @@ from penstock.state.keys import KeyLayout, Keys
 from penstock.state.record import MOST_SLOTS, Record, check, image
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from penstock.kernels.arrays import Array, Bytes, Entries, Flags, Floats, Rows, Words
 
 WARM_BYTES = 512 * 1024
@@ -35,6 +34,7 @@ SMALLEST_CACHE = 16
 SMALLEST_TABLE = 64
 HEAP_START = 1024
 GARBAGE_LIMIT = 1 << 20
+BLOCK = 1 << 16
 
 _SERIALS = itertools.count(1)
 
@@ -91,10 +91,14 @@ class Arrangement:
         self.first = self._mark + 1
         self.stride = self.first + len(self._initial)
         capacity = max(SMALLEST_TABLE, capacity)
-        self.table: Words = np.empty((capacity, self.stride), np.int64)
-        self._queues: Rows = np.empty((2, capacity), np.int32)
-        self._entries: Entries = np.zeros(_entries_for(capacity), np.uint64)
-        self._heap: Bytes = np.empty(HEAP_START if layout.texts else 0, np.uint8)
+        self._rows = Buffer(capacity, np.int64, (self.stride,))
+        self._lists = Buffer(capacity, np.int32, (2,))
+        self._index = Buffer(_entries_for(capacity), np.uint64)
+        self._bytes = Buffer(HEAP_START if layout.texts else 0, np.uint8)
+        self.table: Words = self._rows.array
+        self._queues: Rows = self._lists.array
+        self._entries: Entries = self._index.array
+        self._heap: Bytes = self._bytes.array
         self._header: Words = np.zeros(index.HEADER, np.int64)
         self._header[index.ENTRIES_TAIL] = index.FIRST_ENTRY
         self._header[index.SEED] = seed
@@ -141,9 +145,14 @@ class Arrangement:
 
     @property
     def nbytes(self) -> int:
-        """Bytes allocated for state: table, index, texts and queues."""
-        parts: tuple[Array, ...] = (self.table, self._entries, self._heap, self._queues, self._header)
-        return sum(part.nbytes for part in parts)
+        """Bytes allocated for state: table, index, texts and queues, wherever they are (see `core.memory`)."""
+        return sum(part.nbytes for part in (self._rows, self._index, self._bytes, self._lists)) + self._header.nbytes
+
+    @property
+    def moved(self) -> int:
+        """How many bytes growing has copied in all: what a step copies must not grow with the state."""
+        grown = sum(part.copied for part in (self._rows, self._index, self._bytes, self._lists))
+        return grown + int(self._header[index.MOVED]) * self._entries.itemsize
 
     def upsert(self, keys: Keys, rows: Array | None, step: int) -> Touched:
         """Find the slot of each row's key, and make one for each key that is not there.
@@ -205,7 +214,12 @@ class Arrangement:
 
     def live(self) -> Rows:
         """All live slots, ascending. The order says nothing about keys: sort by key before it shows."""
-        return np.flatnonzero(self.marks >= 0).astype(np.int32)
+        marks, found, count = self.marks, array(len(self), np.int32), 0
+        for low in range(0, len(marks), BLOCK):
+            some = np.flatnonzero(marks[low : low + BLOCK] >= 0)
+            found[count : count + len(some)] = some + low
+            count += len(some)
+        return found[:count]
 
     def begin_epoch(self, step: int) -> None:
         """From here on `changed` counts anew.
@@ -218,7 +232,7 @@ class Arrangement:
 
     def changed(self) -> Rows:
         """The slots that were touched or died since `begin_epoch`, dead ones included, each once."""
-        return self._queues[1, : self._header[index.EPOCH_COUNT]].copy()
+        return self._queues[: self._header[index.EPOCH_COUNT], 1].copy()
 
     def mark_touched(self, slots: Array, step: int) -> None:
         """Tell that words of live slots were changed that no `upsert` of the step touched."""
@@ -247,21 +261,25 @@ class Arrangement:
         """
         if self.used:
             raise InvariantError(f"an arrangement of {self.used} slots is not empty and cannot be filled")
-        heaps: list[Bytes] = []
+        heap = Buffer(0, np.uint8)
         used, tail = 0, 0
         for record in records:
             check(record, self.stride, self.layout)
             top = int(record.slots.max()) + 1 if len(record.slots) else 0
-            while top > len(self.table):
-                self._grow_table(keep=used > 0, least=top)
+            if top > len(self.table):
+                self._grow_table(top)
             rows = record.rows
             if tail:
                 rows = rows.copy()
                 rows[:, self.layout.width : self._mark] += tail
             used = self._lay(record.slots, rows, used, top)
-            heaps.append(record.heap)
-            tail += len(record.heap)
-        self._adopt(used, heaps)
+            if len(record.heap):
+                end = tail + len(record.heap)
+                texts = heap.array if end <= len(heap.array) else heap.grow(end)
+                texts[tail:end] = record.heap
+                tail = end
+            current().relieve()
+        self._adopt(used, heap.array)
 
     def _lay(self, slots: Rows, rows: Words, used: int, top: int) -> int:
         """Copy rows to their slots, of which the first `used` are known already; how many are known then."""
@@ -275,33 +293,37 @@ class Arrangement:
         self.table[slots] = rows
         return max(used, top)
 
-    def _adopt(self, used: int, heaps: Sequence[Bytes]) -> None:
+    def _adopt(self, used: int, heap: Bytes) -> None:
         """Make counters, free slots, heap and index from the rows of the first slots."""
         header = self._header
         header[index.NEXT_SLOT] = used
         header[index.EPOCH_COUNT] = 0
-        dead = self._index()
+        dead = self._make_index()
         # As they came to be free, so that they are given out in about the order in which they would have been.
-        self._queues[0, : len(dead)] = dead[np.argsort(~self.marks[dead], kind="stable")]
+        self._queues[: len(dead), 0] = dead[np.argsort(~self.marks[dead], kind="stable")]
         header[index.FREE_HEAD], header[index.FREE_TAIL] = 0, len(dead)
         if self.layout.texts:
             live = self.live()
-            rows = frozen(np.take(self.table, live, axis=0))
-            needed = sum(text_bytes(rows, place) for place in self.layout.texts)
-            heap = np.concatenate([np.empty(0, np.uint8), *heaps])
-            self._heap = np.empty(max(HEAP_START, needed + needed // 2), np.uint8)
+            needed = 0
+            for low in range(0, len(live), BLOCK):
+                rows = frozen(np.take(self.table, live[low : low + BLOCK], axis=0))
+                needed += sum(text_bytes(rows, place) for place in self.layout.texts)
+            self._bytes = Buffer(max(HEAP_START, needed + needed // 2), np.uint8)
+            self._heap = self._bytes.array
             tail = move_texts(frozen(live), self.layout.width, self._texts, self.table, heap, self._heap)
             header[index.HEAP_TAIL], header[index.HEAP_GARBAGE] = tail, 0
 
-    def _index(self) -> Rows:
+    def _make_index(self) -> Rows:
         """Make the index anew, with the smallest regions that growing one by one would have led to; the dead slots."""
-        made: Entries = np.empty(self.used, np.uint64)
-        groups: Rows = np.empty(self.used, np.int32)
+        made: Entries = array(self.used, np.uint64)
+        groups: Rows = array(self.used, np.int32)
         counts: Words = np.zeros(GROUPS, np.int64)
         hash_slots(self.layout.width, self._mark, self.table, self._header, made, groups, counts)
         needed = lay_out_regions(counts, self._header)
-        self._entries = np.zeros(max(needed, _entries_for(len(self.table))), np.uint64)
-        place_entries(made, groups, np.cumsum(counts) - counts, np.empty_like(made), self._entries, self._header)
+        self._index = Buffer(max(needed, _entries_for(self.used)), np.uint64)
+        self._entries = self._index.array
+        sorted_: Entries = array(self.used, np.uint64)
+        place_entries(made, groups, np.cumsum(counts) - counts, sorted_, self._entries, self._header)
         return np.flatnonzero(groups < 0).astype(np.int32)
 
     def key_rows(self, slots: Array) -> tuple[Words, Bytes]:
@@ -347,37 +369,30 @@ class Arrangement:
         if needs == index.MORE_SLOTS:
             self._grow_table()
         elif needs == index.MORE_ENTRIES:
-            self._entries = _grown(self._entries, 2 * len(self._entries))
+            self._entries = self._index.grow()
         elif needs == index.MORE_HEAP:
             longest = sum(int((keys.words[:, place] & 0xFFFFFFFF).max()) for place in self.layout.texts)
-            self._heap = _grown(self._heap, 2 * len(self._heap) + longest)
+            self._heap = self._bytes.grow(int(self._header[index.HEAP_TAIL]) + longest)
         else:
             raise InvariantError(f"a lookup stopped and needs {needs}, which nobody knows")
 
-    def _grow_table(self, *, keep: bool = True, least: int = 0) -> None:
-        """Double the table; more often at once, up to `least` slots, without copying what need not be kept."""
-        old = len(self.table)
-        if old >= MOST_SLOTS:
-            raise InvariantError(f"an arrangement of {old} slots is full; use more shards")
-        capacity = 2 * old
-        while capacity < least:
-            capacity *= 2
-        capacity = min(capacity, MOST_SLOTS)
-        self.table = _grown(self.table, capacity) if keep else np.empty((capacity, self.stride), np.int64)
-        queues: Rows = np.empty((2, capacity), np.int32)
+    def _grow_table(self, least: int = 0) -> None:
+        """Make room for more slots, up to `least` at once."""
         header = self._header
-        queues[1, :old] = self._queues[1]
-        # The free slots are a ring of the old size: lay them out from the start of the new one.
-        free = np.arange(header[index.FREE_HEAD], header[index.FREE_TAIL]) % old
-        queues[0, : len(free)] = self._queues[0, free]
-        header[index.FREE_HEAD] = 0
-        header[index.FREE_TAIL] = len(free)
-        self._queues = queues
+        if len(self.table) >= MOST_SLOTS:
+            raise InvariantError(f"an arrangement of {len(self.table)} slots is full; use more shards")
+        if header[index.FREE_HEAD] != header[index.FREE_TAIL]:
+            raise InvariantError("an arrangement grows though it has free slots")
+        # The free slots are a ring as long as the table: it may become longer as there are none.
+        header[index.FREE_HEAD] = header[index.FREE_TAIL] = 0
+        self.table = self._rows.grow(least)[:MOST_SLOTS]
+        self._queues = self._lists.lengthen(len(self.table))
 
     def _compact_heap(self) -> None:
-        heap = np.empty(len(self._heap), np.uint8)
-        tail = move_texts(frozen(self.live()), self.layout.width, self._texts, self.table, self._heap, heap)
-        self._heap = heap
+        live = self.live()
+        texts = Buffer(len(self._heap), np.uint8)
+        tail = move_texts(frozen(live), self.layout.width, self._texts, self.table, self._heap, texts.array)
+        self._bytes, self._heap = texts, texts.array
         self._header[index.HEAP_TAIL] = tail
         self._header[index.HEAP_GARBAGE] = 0
 
@@ -385,9 +400,3 @@ class Arrangement:
 def _entries_for(capacity: int) -> int:
     """Index entries that hold so many keys, each group's region two thirds full at most."""
     return index.FIRST_ENTRY + max(GROUPS * index.FIRST_REGION, 2 * capacity)
-
-
-def _grown(array: NDArray[np.generic], length: int) -> Array:
-    larger = np.zeros((length, *array.shape[1:]), array.dtype)
-    larger[: len(array)] = array
-    return larger

@@ -23,6 +23,7 @@ class Batch:
         signs: +1 or -1 per row, or None if all come.
         first: The place of the first row among all that the operator has taken: rows arrive in the journal's order.
         places: The place of each row, if they do not follow one another.
+        instants: The instant of each row, where keys expire.
     """
 
     keys: Keys
@@ -31,6 +32,7 @@ class Batch:
     signs: NDArray[np.int8] | None
     first: int = 0
     places: NDArray[np.int64] | None = None
+    instants: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         self._arrays: dict[tuple[str, bool], Any] = {}

@@ -12,6 +12,7 @@ from penstock.expr.aggregates import AGGREGATES
 from penstock.expr.ast import Aggregation, Term
 from penstock.expr.function import Aggregate, Words
 from penstock.expr.infer import infer_aggregation
+from penstock.state.expiry import INITIAL
 from penstock.state.keys import KeyCodec
 from penstock.state.readers import INVERSES
 from penstock.state.values import ValueLayout
@@ -88,6 +89,8 @@ class Layout:
     counted: bool
     values: tuple[ValueLayout, ...]
     projection: tuple[tuple[str, Term], ...]
+    ttl: int | None = None
+    """How long keys are kept after their last row, in microseconds; None = for ever. The last two words say when."""
 
     @property
     def plain_key(self) -> bool:
@@ -129,6 +132,7 @@ def layout_of(
     merged: bool = False,
     nullable: bool = True,
     more: Sequence[int] = (),
+    ttl: int | None = None,
 ) -> Layout:
     """The layout for aggregates by keys over rows of a schema.
 
@@ -141,6 +145,7 @@ def layout_of(
         merged: Whether tables are merged with each other.
         nullable: Whether keys that are declared nullable may be null. Without, they take a word less.
         more: The initial values of words behind those of the aggregates, for whoever keeps more of a key.
+        ttl: How long keys are kept after their last row.
     """
     codec = KeyCodec(keys, [schema[k].dtype for k in keys], [nullable and schema[k].nullable for k in keys])
     counted = counted or updating
@@ -167,7 +172,8 @@ def layout_of(
             values.append(ValueLayout.of(types, ordered=declared.order_sensitive))
         columns.append(Column(name, typed.dtype, declared, options, tuple(types), args, condition, how, str(term)))
     terms = tuple((name, term) for term, name in projection.items())
-    return Layout(codec, tuple(columns), (*initial, *more), counted, tuple(values), terms)
+    last = INITIAL if ttl is not None else ()
+    return Layout(codec, tuple(columns), (*initial, *more, *last), counted, tuple(values), terms, ttl)
 
 
 def _folded(words: Words, initial: list[int]) -> Folded:

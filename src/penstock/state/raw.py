@@ -28,6 +28,8 @@ class Raw(NamedTuple):
 
     def take(self, rows: NDArray[Any]) -> Raw:
         """Some rows, by a boolean mask or by index."""
+        if rows.dtype == np.bool_ and rows.all():
+            return self
         if isinstance(self.values, pl.Series):
             chosen = pl.Series(rows)
             return Raw(self.values.filter(chosen) if rows.dtype == np.bool_ else self.values.gather(chosen))

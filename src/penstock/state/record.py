@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from penstock.core.errors import StateError
 from penstock.core.lazy import np
+from penstock.core.memory import array
 from penstock.kernels.arrays import frozen
 from penstock.kernels.texts import LENGTH_MASK, SHORT_TEXT, move_texts, text_bytes
 
@@ -51,7 +52,8 @@ def image(slots: Rows, table: Words, heap: Bytes, layout: KeyLayout) -> Record:
         layout: How keys are laid out.
     """
     width, mark = layout.width, layout.width + len(layout.texts)
-    rows = np.take(table, slots, axis=0)
+    rows: Words = array(len(slots), np.int64, (table.shape[1],))
+    np.take(table, slots, axis=0, out=rows, mode="clip")
     dead = rows[:, mark] < 0
     if dead.any():
         marks = rows[dead, mark]
@@ -61,7 +63,7 @@ def image(slots: Rows, table: Words, heap: Bytes, layout: KeyLayout) -> Record:
         return Record(slots, rows, np.empty(0, np.uint8))
     for text, place in enumerate(layout.texts):
         rows[(rows[:, place] & LENGTH_MASK) <= SHORT_TEXT, width + text] = 0
-    moved = np.empty(sum(text_bytes(frozen(rows), place) for place in layout.texts), np.uint8)
+    moved: Bytes = array(sum(text_bytes(frozen(rows), place) for place in layout.texts), np.uint8)
     texts = frozen(np.asarray(layout.texts, np.int32))
     move_texts(frozen(np.arange(len(rows), dtype=np.int32)), width, texts, rows, heap, moved)
     return Record(slots, rows, moved)

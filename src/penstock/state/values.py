@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.core.dtypes import DType, Int32, Int64, List, Map, Struct
 from penstock.core.errors import StateError, UnsupportedError
 from penstock.core.lazy import np, pl
+from penstock.core.memory import Buffer
 from penstock.kernels._jit import kernel
 from penstock.kernels.arrays import frozen
 from penstock.state.arrangement import Arrangement
@@ -159,12 +160,14 @@ class ValueStore:
     def __init__(self, layout: ValueLayout, seed: int = 0) -> None:
         self.layout = layout
         self.entries = Arrangement(layout.codec.layout, [0, NONE], seed=seed)
-        self._heads: NDArray[np.int64] = np.full(64, NONE, np.int64)
+        self._first = Buffer(64, np.int64)
+        self._heads: NDArray[np.int64] = self._first.array
+        self._heads[:] = NONE
 
     @property
     def nbytes(self) -> int:
         """Bytes of state."""
-        return self.entries.nbytes + self._heads.nbytes
+        return self.entries.nbytes + self._first.nbytes
 
     def add(self, slots: Any, rows: Any, series: Sequence[pl.Series], valid: Any, batch: Batch, step: int) -> None:
         """Add (or take back) the values of rows.
@@ -213,10 +216,10 @@ class ValueStore:
         self.entries.delete(gone[:left], step)
 
     def _grow(self, needed: int) -> None:
-        if needed > len(self._heads):
-            heads = np.full(max(needed, 2 * len(self._heads)), NONE, np.int64)
-            heads[: len(self._heads)] = self._heads
-            self._heads = heads
+        known = len(self._heads)
+        if needed > known:
+            self._heads = self._first.grow(needed)
+            self._heads[known:] = NONE
 
     def _entries_of(self, slots: Any) -> tuple[Any, Any]:
         """The entries of slots, and for each which of the slots it belongs to."""

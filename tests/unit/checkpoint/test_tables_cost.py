@@ -152,7 +152,7 @@ def test_a_table_that_only_grows_is_stored_three_times_at_most():
 @pytest.mark.parametrize("codec", [NUMBERS, TEXTS], ids=["numbers", "texts"])
 def test_at_every_epoch_what_is_stored_is_the_table(codec, seed, monkeypatch):
     monkeypatch.setattr("penstock.checkpoint.tables.MOST_LOGS", 6)
-    monkeypatch.setattr("penstock.checkpoint.tables.BASE_PIECE", 4_000)
+    monkeypatch.setattr("penstock.core.memory.PLAIN.at_once", 4_000)
     chance = random.Random(seed)
     table = Table(codec, (0,))
     domain = chance.choice([60, 400])

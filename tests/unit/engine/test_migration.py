@@ -295,3 +295,38 @@ def run_part_filled(command):
 def test_nothing_is_stored(command):
     write(command, group(BOTH))
     assert "nothing is stored" in command("migrate", "p.py").refused(2)
+
+
+def bounded(ttl):
+    return f"""
+totals = rows().group_by("k").agg(n=ps.count(), total=col("v").sum()).state("t", ttl={ttl})
+pipeline = ps.Pipeline("p", out(totals.changelog(), "totals"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "why"),
+    [
+        ("None", "'1 h'", "keys expire, counted from here on"),
+        ("'1 h'", "None", "keys expire no more"),
+        ("'1 h'", "ps.processing_time('1 h')", "keys expire, counted from here on"),
+        ("'1 h'", "'2 h'", ""),
+    ],
+)
+@pytest.mark.parametrize("shards", [1, 3])
+def test_a_time_to_live(begun, command, before, after, why, shards):
+    change = begun(bounded(before), shards)
+    change(bounded(after))
+    assert becomes(command)["t"] == ("migrated" if why else "kept", why)
+    assert command("run", "p.py", "-q").code == 0
+    whole = final(command)
+    assert sum(row["n"] for row in whole.values()) == 400
+    assert len(whole) == 5
+
+
+def test_keys_of_a_state_that_gets_a_time_to_live_expire(begun, command):
+    """Rows come every 10 ms: those of a key are far less than a second apart, so that none begins anew."""
+    change = begun(bounded("None"))
+    change(bounded("'1 s'"))
+    assert command("run", "p.py", "-q").code == 0
+    assert sum(row["n"] for row in final(command).values()) == 400
