@@ -24,5 +24,15 @@ OPERATORS: dict[str, type[Executable]] = {
     )
 }  # fmt: skip
 
-MACHINERY = ("base", "aggregation", "stateless", "why", "grid", "sharding", "group_execution", "window_execution")
+MACHINERY = (
+    "base",
+    "aggregation",
+    "stateless",
+    "why",
+    "grid",
+    "sharding",
+    "lives",
+    "group_execution",
+    "window_execution",
+)
 """Files that operators share and that are none themselves."""
