@@ -44,7 +44,7 @@ from penstock.expr.build import Expr, col, count, from_epoch, lit, struct, when
 from penstock.expr.build import function as _function
 from penstock.expr.functions import FUNCTIONS as _FUNCTIONS
 from penstock.plan.emission import every
-from penstock.plan.keyed_windows import count_window, global_window, processing_time, session
+from penstock.plan.keyed_windows import count_window, global_window, session
 from penstock.plan.pipeline import Pipeline
 from penstock.plan.ttl import processing_time
 from penstock.plan.watermark import monotonic

@@ -16,8 +16,9 @@ from penstock.operators.keyed_window import KeyedWindow
 from penstock.operators.select import Select
 from penstock.operators.window import Window
 from penstock.plan.emission import Emit, emission
-from penstock.plan.keyed_windows import Clock, KeyedWindows
+from penstock.plan.keyed_windows import KeyedWindows
 from penstock.plan.node import UPDATING, Node
+from penstock.plan.ttl import ProcessingTime
 from penstock.plan.windows import Windows
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Grouped(RankVerbs):
             raise PlanError(f"window takes windows, found {windows!r}", where=caller(), hint=hint)
         if more:
             raise UnsupportedError(f"{', '.join(more)} of a window is not offered yet", where=caller())
-        if on is not None and not isinstance(on, Clock):
+        if on is not None and (not isinstance(on, ProcessingTime) or on.span is not None):
             hint = "windows follow the event time, or on=ps.processing_time()"
             raise PlanError(f"on says which time a window follows, found {on!r}", where=caller(), hint=hint)
         try:

@@ -156,7 +156,7 @@ class History:
 
 
 def _rows_of_piece(table: Arrangement) -> int:
-    """How many slots a piece has at most: pieces are read at the same time, and those of a base forgotten one by one."""
+    """How many slots a piece has at most: pieces are read one by one, and those of a base forgotten likewise."""
     return max(1, current().at_once // (8 * table.stride))
 
 

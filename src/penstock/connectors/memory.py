@@ -295,8 +295,9 @@ class MemorySink(Sink):
         """
         parts = [np.ones(rows.height, np.int8) if diff is None else diff for rows, diff in self._kept().parts]
         left = net(self.frame(), np.concatenate([np.empty(0, np.int8), *parts]))
-        key = self._kept().request.key
-        return left.unique(key, keep="last", maintain_order=True) if key else left
+        request = self._kept().request
+        by_key = request.updating and request.key
+        return left.unique(list(request.key), keep="last", maintain_order=True) if by_key else left
 
     def changes(self) -> pl.DataFrame:
         """All changes, with a first column `op` of `+I`, `-U`, `+U` and `-D`.

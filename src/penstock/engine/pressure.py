@@ -57,7 +57,7 @@ class Pressure:
         self._found = resident()
 
     def close(self) -> None:
-        """Let other runs have memory as it comes; what lies on scratch files leaves memory, and is there until unused."""
+        """Let other runs have memory as it comes; what lies on scratch files goes with its users."""
         memory.leave(self._scratch)
         self._over.set()
         self._watcher.join()

@@ -57,5 +57,6 @@ MACHINERY = (
     "window_join_execution",
     "lateness",
     "over_frames",
+    "lives",
 )
 """Files that operators share and that are none themselves."""

@@ -15,7 +15,6 @@ from penstock.expr.function import NotOnFlink, RowFault
 from penstock.expr.infer import infer
 from penstock.expr.interpret import interpret
 from penstock.operators.aggregation import key_fields, plain_key
-from penstock.operators.as_table_execution import AsTableExecutor
 from penstock.operators.base import Emission, Environment, Executable, Executor, Meaning, Row
 from penstock.plan.node import UPDATING, Facts, Node
 from penstock.state.kept import check_kept
@@ -120,6 +119,8 @@ class AsTable(Executable):
 
     def executor(self, environment: Environment) -> Executor:
         """See `AsTableExecutor`."""
+        from penstock.operators.as_table_execution import AsTableExecutor
+
         return AsTableExecutor(self, environment)
 
     def stored_schema(self) -> Schema:

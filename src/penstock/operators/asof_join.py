@@ -15,7 +15,6 @@ from penstock.expr.function import NotOnFlink
 from penstock.expr.infer import infer
 from penstock.expr.interpret import interpret
 from penstock.expr.lower import lower
-from penstock.operators.asof_join_execution import AsofJoinExecutor
 from penstock.operators.base import Emission, Environment, Executor, Meaning, Row
 from penstock.operators.joining import INNER, LEFT, SIDES, PlainPairs, TwoInputs, both, late_names, late_schema
 from penstock.operators.why import seconds
@@ -163,6 +162,8 @@ class AsofJoin(TwoInputs):
 
     def executor(self, environment: Environment) -> Executor:
         """See `AsofJoinExecutor`."""
+        from penstock.operators.asof_join_execution import AsofJoinExecutor
+
         return AsofJoinExecutor(self, environment)
 
 

@@ -19,7 +19,6 @@ from penstock.operators.aggregation import (
     results_of,
 )
 from penstock.operators.base import Emission, Environment, Executable, Executor, Meaning, Row
-from penstock.operators.group_execution import GroupExecutor
 from penstock.operators.lives import PlainExpiry, check_ttl, time_needed
 from penstock.plan.node import UPDATING, Facts, Node
 from penstock.plan.ttl import EVENT, TimeToLive
@@ -92,6 +91,8 @@ class Group(Executable):
 
     def executor(self, environment: Environment) -> Executor:
         """See `GroupExecutor`."""
+        from penstock.operators.group_execution import GroupExecutor
+
         return GroupExecutor(self, environment)
 
 

@@ -11,7 +11,6 @@ from penstock.core.schema import Schema
 from penstock.core.timespan import END, MILLISECOND, NEVER, floor_to_millisecond, from_datetime
 from penstock.expr.function import NotOnFlink
 from penstock.operators.base import Emission, Environment, Executor, Meaning, Row
-from penstock.operators.interval_join_execution import IntervalJoinExecutor
 from penstock.operators.joining import (
     ANTI,
     FULL,
@@ -129,6 +128,8 @@ class IntervalJoin(TwoInputs):
 
     def executor(self, environment: Environment) -> Executor:
         """See `IntervalJoinExecutor`."""
+        from penstock.operators.interval_join_execution import IntervalJoinExecutor
+
         return IntervalJoinExecutor(self, environment)
 
 

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 from penstock.expr.function import NotOnFlink
 from penstock.operators.aggregation import plain_key
 from penstock.operators.base import Emission, Environment, Executor, Meaning, Row
-from penstock.operators.join_execution import JoinExecutor
 from penstock.operators.joining import CROSS, INNER, PlainPairs, TwoInputs, both
 from penstock.plan.node import APPEND, UPDATING, Facts
 
@@ -65,6 +64,8 @@ class Join(TwoInputs):
 
     def executor(self, environment: Environment) -> Executor:
         """See `JoinExecutor`."""
+        from penstock.operators.join_execution import JoinExecutor
+
         return JoinExecutor(self, environment)
 
 

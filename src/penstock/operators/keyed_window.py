@@ -12,7 +12,6 @@ from penstock.core.timespan import MILLISECOND
 from penstock.expr.function import NotOnFlink
 from penstock.operators.aggregation import Named, aggregate_fields, describe, key_fields, order_sensitive
 from penstock.operators.base import Environment, Executable, Executor, Meaning
-from penstock.operators.keyed_window_execution import KeyedWindowExecutor
 from penstock.operators.keyed_window_meaning import KeyedWindowMeaning
 from penstock.plan.emission import ONCE, ROWS, TIME, Emit
 from penstock.plan.keyed_windows import Count, Everything, KeyedWindows, Session
@@ -165,6 +164,8 @@ class KeyedWindow(Executable):
 
     def executor(self, environment: Environment) -> Executor:
         """See `KeyedWindowExecutor`."""
+        from penstock.operators.keyed_window_execution import KeyedWindowExecutor
+
         return KeyedWindowExecutor(self, environment)
 
 

@@ -16,7 +16,6 @@ from penstock.expr.infer import infer, infer_aggregation
 from penstock.expr.interpret import interpret
 from penstock.operators.aggregation import Named, PlainAggregate, key_fields, plain_key
 from penstock.operators.base import Emission, Environment, Executable, Executor, Meaning, Row
-from penstock.operators.over_execution import OverExecutor
 from penstock.operators.over_frames import CHOICES, COUNTS, is_offered
 from penstock.plan.node import UPDATING, Facts, Node
 
@@ -112,6 +111,8 @@ class Over(Executable):
 
     def executor(self, environment: Environment) -> Executor:
         """See `OverExecutor`."""
+        from penstock.operators.over_execution import OverExecutor
+
         return OverExecutor(self, environment)
 
 

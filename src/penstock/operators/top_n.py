@@ -12,7 +12,6 @@ from penstock.core.schema import Field, Schema
 from penstock.expr.function import NotOnFlink
 from penstock.operators.aggregation import key_fields, plain_key
 from penstock.operators.base import Emission, Environment, Executable, Executor, Meaning, Row
-from penstock.operators.top_n_execution import TopNExecutor
 from penstock.plan.node import UPDATING, Facts, Node
 from penstock.plan.ordering import SortKey, compare_values, row_order
 from penstock.state.kept import check_kept
@@ -110,6 +109,8 @@ class TopN(Executable):
 
     def executor(self, environment: Environment) -> Executor:
         """See `TopNExecutor`."""
+        from penstock.operators.top_n_execution import TopNExecutor
+
         return TopNExecutor(self, environment)
 
 

@@ -25,7 +25,6 @@ from penstock.operators.aggregation import (
     results_of,
 )
 from penstock.operators.base import Emission, Environment, Executable, Executor, Meaning, Row
-from penstock.operators.window_execution import WindowExecutor
 from penstock.plan.node import UPDATING, Facts, Node
 from penstock.plan.windows import Cumulative, Hopping, Windows
 
@@ -103,6 +102,8 @@ class Window(Executable):
 
     def executor(self, environment: Environment) -> Executor:
         """See `WindowExecutor`."""
+        from penstock.operators.window_execution import WindowExecutor
+
         return WindowExecutor(self, environment)
 
 

@@ -29,7 +29,6 @@ from penstock.operators.joining import (
     late_schema,
 )
 from penstock.operators.window import windows_of
-from penstock.operators.window_join_execution import WindowJoinExecutor
 from penstock.plan.node import UPDATING, Facts, refused_schema
 from penstock.plan.windows import Windows
 
@@ -118,6 +117,8 @@ class WindowJoin(TwoInputs):
 
     def executor(self, environment: Environment) -> Executor:
         """See `WindowJoinExecutor`."""
+        from penstock.operators.window_join_execution import WindowJoinExecutor
+
         return WindowJoinExecutor(self, environment)
 
 

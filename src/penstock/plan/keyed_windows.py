@@ -202,17 +202,3 @@ def global_window() -> Everything:
     The final result comes when bounded input ends. State: one entry per key, for ever.
     """
     return Everything()
-
-
-@dataclass(frozen=True)
-class Clock:
-    """The time of the clock, in the place of event time."""
-
-
-def processing_time() -> Clock:
-    """The time of the clock: `.window(ps.tumbling("10 s"), on=ps.processing_time())`.
-
-    Rows are in the windows of the instant at which a step takes them, and nothing is late. A run over the same input
-    gives other results; a replay of its journal gives the same.
-    """
-    return Clock()

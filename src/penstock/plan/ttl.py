@@ -57,12 +57,15 @@ class TimeToLive:
 
 
 def processing_time(span: Any = None) -> ProcessingTime:
-    """The clock of the machine: `.state("name", ttl=ps.processing_time("7 days"))` keeps keys so long by it.
+    """The clock of the machine, in the place of event time.
 
-    What expires then depends on when rows arrive, and not only on what they say: a replay of the journal gives the
-    same, a second run over the same input may not. By event time it does; see `.state`.
+    `.window(ps.tumbling("10 s"), on=ps.processing_time())`: rows are in the windows of the instant at which a step
+    takes them, and nothing is late. `.state("name", ttl=ps.processing_time("7 days"))`: keys are kept so long by it.
+
+    What comes out then depends on when rows arrive, and not only on what they say: a replay of the journal gives the
+    same, a second run over the same input may not.
 
     Args:
-        span: The length of time, such as `"7 days"`.
+        span: A length of time, such as `"7 days"`, where one is asked for.
     """
     return ProcessingTime(span)

@@ -74,16 +74,16 @@ def test_what_an_epoch_gathers_comes_in_pieces(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_200)
 def test_state_of_four_times_the_budget_leaves_memory(tmp_path):
     """The first epoch, later ones, and a restart, too: the process never has much more than its budget."""
     cases = Path(__file__).parents[3] / "bench" / "checkpoint_cases.py"
-    for number, keys in enumerate((1_300_000, 5_800_000)):
+    for number, keys in enumerate((1_300_000, 4_500_000)):
         command = [sys.executable, str(cases), "memory", str(tmp_path / str(number)), "--keys", str(keys)]
-        done = subprocess.run([*command, "--budget", "320"], capture_output=True, text=True, check=False)
+        done = subprocess.run([*command, "--budget", "272"], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         found = json.loads(done.stdout.splitlines()[-1])
         assert found["rows"] == keys
-        assert found["peak_mb"] <= 1.25 * 320, found
-        assert found["restored_peak_mb"] <= 1.25 * 320, found
-    assert found["state_mb"] >= 4 * 320, found
+        assert found["peak_mb"] <= 1.25 * 272, found
+        assert found["restored_peak_mb"] <= 1.25 * 272, found
+    assert found["state_mb"] >= 4 * 272, found
