@@ -12,7 +12,6 @@ import contextlib
 import mmap
 import os
 import sys
-import tempfile
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.core.errors import ScratchError, StartError
 from penstock.core.lazy import np
-from penstock.core.threads import lock
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -166,6 +164,10 @@ class Scratch(Memory):
                 f"a memory budget of {budget >> 20} MiB is too small: the process itself has {found >> 20} MiB",
                 hint=f"at least {(found + LEAST_BUDGET) >> 20} MiB",
             )
+        import tempfile
+
+        from penstock.core.threads import lock
+
         self.folder, self.budget = folder or Path(tempfile.gettempdir()), budget
         self.small = SMALL
         self.at_once = max(SMALL, min(AT_ONCE, budget // 64))
@@ -193,6 +195,8 @@ class Scratch(Memory):
 
     def file(self) -> int:
         """A new file without a name, as a descriptor."""
+        import tempfile
+
         with tempfile.TemporaryFile(dir=self.folder, prefix="scratch-") as file:
             return os.dup(file.fileno())
 

@@ -170,6 +170,9 @@ class TwoInputs(Executable):
             return keys[0]
         if keys[0] is None or keys[1] is None:
             return None
+        if self.how == FULL and (self.condition is not None or self._null_twice()):
+            # A row of each side may have the same key and no partner.
+            return None
         unique = [
             set(node.facts.key or ()) <= {t.name for t in on if isinstance(t, Column)}
             for node, on in ((self.left, self.left_on), (self.right, self.right_on))
@@ -179,6 +182,14 @@ class TwoInputs(Executable):
         if unique[0] and self.how in (INNER, RIGHT):
             return keys[1]
         return tuple(dict.fromkeys([*keys[0], *keys[1]]))
+
+    def _null_twice(self) -> bool:
+        """Whether both sides can have rows with a null key, which are no partners."""
+        terms = [(self.typed_key(0, i), self.typed_key(1, i)) for i in range(len(self.left_on))]
+        return any(
+            one.nullable and other.nullable and not equal
+            for (one, other), equal in zip(terms, self.nulls_equal, strict=True)
+        )
 
     def _names(self, side: int) -> tuple[str, ...] | None:
         """What the key columns of an input are called in the output; None if one of them does not come out."""

@@ -18,7 +18,7 @@ from penstock.core.lazy import np
 from penstock.core.memory import Buffer, array, current
 from penstock.kernels import index
 from penstock.kernels.arrays import frozen
-from penstock.kernels.hashing import GROUPS, groups_of_slots
+from penstock.kernels.hashing import GROUPS
 from penstock.kernels.index import clear_index, hash_slots, lay_out_regions, place_entries, remove, touch_slots
 from penstock.kernels.lookup_word import lookup_word
 from penstock.kernels.lookup_words import lookup_words
@@ -330,16 +330,12 @@ class Arrangement:
         """Key words and heap offsets of live slots, and the heap: what `KeyCodec.decode` takes."""
         return np.take(self.table, slots, axis=0)[:, : self._mark], self._heap
 
-    def group_of(self, slots: Array) -> Rows:
-        """The key group of each slot."""
-        return groups_of_slots(self.table, self.layout.width, frozen(slots, np.int32))
-
     def _lookup(self, keys: Keys, rows: Array | None, step: int) -> tuple[Rows, int]:
         if keys.words.shape[1] != self.layout.width or keys.starts.shape[1] != len(self.layout.texts):
             raise InvariantError(f"keys of {keys.words.shape[1]} words for a layout of {self.layout.width}")
         total = len(keys) if rows is None else len(rows)
         slots: Rows = np.empty(total, np.int32)
-        if total == 0:
+        if not total:
             return slots, 0
         if self._touches.shape[1] < total:
             self._touches = np.empty((3, total), np.int32)
@@ -398,5 +394,5 @@ class Arrangement:
 
 
 def _entries_for(capacity: int) -> int:
-    """Index entries that hold so many keys, each group's region two thirds full at most."""
+    """Index entries that hold so many keys."""
     return index.FIRST_ENTRY + max(GROUPS * index.FIRST_REGION, 2 * capacity)

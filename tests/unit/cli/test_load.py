@@ -134,7 +134,7 @@ def test_a_missing_import(penstock):
 
 
 @pytest.mark.parametrize(
-    "line", ["from penstock import session", "from penstock import flow", "import penstock.events"]
+    "line", ["from penstock import pattern", "from penstock import View", "import penstock.events"]
 )
 def test_an_import_of_what_is_planned_says_so(penstock, line):
     refused = penstock("run", penstock.write("copy.py", f"{line}\n")).refused()

@@ -26,19 +26,19 @@ def test_regions_left_by_growth_are_used_again_empty(kernels: str) -> None:
     entries, header = fresh(200)
     for group in (3, 4):
         assert grow_region(entries, header, group)
-        assert region(header, group) == [16 + 16 * (group - 3), 15, 0, 12]
+        assert region(header, group) == [16 + 16 * (group - 3), 15, 0, 8]
     entries[16 + 5] = entry(21, 8)
     entries[16 + 6] = entry(5, 9)  # displaced from 5
     for group in (3, 4):
         assert grow_region(entries, header, group)
-    assert region(header, 3) == [48, 31, 0, 24]
+    assert region(header, 3) == [48, 31, 0, 16]
     assert {int(place): int(entries[48 + place]) for place in np.flatnonzero(entries[48:80])} == {
         21: entry(21, 8),
         5: entry(5, 9),
     }
     for group, start in ((7, 32), (8, 16)):
         assert grow_region(entries, header, group)
-        assert region(header, group) == [start, 15, 0, 12]
+        assert region(header, group) == [start, 15, 0, 8]
         assert not entries[start : start + 16].any()
 
 
@@ -59,4 +59,4 @@ def test_clear_keeps_regions(kernels: str) -> None:
     header[index.REGIONS + 2] = 1
     clear_index(entries, header)
     assert not entries.any()
-    assert region(header, 0) == [16, 15, 0, 12]
+    assert region(header, 0) == [16, 15, 0, 8]

@@ -173,3 +173,13 @@ def test_sets_need_equal_columns() -> None:
             left.intersect(right)
     with pytest.raises(UnsupportedError, match="all rows"):
         one.except_(one, all=True)
+
+
+def test_a_full_join_has_a_key_only_if_rows_without_partner_cannot_share_it() -> None:
+    left = ps.read([{"k": 1}], schema={"k": ps.Int64}, name="left").group_by("k").agg(n=ps.count())
+    right = ps.read([{"k": 1}], schema={"k": ps.Int64}, name="right").group_by("k").agg(m=ps.count())
+    full = {"on": "k", "how": "full"}
+    assert left.join(right, **full, nulls_equal=True).key == ("k",)
+    # Null is no partner of null, and a pair may fail the condition: both rows come, with one key.
+    assert left.join(right, **full).key is None
+    assert left.join(right, **full, nulls_equal=True, where=col("left.n") > col("right.m")).key is None

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from penstock.core import dtypes
 from penstock.core.errors import InvariantError
 from penstock.kernels import index
-from penstock.kernels.hashing import groups_of
+from penstock.kernels.hashing import groups_of, groups_of_slots
 from penstock.state.arrangement import Arrangement
 from penstock.state.keys import KeyCodec, Keys
 
@@ -219,7 +219,7 @@ def test_group_of_is_that_of_the_stable_hash() -> None:
     keys = keys_of("numbers", list(range(500)))
     state = Arrangement(codec_of("numbers").layout, [], seed=1)
     slots = state.upsert(keys, None, 0).slots
-    assert state.group_of(slots).tolist() == groups_of(keys.words).tolist()
+    assert groups_of_slots(state.table, state.layout.width, slots).tolist() == groups_of(keys.words).tolist()
 
 
 def test_deleting_twice_is_refused() -> None:
