@@ -88,40 +88,15 @@ NOT_YET: dict[str, str] = {
     **dict.fromkeys(
         (
             "over/row_number",
-            "topn/ascending",
-            "topn/between",
-            "topn/descending_nulls",
-            "topn/limit_offset",
-            "topn/of_sums",
-            "topn/order_limit",
-            "topn/qualify",
-            "topn/top_3",
-            "topn/top_3_with_rank",
         ),
         "ROW_NUMBER() ... WHERE rn <= n (Top-N) is not offered in SQL",
     ),
     **dict.fromkeys(
         (
-            "dedup/first",
-            "dedup/last",
-            "dedup/last_then_group",
-            "dedup/null_key",
             "joins/temporal",
             "joins/temporal_left",
         ),
         "ROW_NUMBER() ... WHERE rn = 1 (deduplication) is not offered in SQL",
-    ),
-    **dict.fromkeys(
-        ("topn/order_by_time",),
-        "ORDER BY is not offered in SQL",
-    ),
-    **dict.fromkeys(
-        (
-            "joins/exists",
-            "joins/in",
-            "joins/not_exists",
-        ),
-        "IN, EXISTS and their negations over a query are not offered in SQL",
     ),
     **dict.fromkeys(
         (
@@ -137,36 +112,9 @@ NOT_YET: dict[str, str] = {
     **dict.fromkeys(
         (
             "over/distinct",
-            "over/first_last",
             "over/last_minute",
-            "over/last_rows",
-            "over/no_partition",
-            "over/nulls",
-            "over/running_range",
-            "over/running_rows",
         ),
         "OVER aggregates are not offered in SQL",
-    ),
-    **dict.fromkeys(
-        (
-            "joins/cross",
-            "joins/full",
-            "joins/inner",
-            "joins/left",
-            "joins/left_group",
-            "joins/left_with_condition",
-            "joins/non_equi",
-            "joins/null_safe",
-            "joins/of_groups",
-            "joins/right",
-            "joins/self",
-            "joins/then_group",
-            "joins/three",
-            "joins/using",
-            "topn/of_join",
-            "types/with",
-        ),
-        "joins are not offered in SQL",
     ),
     **dict.fromkeys(
         (
@@ -207,14 +155,6 @@ NOT_YET: dict[str, str] = {
             "sets/intersect_all",
         ),
         "set operations and LATERAL are not offered in SQL",
-    ),
-    **dict.fromkeys(
-        (
-            "joins/interval",
-            "joins/interval_full",
-            "joins/interval_left",
-        ),
-        "joins are not offered in SQL",
     ),
     **dict.fromkeys(
         ("groups/array_agg",),
