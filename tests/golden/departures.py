@@ -112,7 +112,6 @@ NOT_YET: dict[str, str] = {
     **dict.fromkeys(
         (
             "over/distinct",
-            "over/last_minute",
         ),
         "OVER aggregates are not offered in SQL",
     ),
