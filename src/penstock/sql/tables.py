@@ -17,6 +17,7 @@ from penstock.plan.node import Node
 from penstock.plan.watermark import HOLD, Bounded, Silence
 from penstock.sql import functions
 from penstock.sql.bind_expression import Expressions
+from penstock.sql.changes import changes
 from penstock.sql.connectors import Table
 from penstock.sql.scope import PROCTIME, Related, Scope, ScopeColumn
 from penstock.sql.statements import (
@@ -91,7 +92,11 @@ class Declared:
         statement, text = self.table.statement, self.text
         place = text.where(statement.at, statement.at + len("CREATE TABLE"))
         schema = self.physical
-        node: Node = Read(source=self.table.source(schema), name=statement.name, columns=schema, where=place)
+        node: Node
+        if self.table.is_changes:
+            node = changes(self.table, schema, self.key, place)
+        else:
+            node = Read(source=self.table.source(schema), name=statement.name, columns=schema, where=place)
         columns = [ScopeColumn(f.name, Column(f.name), f.dtype, f.nullable) for f in schema]
         computed = [one for one in statement.columns if one.computed is not None]
         if computed:
