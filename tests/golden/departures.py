@@ -172,14 +172,5 @@ NOT_YET: dict[str, str] = {
         ("joins/unnest_map",),
         "UNNEST takes an ARRAY, found MAP<STRING, INT>",
     ),
-    **dict.fromkeys(
-        (
-            "windows/legacy_session",
-            "windows/session",
-            "windows/session_by_key",
-            "windows/session_distinct",
-        ),
-        "session windows are not offered in SQL",
-    ),
 }
 """Script cases that are refused, because what they need is not offered yet."""

@@ -110,17 +110,11 @@ def _windowed(binder: Queries, function: TableFunction) -> Related:
     columns = [replace(one, role="", table=None) for one in related.columns]
     kept = [one for one in columns if one.name not in ("window_start", "window_end", "window_time")]
     bound = Datetime("ms")
-    zone = _zone(related)
+    zone = pending.zone
     for role, dtype in ((START, bound), (END, bound), (TIME, Datetime("ms", zone))):
         kept.append(ScopeColumn(f"window_{role}", Column(MARKS[role]), dtype, False, None, role))
     made = replace(related, columns=tuple(kept), window=pending, used=None)
     return made.renamed(alias.name if alias else None, alias.columns if alias else (), text, function.at)
-
-
-def _zone(related: Related) -> str | None:
-    assert related.time is not None
-    dtype = related.node.schema[related.time].dtype
-    return dtype.zone if isinstance(dtype, Datetime) else None
 
 
 def bounds_of(related: Related, zone: str | None) -> dict[str, Term]:
@@ -132,7 +126,10 @@ def bounds_of(related: Related, zone: str | None) -> dict[str, Term]:
 
     def wall(name: str) -> Typed:
         field = related.node.schema[name]
-        return terms.call("dt.replace_time_zone", [Typed(Column(name), field.dtype, False)], time_zone=None)
+        bound = Typed(Column(name), field.dtype, False)
+        if zone and isinstance(field.dtype, Datetime) and field.dtype.zone != zone:  # sessions have no zone of their own
+            bound = functions.widened(bound, Datetime(field.dtype.unit, zone))
+        return terms.call("dt.replace_time_zone", [bound], time_zone=None)
 
     end = related.node.schema["window_end"]
     start_wall, end_wall = wall("window_start"), wall("window_end")

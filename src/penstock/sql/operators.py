@@ -276,9 +276,20 @@ def windowed_rows(node: Node, windows: Windows, *, where: Where | None) -> Node:
     )  # fmt: skip
 
 
-def session(node: Node, keys: tuple[str, ...], gap: int, aggregates: Any, *, where: Where | None) -> Node:
-    """Session windows."""
-    raise UnsupportedError("session windows are not offered in SQL yet", where=where)
+def windowed(node: Node, keys: tuple[str, ...], window: Any, aggregates: Any, *, where: Where | None) -> Node:
+    """Aggregates per key and window: aligned windows of event time, windows of the clock, sessions."""
+    if window.sessions or window.clock:
+        import importlib
+
+        kinds = importlib.import_module("penstock.plan.keyed_windows")
+        span = importlib.import_module("penstock.core.timespan").Span
+        made: Any = kinds.Session(gap=span(us=window.gap)) if window.sessions else window.windows
+        kind = _operator("keyed_window", "these windows are", where)
+        node = kind(input=node, keys=keys, windows=made, aggregates=aggregates, clock=window.clock, where=where)
+        return node
+    kind = _operator("window", "windows are", where)
+    found: Node = kind(input=node, keys=keys, windows=window.windows, aggregates=aggregates, where=where)
+    return found
 
 
 def sort(node: Node, order: tuple[Order, ...], *, where: Where | None) -> Node:
