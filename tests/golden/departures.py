@@ -99,13 +99,6 @@ NOT_YET: dict[str, str] = {
         "ROW_NUMBER() ... WHERE rn = 1 (deduplication) is not offered in SQL",
     ),
     **dict.fromkeys(
-        (
-            "joins/not_in",
-            "joins/not_in_null",
-        ),
-        "NOT IN over a column that may be NULL is not offered: one NULL leaves nothing",
-    ),
-    **dict.fromkeys(
         ("joins/unnest_ordinality",),
         "WITH ORDINALITY is not offered",
     ),
@@ -130,28 +123,12 @@ NOT_YET: dict[str, str] = {
         "COLLECT is not offered",
     ),
     **dict.fromkeys(
-        (
-            "sets/except",
-            "sets/except_all",
-            "sets/intersect",
-            "sets/intersect_all",
-        ),
-        "set operations and LATERAL are not offered in SQL",
-    ),
-    **dict.fromkeys(
         ("groups/array_agg",),
         "ARRAY_AGG of a column that may be NULL is not offered",
     ),
     **dict.fromkeys(
         ("windows/window_top_n",),
         "Top-N per window is not offered in SQL",
-    ),
-    **dict.fromkeys(
-        (
-            "joins/correlated",
-            "joins/scalar",
-        ),
-        "a query in SELECT is not offered here",
     ),
     **dict.fromkeys(
         (

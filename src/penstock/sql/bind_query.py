@@ -24,6 +24,7 @@ from penstock.sql.bind_expression import Expressions
 from penstock.sql.bind_select import bind_select
 from penstock.sql.operators import Order, RankPattern
 from penstock.sql.scope import Related, Scope, ScopeColumn
+from penstock.sql.set_joins import set_join
 from penstock.sql.syntax import Expression, Hint, Name, Ordered, Query, Select, SetOperation, Syntax, Values, With
 from penstock.sql.text import Text
 
@@ -156,8 +157,6 @@ class Queries:
                 f"{query.kind} needs as many columns on both sides, found {len(shown)} and {len(others)}",
                 query.right.at, query.right.end,
             )  # fmt: skip
-        if query.kind != "UNION":
-            operators.set_join(query.kind, where=place)
         types = []
         for i, (a, b) in enumerate(zip(shown, others, strict=True)):
             dtype = functions.common(a.dtype, b.dtype)
@@ -171,7 +170,11 @@ class Queries:
         sides = [
             _aligned(side.node, names, columns, types, place) for side, columns in ((left, shown), (right, others))
         ]
-        node: Node = Union(streams=(sides[0], sides[1]), where=place)
+        node: Node
+        if query.kind != "UNION":
+            node = set_join(query.kind, sides[0], sides[1], every=query.all, where=place)
+            return of_node(node, [one.name for one in shown], names)
+        node = Union(streams=(sides[0], sides[1]), where=place)
         if not query.all:
             node = Group(input=node, keys=tuple(names), aggregates=(), where=place)
         return of_node(node, [one.name for one in shown], names)

@@ -185,6 +185,9 @@ def item_name(item: SelectItem, place: int) -> str:
 def _plain(
     binder: Queries, related: Related, select: Select, items: list[SelectItem], outer: Scope | None
 ) -> tuple[Related, list[Item]]:
+    from penstock.sql.bind_scalar import bind_scalars
+
+    related, values = bind_scalars(binder, related, tuple(items), outer)
     scope = Scope(related, outer)
     over = list(outer_calls(tuple(items), lambda call: call.over is not None))
     ranks = [call for call in over if call.name in RANKS]
@@ -202,7 +205,7 @@ def _plain(
         rank = related.rank
         standing = [*standing, *((call, Typed(Column("$rank"), Int64, False)) for call in ranks)]
         assert isinstance(rank, PendingRank)
-    expressions = replace(binder.expressions(scope, "SELECT"), standing=standing)
+    expressions = replace(binder.expressions(scope, "SELECT"), standing=[*values, *standing])
     found = []
     for i, item in enumerate(items):
         name = item_name(item, i)

@@ -179,16 +179,6 @@ def semi_join(pattern: JoinPattern) -> Node:
     return made
 
 
-def set_join(kind: str, *, where: Where | None) -> Node:
-    """INTERSECT and EXCEPT."""
-    raise UnsupportedError(f"{kind} is not offered in SQL yet", where=where, hint="IN or NOT EXISTS")
-
-
-def scalar_join(pattern: JoinPattern) -> Node:
-    """A query in brackets as a value: a left join with at most one row."""
-    _refuse(pattern, "queries in brackets as values are")
-
-
 def top_n(pattern: RankPattern) -> Node:
     """The first rows of each partition: a Table."""
     what = "ROW_NUMBER() ... WHERE rn <= n (Top-N) is"
