@@ -92,13 +92,6 @@ NOT_YET: dict[str, str] = {
         "ROW_NUMBER() ... WHERE rn <= n (Top-N) is not offered in SQL",
     ),
     **dict.fromkeys(
-        (
-            "joins/temporal",
-            "joins/temporal_left",
-        ),
-        "ROW_NUMBER() ... WHERE rn = 1 (deduplication) is not offered in SQL",
-    ),
-    **dict.fromkeys(
         ("joins/unnest_ordinality",),
         "WITH ORDINALITY is not offered",
     ),

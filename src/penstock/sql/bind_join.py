@@ -257,8 +257,14 @@ class Joining:
             column, _ = self.scope().find(as_of, self.binder.text) if isinstance(as_of, Name) else (None, ())
             if column is not None and column.role == PROCTIME:
                 return operators.lookup_join(pattern)
-            time = str(self.left.time)
-            return operators.temporal_join(pattern, time)
+            if column is None or column.term != Column(f"{LEFT}{self.left.time}"):
+                raise self.binder.text.error(
+                    "FOR SYSTEM_TIME AS OF takes the event time of the left side", as_of.at, as_of.end,
+                    hint=f"it is {self.left.time}" if self.left.time else "the left side has none",
+                )  # fmt: skip
+            from penstock.sql.temporal import temporal_join
+
+            return temporal_join(pattern, self.right.extras.get("key", ()))
         if pattern.within is not None and self.left_on:
             return operators.interval_join(pattern)
         if not self.left_on and kind != "cross":

@@ -162,11 +162,6 @@ def window_join(pattern: JoinPattern) -> Node:
     return regular_join(pattern)
 
 
-def temporal_join(pattern: JoinPattern, time: str) -> Node:
-    """`FOR SYSTEM_TIME AS OF left.rowtime`: the version that held at the time of the left row."""
-    _refuse(pattern, "temporal joins are")
-
-
 def lookup_join(pattern: JoinPattern) -> Node:
     """`FOR SYSTEM_TIME AS OF left.proctime`: the row that the external table has now."""
     _refuse(pattern, "lookup joins are")

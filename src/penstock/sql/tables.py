@@ -108,7 +108,7 @@ class Declared:
             ]
         order = [one.name for one in statement.columns]
         columns.sort(key=lambda one: order.index(one.name))
-        return Related(node, tuple(columns), versioned=statement.name)
+        return Related(node, tuple(columns), versioned=statement.name, extras={"key": self.key})
 
     def _computed(
         self, node: Node, columns: list[ScopeColumn], computed: list[ColumnDefinition]
