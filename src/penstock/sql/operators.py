@@ -100,6 +100,7 @@ class OverPattern:
         rows: How many rows before; or None.
         span: How many microseconds before; or None. If both are None, all.
         ranged: Whether rows of equal time see each other.
+        ordered: Whether the rows come in that order already.
     """
 
     input: Node
@@ -110,6 +111,7 @@ class OverPattern:
     rows: int | None = None
     span: int | None = None
     ranged: bool = False
+    ordered: bool = False
     where: Where | None = None
 
 
@@ -244,7 +246,7 @@ def over(pattern: OverPattern) -> Node:
     ranged = pattern.span is not None or (pattern.rows is None and pattern.ranged)
     length = pattern.span if pattern.span is not None else pattern.rows
     made: Node = kind(
-        input=sort(pattern.input, pattern.order, where=pattern.where),
+        input=pattern.input if pattern.ordered else sort(pattern.input, pattern.order, where=pattern.where),
         keys=pattern.partition,
         frame=frame("range" if ranged else "rows", length),
         functions=pattern.aggregates,

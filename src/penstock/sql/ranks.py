@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from penstock.core.dtypes import Int64
+from penstock.core.errors import UnsupportedError
 from penstock.core.where import Where
-from penstock.expr.ast import Column, Term
+from penstock.expr.ast import Aggregation, Column, Term
 from penstock.operators.select import Select as SelectNode
 from penstock.sql import operators
-from penstock.sql.operators import Order, RankPattern
+from penstock.sql.operators import Order, OverPattern, RankPattern
 from penstock.sql.scope import END, PROCTIME, RANK, START, Related, Scope, ScopeColumn
 from penstock.sql.syntax import Call, Constant, Expression, Name, Select, Star, Syntax, Window
 
@@ -145,6 +146,30 @@ def _whole(expression: Expression) -> int | None:
     if isinstance(expression, Constant) and isinstance(expression.value, int):
         return expression.value
     return None
+
+
+def numbered(related: Related) -> Related:
+    """Rows with their number, if no filter says how many are wanted: by event time each number is for good.
+
+    Raises:
+        UnsupportedError: If the order is another: the numbers of all rows would change with each row.
+    """
+    rank: PendingRank = related.rank
+    if not rank.by_time or rank.order[0].descending:
+        raise UnsupportedError(
+            "ROW_NUMBER() of all rows goes by event time, ascending", where=rank.place,
+            hint="WHERE rn <= 10 in a query around it",
+        )  # fmt: skip
+    node = operators.over(
+        OverPattern(
+            input=related.node, partition=rank.partition, order=rank.order, by_time=True,
+            aggregates=(("$rn", Aggregation("count", ())),), where=rank.place,
+        )  # fmt: skip
+    )
+    columns = tuple(
+        replace(one, term=Column("$rn"), dtype=Int64, role="") if one.role == RANK else one for one in related.columns
+    )
+    return replace(related, node=node, columns=columns, rank=None)
 
 
 def apply_rank(binder: Queries, related: Related, conditions: list[Expression], needs: Sequence[Syntax]) -> Related:

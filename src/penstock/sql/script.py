@@ -19,6 +19,7 @@ from penstock.sql.bind_query import Queries, of_node
 from penstock.sql.connectors import Table
 from penstock.sql.options import NAME, SessionOptions
 from penstock.sql.parse_statement import parse
+from penstock.sql.ranks import numbered
 from penstock.sql.scope import PROCTIME, Related, ScopeColumn
 from penstock.sql.statements import (
     CreateFunction,
@@ -255,7 +256,7 @@ class Script:
         if related.window is not None:
             operators.windowed_rows(related.node, related.window.windows, where=place)
         if related.rank is not None:
-            operators.top_n(_bare_rank(related))
+            related = numbered(related)
         shown = [one for one in related.columns if one.shown and one.role != PROCTIME]
         from penstock.sql.bind_query import unique_names
 
@@ -339,13 +340,6 @@ class Script:
             if refused.hint and ".changelog()" in refused.hint:
                 refused.hint = "group by a window to get final rows only, or write to a table that takes changes"
             raise
-
-
-def _bare_rank(related: Related) -> operators.RankPattern:
-    rank = related.rank
-    return operators.RankPattern(
-        input=related.node, partition=rank.partition, order=rank.order, first=1, last=None, name="rn", where=rank.place
-    )
 
 
 def _fitted(column: ScopeColumn, dtype: DType, name: str, table: str, statement: Insert, text: Text) -> Term:
