@@ -129,9 +129,5 @@ NOT_YET: dict[str, str] = {
         ),
         "the rows of windows without an aggregate are not offered in SQL",
     ),
-    **dict.fromkeys(
-        ("joins/unnest_map",),
-        "UNNEST takes an ARRAY, found MAP<STRING, INT>",
-    ),
 }
 """Script cases that are refused, because what they need is not offered yet."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from penstock.core.dtypes import Datetime, Duration, List, Struct
+from penstock.core.dtypes import Datetime, Duration, List, Map, Struct
 from penstock.core.errors import PlanError
 from penstock.expr.ast import Call as PlanCall
 from penstock.expr.ast import Column, Literal, Term
@@ -155,20 +155,20 @@ def unnested(binder: Queries, left: Related, function: TableFunction, kind: str,
     """
     text = binder.text
     place = text.where(function.at, function.end)
-    if kind == "left":
-        operators.unnest_left(where=place)
     (_, argument) = function.args[0]
     value = binder.expressions(Scope(left, outer), "UNNEST").bind(argument)  # type: ignore[arg-type]
+    if isinstance(value.dtype, Map):
+        value = functions.resolve("MAP_ENTRIES", [value])
     if not isinstance(value.dtype, List):
         raise text.error(
             f"UNNEST takes an ARRAY, found {functions.spelled(value.dtype)}", argument.at, argument.end,
-            hint="maps and multisets are not offered yet",
+            hint="an ARRAY or a MAP",
         )  # fmt: skip
     name = "$element"
     schema = left.node.schema
     columns = (*((one, Column(one)) for one in schema.names), (name, value.term))
     node = operators.explode(
-        SelectNode(input=left.node, columns=columns, where=place), name, ordinality=function.ordinality, where=place
+        SelectNode(input=left.node, columns=columns, where=place), name, keep_empty=kind == "left", ordinality=function.ordinality, where=place
     )
     inner = value.dtype.inner
     alias = function.alias

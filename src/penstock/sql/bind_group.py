@@ -16,7 +16,7 @@ from penstock.plan.node import Node
 from penstock.sql import operators, windows
 from penstock.sql.bind_expression import WINDOW_CALLS, Collected
 from penstock.sql.bind_from import MARKS, bounds_of
-from penstock.sql.bind_select import Item, has_aggregate, item_name
+from penstock.sql.bind_select import Item, has_aggregate, item_name, state_ttl
 from penstock.sql.scope import END, PROCTIME, START, TIME, Related, Scope
 from penstock.sql.syntax import Call, Constant, Expression, Name, Select, SelectItem
 from penstock.sql.walk import calls, substitute
@@ -233,7 +233,10 @@ def _node(binder: Queries, related: Related, keys: _Keys, collected: Collected, 
     place = binder.where(select)
     try:
         if keys.window is None:
-            return Group(input=related.node, keys=tuple(keys.names), aggregates=tuple(collected.terms), where=place)
+            return Group(
+                input=related.node, keys=tuple(keys.names), aggregates=tuple(collected.terms),
+                ttl=state_ttl(binder, select), where=place,
+            )  # fmt: skip
         if keys.window.sessions:
             _check_partition(binder, keys)
         return operators.windowed(related.node, tuple(keys.names), keys.window, tuple(collected.terms), where=place)

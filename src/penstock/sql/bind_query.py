@@ -19,6 +19,7 @@ from penstock.operators.read import Read
 from penstock.operators.select import Select as SelectNode
 from penstock.operators.union import Union
 from penstock.plan.node import Node
+from penstock.plan.ttl import TimeToLive
 from penstock.sql import functions, operators
 from penstock.sql.bind_expression import Expressions
 from penstock.sql.bind_select import bind_select
@@ -42,6 +43,7 @@ class Queries:
         session: The zone.
         udfs: Functions of the user.
         ctes: The names of WITH that hold.
+        ttl: How long groups are kept; None = for ever.
     """
 
     text: Text
@@ -49,6 +51,7 @@ class Queries:
     session: functions.Session
     udfs: dict[str, Any] = field(default_factory=dict)
     ctes: dict[str, Related] = field(default_factory=dict)
+    ttl: TimeToLive | None = None
 
     def query(self, query: Query, outer: Scope | None = None) -> Related:
         """The rows of a query.
@@ -176,7 +179,7 @@ class Queries:
             return of_node(node, [one.name for one in shown], names)
         node = Union(streams=(sides[0], sides[1]), where=place)
         if not query.all:
-            node = Group(input=node, keys=tuple(names), aggregates=(), where=place)
+            node = Group(input=node, keys=tuple(names), aggregates=(), ttl=self.ttl, where=place)
         return of_node(node, [one.name for one in shown], names)
 
     # -- ORDER BY --------------------------------------------------------------

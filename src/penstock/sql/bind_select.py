@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from penstock.core.dtypes import Int64
 from penstock.core.errors import PlanError
+from penstock.core.timespan import duration
 from penstock.core.where import Where
 from penstock.expr.ast import Column, Term
 from penstock.expr.infer import Typed
 from penstock.operators.filter import Filter
 from penstock.operators.select import Select as SelectNode
 from penstock.plan.node import Node
+from penstock.plan.ttl import ProcessingTime, TimeToLive
 from penstock.sql import operators
 from penstock.sql.bind_expression import AGGREGATES, RANKS, conjuncts
 from penstock.sql.bind_from import MARKS, bind_relation
@@ -66,6 +68,7 @@ def bind_select(binder: Queries, select: Select, outer: Scope | None) -> Related
     from penstock.sql.bind_group import bind_grouped, is_grouped
 
     text = binder.text
+    _check_ttl(binder, select)
     if any(item.kind != "plain" for item in select.group or ()):
         from penstock.sql.bind_sets import bind_sets
 
@@ -95,6 +98,31 @@ def bind_select(binder: Queries, select: Select, outer: Scope | None) -> Related
     if select.distinct:
         made = _distinct(binder, made, select)
     return made
+
+
+def _check_ttl(binder: Queries, select: Select) -> None:
+    """STATE_TTL is for the state of groups: elsewhere it is refused, and not forgotten."""
+    for hint in select.hints:
+        grouped = select.group is not None or select.distinct or has_aggregate(select.items)
+        if hint.name == "STATE_TTL" and (isinstance(select.source, Join) or not grouped):
+            raise binder.text.unsupported(
+                "STATE_TTL is offered for GROUP BY and DISTINCT", select.at, select.at + 6, hint="an interval join or a window"
+            )
+
+
+def state_ttl(binder: Queries, select: Select) -> TimeToLive | None:
+    """How long the groups of a SELECT are kept: what its hint says, or what SET did."""
+    for hint in select.hints:
+        if hint.name == "STATE_TTL":
+            try:
+                (span,) = {value for _, value in hint.options}
+                return TimeToLive.of(ProcessingTime(span)) if duration(span) else None
+            except (PlanError, ValueError):
+                raise binder.text.error(
+                    "STATE_TTL says how long the state of a table is kept", select.at, select.at + 6,
+                    hint="/*+ STATE_TTL('t' = '1d') */",
+                ) from None  # fmt: skip
+    return binder.ttl
 
 
 # -- WHERE -----------------------------------------------------------------------
@@ -285,7 +313,7 @@ def _distinct(binder: Queries, related: Related, select: Select) -> Related:
     keys = tuple(one.term.name for one in related.columns if isinstance(one.term, Column))
     if related.rank is not None:
         raise binder.text.unsupported("DISTINCT over a rank is not offered", select.at, select.at + 6)
-    node = Group(input=related.node, keys=keys, aggregates=(), where=binder.where(select))
+    node = Group(input=related.node, keys=keys, aggregates=(), ttl=state_ttl(binder, select), where=binder.where(select))
     return replace(related, node=node, used=None)
 
 

@@ -292,15 +292,14 @@ def limit(node: Node, rows: int, *, where: Where | None) -> Node:
     return made
 
 
-def explode(node: Node, column: str, *, ordinality: bool, where: Where | None) -> Node:
-    """CROSS JOIN UNNEST(column): a row per element, which takes the place of the array."""
+def explode(node: Node, column: str, *, keep_empty: bool, ordinality: bool, where: Where | None) -> Node:
+    """CROSS and LEFT JOIN UNNEST(column): a row per element, which takes the place of the array."""
     from penstock.operators.explode import Explode
 
     if ordinality:
         raise UnsupportedError("WITH ORDINALITY is not offered yet", where=where)
-    return Explode(input=node, column=column, where=where)
+    return Explode(input=node, column=column, keep_empty=keep_empty, where=where)
 
 
-unnest_left = _later("LEFT JOIN UNNEST is")
 lateral = _later("LATERAL is")
 match_recognize = _later("MATCH_RECOGNIZE is")

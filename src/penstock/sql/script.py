@@ -142,7 +142,7 @@ class Script:
 
     def binder(self, text: Text) -> Queries:
         """Binds queries over what is declared."""
-        return Queries(text, self.lookup, self.session, self.udfs)
+        return Queries(text, self.lookup, self.session, self.udfs, ttl=self.options.ttl)
 
     def lookup(self, name: str, text: Text, at: int, end: int, hints: tuple[Hint, ...] = ()) -> Related:
         """The rows of a table or view.
