@@ -111,19 +111,12 @@ NOT_YET: dict[str, str] = {
         "ARRAY_AGG of a column that may be NULL is not offered",
     ),
     **dict.fromkeys(
-        ("windows/window_top_n",),
-        "Top-N per window is not offered in SQL",
-    ),
-    **dict.fromkeys(
         (
             "windows/hop_rows",
             "windows/session_rows",
             "windows/tumble_rows",
             "windows/window_dedup_first",
             "windows/window_dedup_last",
-            "windows/window_full_join",
-            "windows/window_join",
-            "windows/window_left_join",
             "windows/window_semi_join",
             "windows/window_top_n_rows",
         ),

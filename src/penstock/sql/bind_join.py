@@ -57,12 +57,13 @@ def bind_join(binder: Queries, join: Join, outer: Scope | None) -> Related:
     as_of = right_side.as_of if isinstance(right_side, TableName) else None
     plain = replace(right_side, as_of=None) if isinstance(right_side, TableName) else right_side
     right = bind_relation(binder, plain, outer)
-    for side, syntax in ((left, join.left), (right, join.right)):
-        if side.window is not None:
-            operators.windowed_rows(side.node, side.window.windows, where=binder.where(syntax))
     different(binder, left, right, right_side)
     condition = _condition(binder, join, left, right)
     joining = Joining(binder, left, right)
+    if left.window is not None or right.window is not None:
+        from penstock.sql.window_joins import join_windows
+
+        return join_windows(joining, join, condition)
     for one in condition:
         joining.add(one)
     made = joining.node(join.kind, join, as_of)

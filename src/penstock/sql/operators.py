@@ -199,8 +199,8 @@ def _sort_key(order: Order) -> Any:
 
 
 def window_top_n(pattern: RankPattern) -> Node:
-    """The first rows of each partition and window."""
-    _refuse(pattern, "Top-N per window is")
+    """The first rows of each partition and window, of rows that were made per window."""
+    return top_n(pattern)
 
 
 def deduplicate(pattern: RankPattern) -> Node:
