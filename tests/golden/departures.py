@@ -91,15 +91,11 @@ NOT_YET: dict[str, str] = {
         "WITH ORDINALITY is not offered",
     ),
     **dict.fromkeys(
-        (
-            "over/distinct",
-        ),
+        ("over/distinct",),
         "COUNT(DISTINCT ...) over all rows so far is not offered by the operator",
     ),
     **dict.fromkeys(
-        (
-            "changes/listagg",
-        ),
+        ("changes/listagg",),
         "FIRST_VALUE and LAST_VALUE follow the order of rows, and those of a Table change",
     ),
     **dict.fromkeys(
@@ -112,13 +108,7 @@ NOT_YET: dict[str, str] = {
     ),
     **dict.fromkeys(
         (
-            "windows/hop_rows",
             "windows/session_rows",
-            "windows/tumble_rows",
-            "windows/window_dedup_first",
-            "windows/window_dedup_last",
-            "windows/window_semi_join",
-            "windows/window_top_n_rows",
         ),
         "the rows of windows without an aggregate are not offered in SQL",
     ),

@@ -127,7 +127,9 @@ def bounds_of(related: Related, zone: str | None) -> dict[str, Term]:
     def wall(name: str) -> Typed:
         field = related.node.schema[name]
         bound = Typed(Column(name), field.dtype, False)
-        if zone and isinstance(field.dtype, Datetime) and field.dtype.zone != zone:  # sessions have no zone of their own
+        if (
+            zone and isinstance(field.dtype, Datetime) and field.dtype.zone != zone
+        ):  # sessions have no zone of their own
             bound = functions.widened(bound, Datetime(field.dtype.unit, zone))
         return terms.call("dt.replace_time_zone", [bound], time_zone=None)
 
@@ -168,7 +170,11 @@ def unnested(binder: Queries, left: Related, function: TableFunction, kind: str,
     schema = left.node.schema
     columns = (*((one, Column(one)) for one in schema.names), (name, value.term))
     node = operators.explode(
-        SelectNode(input=left.node, columns=columns, where=place), name, keep_empty=kind == "left", ordinality=function.ordinality, where=place
+        SelectNode(input=left.node, columns=columns, where=place),
+        name,
+        keep_empty=kind == "left",
+        ordinality=function.ordinality,
+        where=place,
     )
     inner = value.dtype.inner
     alias = function.alias

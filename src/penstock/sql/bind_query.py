@@ -28,6 +28,7 @@ from penstock.sql.scope import Related, Scope, ScopeColumn
 from penstock.sql.set_joins import set_join
 from penstock.sql.syntax import Expression, Hint, Name, Ordered, Query, Select, SetOperation, Syntax, Values, With
 from penstock.sql.text import Text
+from penstock.sql.window_rows import rows_of_windows
 
 Lookup = Callable[[str, Text, int, int, tuple[Hint, ...]], Related]
 """The rows of a table or view by name."""
@@ -150,9 +151,10 @@ class Queries:
     def _set_operation(self, query: SetOperation, outer: Scope | None) -> Related:
         left, right = self.query(query.left, outer), self.query(query.right, outer)
         place = self.where(query)
-        for side, syntax in ((left, query.left), (right, query.right)):
-            if side.window is not None:
-                operators.windowed_rows(side.node, side.window.windows, where=self.where(syntax))
+        if left.window is not None:
+            left = rows_of_windows(left, self.where(query.left))
+        if right.window is not None:
+            right = rows_of_windows(right, self.where(query.right))
         shown = [one for one in left.columns if one.shown]
         others = [one for one in right.columns if one.shown]
         if len(shown) != len(others):

@@ -21,6 +21,7 @@ from penstock.sql.operators import JoinPattern
 from penstock.sql.scope import Related, Scope
 from penstock.sql.syntax import Expression, Scalar, Select
 from penstock.sql.walk import substitute, walk
+from penstock.sql.window_rows import rows_of_windows
 
 if TYPE_CHECKING:
     from penstock.sql.bind_query import Queries
@@ -57,10 +58,10 @@ def bind_scalars(
     for scalar in dict.fromkeys(found):
         place = binder.where(scalar)
         if related.window is not None:
-            operators.windowed_rows(related.node, related.window.windows, where=place)
+            related = rows_of_windows(related, place)
         value = _value(binder, related, scalar, outer)
         taken = related.node.schema
-        names = {}
+        names: dict[str, str] = {}
         for name in value.columns:
             chosen, i = f"$q{name.removeprefix('$')}", 0
             while chosen in taken or chosen in names.values():

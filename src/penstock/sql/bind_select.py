@@ -15,7 +15,6 @@ from penstock.operators.filter import Filter
 from penstock.operators.select import Select as SelectNode
 from penstock.plan.node import Node
 from penstock.plan.ttl import ProcessingTime, TimeToLive
-from penstock.sql import operators
 from penstock.sql.bind_expression import AGGREGATES, RANKS, conjuncts
 from penstock.sql.bind_from import MARKS, bind_relation
 from penstock.sql.ranks import PendingRank, apply_rank, pending_rank, rank_bounds
@@ -35,6 +34,7 @@ from penstock.sql.syntax import (
     Syntax,
 )
 from penstock.sql.walk import calls, outer_calls, walk
+from penstock.sql.window_rows import rows_of_windows
 
 if TYPE_CHECKING:
     from penstock.sql.bind_query import Queries
@@ -106,7 +106,10 @@ def _check_ttl(binder: Queries, select: Select) -> None:
         grouped = select.group is not None or select.distinct or has_aggregate(select.items)
         if hint.name == "STATE_TTL" and (isinstance(select.source, Join) or not grouped):
             raise binder.text.unsupported(
-                "STATE_TTL is offered for GROUP BY and DISTINCT", select.at, select.at + 6, hint="an interval join or a window"
+                "STATE_TTL is offered for GROUP BY and DISTINCT",
+                select.at,
+                select.at + 6,
+                hint="an interval join or a window",
             )
 
 
@@ -163,7 +166,10 @@ def _filter(binder: Queries, related: Related, conditions: list[Expression], out
     terms = [binder.expressions(scope, "WHERE").condition(one) for one in conditions]
     for term, syntax in zip(terms, conditions, strict=True):
         if any(name.startswith("$window_") for name in term.term.columns()):
-            operators.windowed_rows(related.node, related.window.windows, where=binder.where(syntax))
+            raise binder.text.unsupported(
+                "a condition on the bounds of windows goes behind their aggregation", syntax.at, syntax.end,
+                hint="HAVING, or WHERE in a query around it",
+            )  # fmt: skip
         if "$rank" in term.term.columns():
             raise binder.text.unsupported(
                 "a rank is only compared with constants", syntax.at, syntax.end, hint="WHERE rn <= 10"
@@ -249,7 +255,7 @@ def _plain(
             found.append(Item(name, value, RANK, True))
             continue
         if any(one.startswith("$window_") for one in value.term.columns()) and related.window is not None:
-            operators.windowed_rows(related.node, related.window.windows, where=binder.where(item))
+            return _plain(binder, rows_of_windows(related, binder.where(item)), select, items, outer)
         found.append(Item(name, value))
     return related, found
 
@@ -309,11 +315,13 @@ def _distinct(binder: Queries, related: Related, select: Select) -> Related:
     from penstock.operators.group import Group
 
     if related.window is not None:
-        operators.windowed_rows(related.node, related.window.windows, where=binder.where(select))
+        related = rows_of_windows(related, binder.where(select))
     keys = tuple(one.term.name for one in related.columns if isinstance(one.term, Column))
     if related.rank is not None:
         raise binder.text.unsupported("DISTINCT over a rank is not offered", select.at, select.at + 6)
-    node = Group(input=related.node, keys=keys, aggregates=(), ttl=state_ttl(binder, select), where=binder.where(select))
+    node = Group(
+        input=related.node, keys=keys, aggregates=(), ttl=state_ttl(binder, select), where=binder.where(select)
+    )
     return replace(related, node=node, used=None)
 
 

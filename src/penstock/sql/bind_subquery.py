@@ -20,6 +20,7 @@ from penstock.sql.scope import OuterColumnError, Related, Scope
 from penstock.sql.syntax import Call, Constant, Exists, Expression, InQuery, Query, Scalar, Select, SelectItem
 from penstock.sql.types import SqlType
 from penstock.sql.walk import walk
+from penstock.sql.window_rows import rows_of_windows
 
 if TYPE_CHECKING:
     from penstock.sql.bind_query import Queries
@@ -61,7 +62,7 @@ def _joined(
 ) -> Related:
     text = binder.text
     if related.window is not None:
-        operators.windowed_rows(related.node, related.window.windows, where=binder.where(syntax))
+        related = rows_of_windows(related, binder.where(syntax))
     right, correlated, items = _inside(binder, query, Scope(related, outer))
     joining = Joining(binder, related, right, inner_first=True)
     nullable = False
@@ -108,8 +109,14 @@ def _unless_null(node: Node, joining: Joining, place: Where) -> Node:
     only = Literal(0, Int32)
     both = operators.regular_join(
         operators.JoinPattern(
-            left=node, right=counts, kind="left", left_on=(only,), right_on=(only,), nulls_equal=(False,),
-            columns=(*columns, (names[0], "right", "$rows"), (names[1], "right", "$known")), where=place,
+            left=node,
+            right=counts,
+            kind="left",
+            left_on=(only,),
+            right_on=(only,),
+            nulls_equal=(False,),
+            columns=(*columns, (names[0], "right", "$rows"), (names[1], "right", "$known")),
+            where=place,
         )  # fmt: skip
     )
     rows, known = (Typed(Column(name), Int64, True) for name in names)
@@ -155,7 +162,7 @@ def _inside(binder: Queries, query: Query, outer: Scope) -> tuple[Related, list[
     if has_aggregate(query.items):
         return binder.query(query), [], None
     right, correlated = split(binder, query, outer)
-    if right.rank is not None or right.window is not None:
+    if right.rank is not None:
         return binder.query(query), [], None
     return right, correlated, expanded(binder, right, query)
 
@@ -166,6 +173,8 @@ def split(binder: Queries, query: Select, outer: Scope) -> tuple[Related, list[E
 
     assert query.source is not None
     below = bind_relation(binder, query.source, outer)
+    if below.window is not None:
+        below = rows_of_windows(below, binder.where(query))
     own, correlated = [], []
     for one in conjuncts(query.where):
         try:
@@ -174,7 +183,7 @@ def split(binder: Queries, query: Select, outer: Scope) -> tuple[Related, list[E
             own.append(one)
         except OuterColumnError:
             correlated.append(one)
-    if below.rank is not None or below.window is not None:
+    if below.rank is not None:
         return below, correlated
     where = None
     for one in own:

@@ -13,7 +13,6 @@ from penstock.core.errors import UnsupportedError
 from penstock.core.where import Where
 from penstock.expr.ast import Term
 from penstock.plan.node import Node
-from penstock.plan.windows import Windows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,14 +252,6 @@ def over(pattern: OverPattern) -> Node:
         where=pattern.where,
     )
     return made
-
-
-def windowed_rows(node: Node, windows: Windows, *, where: Where | None) -> Node:
-    """Rows with the bounds of their windows, without an aggregate."""
-    raise UnsupportedError(
-        "the rows of windows without an aggregate are not offered in SQL yet",
-        where=where, hint="GROUP BY window_start, window_end",
-    )  # fmt: skip
 
 
 def windowed(node: Node, keys: tuple[str, ...], window: Any, aggregates: Any, *, where: Where | None) -> Node:

@@ -82,7 +82,9 @@ class SessionOptions:
             self._check_duration(value, text, at, end)
         elif key == TTL:
             self._check_duration(value, text, at, end)
-            self.notes.append(f"SET '{key}' holds for GROUP BY and DISTINCT; joins, ranks and duplicates keep their state")
+            self.notes.append(
+                f"SET '{key}' holds for GROUP BY and DISTINCT; joins, ranks and duplicates keep their state"
+            )
         elif key != NAME:
             self._other(key, statement, text)
         self.given[key] = value

@@ -15,6 +15,7 @@ from penstock.sql import operators
 from penstock.sql.operators import Order, OverPattern, RankPattern
 from penstock.sql.scope import END, PROCTIME, RANK, START, Related, Scope, ScopeColumn
 from penstock.sql.syntax import Call, Constant, Expression, Name, Select, Star, Syntax, Window
+from penstock.sql.window_rows import rows_of_windows
 
 if TYPE_CHECKING:
     from penstock.sql.bind_query import Queries
@@ -78,14 +79,14 @@ def pending_rank(binder: Queries, related: Related, found: list[Call], select: S
         raise text.error(
             "ROW_NUMBER() needs an ORDER BY", call.at, call.end, hint="OVER (PARTITION BY a ORDER BY b DESC)"
         )
+    if related.window is not None:
+        related = rows_of_windows(related, binder.where(call))
     scope = Scope(related, outer)
     computed: list[tuple[str, Term]] = []
 
     def column(expression: Expression) -> tuple[str, ScopeColumn | None]:
         if isinstance(expression, Name):
             named, fields = scope.find(expression, text)
-            if related.window is not None and isinstance(named.term, Column) and named.term.name.startswith("$window_"):
-                operators.windowed_rows(related.node, related.window.windows, where=binder.where(expression))
             if not fields and isinstance(named.term, Column):
                 return named.term.name, named
         term = binder.expressions(scope, "OVER").bind(expression).term
@@ -162,8 +163,12 @@ def numbered(related: Related) -> Related:
         )  # fmt: skip
     node = operators.over(
         OverPattern(
-            input=related.node, partition=rank.partition, order=rank.order, by_time=True,
-            aggregates=(("$rn", Aggregation("count", ())),), where=rank.place,
+            input=related.node,
+            partition=rank.partition,
+            order=rank.order,
+            by_time=True,
+            aggregates=(("$rn", Aggregation("count", ())),),
+            where=rank.place,
         )  # fmt: skip
     )
     columns = tuple(

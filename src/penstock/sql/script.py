@@ -14,7 +14,7 @@ from penstock.operators.select import Select as SelectNode
 from penstock.operators.union import Union
 from penstock.operators.write import Write
 from penstock.plan.node import UPDATING, Node
-from penstock.sql import functions, operators
+from penstock.sql import functions
 from penstock.sql.bind_query import Queries, of_node
 from penstock.sql.connectors import Table
 from penstock.sql.options import NAME, SessionOptions
@@ -43,6 +43,7 @@ from penstock.sql.syntax import (
 )
 from penstock.sql.tables import Declared
 from penstock.sql.text import Text
+from penstock.sql.window_rows import rows_of_windows
 
 
 @dataclass
@@ -254,7 +255,7 @@ class Script:
         """Only the columns that are shown, under their names."""
         place = text.where(statement.at)
         if related.window is not None:
-            operators.windowed_rows(related.node, related.window.windows, where=place)
+            related = rows_of_windows(related, place)
         if related.rank is not None:
             related = numbered(related)
         shown = [one for one in related.columns if one.shown and one.role != PROCTIME]

@@ -48,7 +48,8 @@ def join_windows(joining: Joining, join: Join, conditions: list[Expression]) -> 
         for pair in zip(joining.left_on, joining.right_on, joining.nulls_equal, strict=True)
         if pair[0] not in _marks() and pair[1] not in _marks()
     ]
-    joining.left_on, joining.right_on, joining.nulls_equal = ([pair[i] for pair in keys] for i in range(3))
+    joining.left_on, joining.right_on = [one for one, _, _ in keys], [other for _, other, _ in keys]
+    joining.nulls_equal = [equal for _, _, equal in keys]
     pattern = joining.pattern(join.kind, join)
     try:
         node = WindowJoin(**pattern.arguments(), windows=left.window.windows)
@@ -58,15 +59,16 @@ def join_windows(joining: Joining, join: Join, conditions: list[Expression]) -> 
     made = joining.related(node, join)
     padded = (join.kind in ("right", "full"), join.kind in ("left", "full"))
     columns = []
-    for i, one in enumerate(made.columns):
+    for i, column in enumerate(made.columns):
         side = 0 if i < len(left.columns) else 1
-        if one.term not in _marks():
-            columns.append(one)
+        if column.term not in _marks():
+            columns.append(column)
             continue
-        term = substitute(one.term, {Column(mark): value for mark, value in bounds.items()}, lambda column: column)
+        known: dict[Term, Term] = {Column(mark): value for mark, value in bounds.items()}
+        term = substitute(column.term, known, lambda one: one)
         if padded[side]:
-            term = Case(((Column(_HERE[side]), term),), Literal(None, one.dtype))
-        columns.append(replace(one, term=term, role="", nullable=padded[side]))
+            term = Case(((Column(_HERE[side]), term),), Literal(None, column.dtype))
+        columns.append(replace(column, term=term, role="", nullable=padded[side]))
     return replace(made, columns=tuple(columns))
 
 

@@ -183,4 +183,6 @@ def pending(function: TableFunction, related: Related, text: Text, partition: tu
     names = PARAMETERS[function.name][2 : _NEEDED[function.name]]
     lengths = [length(found[name], f"the {name.lower()}", text) for name in names]
     offset = length(found["OFFSET"], "the offset", text) if "OFFSET" in found else 0
-    return PendingWindow(build(function.name, lengths, offset, time, text, function), None, (), place, clock, zone_of(time))
+    return PendingWindow(
+        build(function.name, lengths, offset, time, text, function), None, (), place, clock, zone_of(time)
+    )
