@@ -107,9 +107,7 @@ NOT_YET: dict[str, str] = {
         "ARRAY_AGG of a column that may be NULL is not offered",
     ),
     **dict.fromkeys(
-        (
-            "windows/session_rows",
-        ),
+        ("windows/session_rows",),
         "the rows of windows without an aggregate are not offered in SQL",
     ),
 }

@@ -117,7 +117,7 @@ def _unless_null(node: Node, joining: Joining, place: Where) -> Node:
             nulls_equal=(False,),
             columns=(*columns, (names[0], "right", "$rows"), (names[1], "right", "$known")),
             where=place,
-        )  # fmt: skip
+        )
     )
     rows, known = (Typed(Column(name), Int64, True) for name in names)
     typed = infer(value, node.schema)

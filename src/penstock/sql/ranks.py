@@ -169,7 +169,7 @@ def numbered(related: Related) -> Related:
             by_time=True,
             aggregates=(("$rn", Aggregation("count", ())),),
             where=rank.place,
-        )  # fmt: skip
+        )
     )
     columns = tuple(
         replace(one, term=Column("$rn"), dtype=Int64, role="") if one.role == RANK else one for one in related.columns
