@@ -62,8 +62,10 @@ def _repeated(both: Node, kind: str, names: tuple[str, ...], where: Where) -> No
         input=both, predicate=functions.resolve(">", [count, functions.constant(0, Int64)]).term, where=where
     )  # fmt: skip
     fewer = functions.cast(functions.resolve("-", [count, functions.constant(1, Int64)]), Int32)
-    comma = functions.constant(",", String)
-    copies = functions.resolve("SPLIT", [functions.resolve("REPEAT", [comma, fewer]), comma])
+    comma, more = functions.constant(",", String), functions.constant(",x", String)
+    # A text without a comma is one element, and the empty text is none.
+    text = functions.resolve("||", [functions.constant("x", String), functions.resolve("REPEAT", [more, fewer])])
+    copies = functions.resolve("SPLIT", [text, comma])
     kept = tuple((name, Column(name)) for name in names)
     many = Select(input=some, columns=(*kept, (_COPIES, copies.term)), where=where)
     return Select(input=Explode(input=many, column=_COPIES, where=where), columns=kept, where=where)
