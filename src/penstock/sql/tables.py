@@ -140,6 +140,11 @@ class Declared:
         """`WATERMARK FOR t AS t - INTERVAL '5' SECOND`: the greatest time less the interval."""
         text, defined = self.text, self.table.statement.watermark
         assert defined is not None
+        if self.table.is_changes:
+            raise text.unsupported(
+                "a table of changes has no event time here: its rows change", defined.at, defined.end,
+                hint="leave WATERMARK out",
+            )  # fmt: skip
         names = [one.name for one in columns]
         if defined.column.name not in names:
             raise text.unknown("column", defined.column.name, names, defined.column.at)
