@@ -81,183 +81,34 @@ NULLABLE: dict[str, str] = {
 
 SCRIPTS: dict[str, str] = {
     "types/casts": "TRY_CAST to DECIMAL of what is no number is NULL; Flink 2.3 gives 0 for CHAR that is filled up",
+    "over/lag": "LAG looks back from each row; of rows of one instant Flink looks back from the last of them",
 }
 """Script cases that give something else."""
 
 NOT_YET: dict[str, str] = {
     **dict.fromkeys(
-        (
-            "over/row_number",
-            "topn/ascending",
-            "topn/between",
-            "topn/descending_nulls",
-            "topn/limit_offset",
-            "topn/of_sums",
-            "topn/order_limit",
-            "topn/qualify",
-            "topn/top_3",
-            "topn/top_3_with_rank",
-        ),
-        "ROW_NUMBER() ... WHERE rn <= n (Top-N) is not offered in SQL",
-    ),
-    **dict.fromkeys(
-        (
-            "dedup/first",
-            "dedup/last",
-            "dedup/last_then_group",
-            "dedup/null_key",
-            "joins/temporal",
-            "joins/temporal_left",
-        ),
-        "ROW_NUMBER() ... WHERE rn = 1 (deduplication) is not offered in SQL",
-    ),
-    **dict.fromkeys(
-        ("topn/order_by_time",),
-        "ORDER BY is not offered in SQL",
-    ),
-    **dict.fromkeys(
-        (
-            "joins/exists",
-            "joins/in",
-            "joins/not_exists",
-        ),
-        "IN, EXISTS and their negations over a query are not offered in SQL",
-    ),
-    **dict.fromkeys(
-        (
-            "joins/not_in",
-            "joins/not_in_null",
-        ),
-        "NOT IN over a column that may be NULL is not offered: one NULL leaves nothing",
-    ),
-    **dict.fromkeys(
         ("joins/unnest_ordinality",),
         "WITH ORDINALITY is not offered",
     ),
     **dict.fromkeys(
-        (
-            "over/distinct",
-            "over/first_last",
-            "over/last_minute",
-            "over/last_rows",
-            "over/no_partition",
-            "over/nulls",
-            "over/running_range",
-            "over/running_rows",
-        ),
-        "OVER aggregates are not offered in SQL",
+        ("over/distinct",),
+        "COUNT(DISTINCT ...) over all rows so far is not offered by the operator",
     ),
     **dict.fromkeys(
-        (
-            "joins/cross",
-            "joins/full",
-            "joins/inner",
-            "joins/left",
-            "joins/left_group",
-            "joins/left_with_condition",
-            "joins/non_equi",
-            "joins/null_safe",
-            "joins/of_groups",
-            "joins/right",
-            "joins/self",
-            "joins/then_group",
-            "joins/three",
-            "joins/using",
-            "topn/of_join",
-            "types/with",
-        ),
-        "joins are not offered in SQL",
-    ),
-    **dict.fromkeys(
-        (
-            "changes/count_distinct",
-            "changes/distinct",
-            "changes/filter",
-            "changes/global",
-            "changes/group",
-            "changes/group_of_group",
-            "changes/in",
-            "changes/join",
-            "changes/left_join",
-            "changes/left_join_right",
-            "changes/listagg",
-            "changes/not_exists",
-            "changes/plain",
-            "changes/spread",
-            "changes/top_n",
-            "changes/top_n_by_key",
-            "changes/union",
-            "changes/union_all",
-        ),
-        "the format 'debezium-json' is not offered: change feeds come with the Kafka and PostgreSQL work",
-    ),
-    **dict.fromkeys(
-        ("over/lag",),
-        "LAG is not offered",
+        ("changes/listagg",),
+        "FIRST_VALUE and LAST_VALUE follow the order of rows, and those of a Table change",
     ),
     **dict.fromkeys(
         ("groups/collect",),
         "COLLECT is not offered",
     ),
     **dict.fromkeys(
-        (
-            "sets/except",
-            "sets/except_all",
-            "sets/intersect",
-            "sets/intersect_all",
-        ),
-        "set operations and LATERAL are not offered in SQL",
-    ),
-    **dict.fromkeys(
-        (
-            "joins/interval",
-            "joins/interval_full",
-            "joins/interval_left",
-        ),
-        "joins are not offered in SQL",
-    ),
-    **dict.fromkeys(
         ("groups/array_agg",),
         "ARRAY_AGG of a column that may be NULL is not offered",
     ),
     **dict.fromkeys(
-        ("windows/window_top_n",),
-        "Top-N per window is not offered in SQL",
-    ),
-    **dict.fromkeys(
-        (
-            "joins/correlated",
-            "joins/scalar",
-        ),
-        "a query in SELECT is not offered here",
-    ),
-    **dict.fromkeys(
-        (
-            "windows/hop_rows",
-            "windows/session_rows",
-            "windows/tumble_rows",
-            "windows/window_dedup_first",
-            "windows/window_dedup_last",
-            "windows/window_full_join",
-            "windows/window_join",
-            "windows/window_left_join",
-            "windows/window_semi_join",
-            "windows/window_top_n_rows",
-        ),
+        ("windows/session_rows",),
         "the rows of windows without an aggregate are not offered in SQL",
-    ),
-    **dict.fromkeys(
-        ("joins/unnest_map",),
-        "UNNEST takes an ARRAY, found MAP<STRING, INT>",
-    ),
-    **dict.fromkeys(
-        (
-            "windows/legacy_session",
-            "windows/session",
-            "windows/session_by_key",
-            "windows/session_distinct",
-        ),
-        "session windows are not offered in SQL",
     ),
 }
 """Script cases that are refused, because what they need is not offered yet."""

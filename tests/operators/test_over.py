@@ -54,6 +54,28 @@ def test_a_range_has_its_bound_and_rows_of_one_instant_see_each_other():
     """))  # fmt: skip
 
 
+def test_rows_are_counted_that_have_no_other_function():
+    """Then there is no column to keep of a row, and that it was there is kept all the same."""
+    check(lambda s: s.select("at", "k", n=ps.count().over("k", range="2 s")), input=ROWS, late=1, output=T("""
+        at       | k | n
+        00:00:01 | a | 1
+        00:00:02 | b | 1
+        00:00:02 | a | 2
+        00:00:03 | a | 4
+        00:00:03 | a | 4
+        00:00:09 | a | 1
+    """))  # fmt: skip
+    check(lambda s: s.select("at", "k", n=ps.count().over("k", rows=2)), input=ROWS, late=1, output=T("""
+        at       | k | n
+        00:00:01 | a | 1
+        00:00:02 | b | 1
+        00:00:02 | a | 2
+        00:00:03 | a | 2
+        00:00:03 | a | 2
+        00:00:09 | a | 2
+    """))  # fmt: skip
+
+
 def test_all_rows_so_far():
     def build(s):
         return s.select(

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.delta import Delta
+from penstock.core.dtypes import Boolean
 from penstock.core.lazy import np, pl
-from penstock.core.schema import Schema
+from penstock.core.schema import Field, Schema
 from penstock.core.timespan import END
-from penstock.expr.ast import Lag
+from penstock.expr.ast import Lag, Literal
 from penstock.operators.base import Environment, Executor, Loader, Output, Saver, StepContext
 from penstock.operators.over_frames import partial_schema, parts_of, rolled, so_far
 from penstock.operators.sharding import project
@@ -30,6 +31,8 @@ class OverExecutor(Executor):
         self.schema, self.columns = node.schema, below.schema.names
         self.time, self.shift = below.time, below.time_shift
         self.parts, needed = parts_of(node.functions, below.schema)
+        if not needed:  # rows are counted and none of their columns is: that they are there is kept
+            needed = [("__a0", Literal(True, Boolean), Field("a0", Boolean, False))]
         self.needed = [name for name, _, _ in needed]
         self.projection = project(below.schema, [(name, term) for name, term, _ in needed], environment)
         self.bounded = self.frame.preceding is not None

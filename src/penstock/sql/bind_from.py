@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from penstock.core.dtypes import Datetime, Duration, List, Struct
+from penstock.core.dtypes import Datetime, Duration, List, Map, Struct
 from penstock.core.errors import PlanError
 from penstock.expr.ast import Call as PlanCall
 from penstock.expr.ast import Column, Literal, Term
@@ -110,17 +110,11 @@ def _windowed(binder: Queries, function: TableFunction) -> Related:
     columns = [replace(one, role="", table=None) for one in related.columns]
     kept = [one for one in columns if one.name not in ("window_start", "window_end", "window_time")]
     bound = Datetime("ms")
-    zone = _zone(related)
+    zone = pending.zone
     for role, dtype in ((START, bound), (END, bound), (TIME, Datetime("ms", zone))):
         kept.append(ScopeColumn(f"window_{role}", Column(MARKS[role]), dtype, False, None, role))
     made = replace(related, columns=tuple(kept), window=pending, used=None)
     return made.renamed(alias.name if alias else None, alias.columns if alias else (), text, function.at)
-
-
-def _zone(related: Related) -> str | None:
-    assert related.time is not None
-    dtype = related.node.schema[related.time].dtype
-    return dtype.zone if isinstance(dtype, Datetime) else None
 
 
 def bounds_of(related: Related, zone: str | None) -> dict[str, Term]:
@@ -132,7 +126,12 @@ def bounds_of(related: Related, zone: str | None) -> dict[str, Term]:
 
     def wall(name: str) -> Typed:
         field = related.node.schema[name]
-        return terms.call("dt.replace_time_zone", [Typed(Column(name), field.dtype, False)], time_zone=None)
+        bound = Typed(Column(name), field.dtype, False)
+        if (
+            zone and isinstance(field.dtype, Datetime) and field.dtype.zone != zone
+        ):  # sessions have no zone of their own
+            bound = functions.widened(bound, Datetime(field.dtype.unit, zone))
+        return terms.call("dt.replace_time_zone", [bound], time_zone=None)
 
     end = related.node.schema["window_end"]
     start_wall, end_wall = wall("window_start"), wall("window_end")
@@ -158,20 +157,24 @@ def unnested(binder: Queries, left: Related, function: TableFunction, kind: str,
     """
     text = binder.text
     place = text.where(function.at, function.end)
-    if kind == "left":
-        operators.unnest_left(where=place)
     (_, argument) = function.args[0]
     value = binder.expressions(Scope(left, outer), "UNNEST").bind(argument)  # type: ignore[arg-type]
+    if isinstance(value.dtype, Map):
+        value = functions.resolve("MAP_ENTRIES", [value])
     if not isinstance(value.dtype, List):
         raise text.error(
             f"UNNEST takes an ARRAY, found {functions.spelled(value.dtype)}", argument.at, argument.end,
-            hint="maps and multisets are not offered yet",
+            hint="an ARRAY or a MAP",
         )  # fmt: skip
     name = "$element"
     schema = left.node.schema
     columns = (*((one, Column(one)) for one in schema.names), (name, value.term))
     node = operators.explode(
-        SelectNode(input=left.node, columns=columns, where=place), name, ordinality=function.ordinality, where=place
+        SelectNode(input=left.node, columns=columns, where=place),
+        name,
+        keep_empty=kind == "left",
+        ordinality=function.ordinality,
+        where=place,
     )
     inner = value.dtype.inner
     alias = function.alias

@@ -6,19 +6,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.dtypes import Datetime, Int64
-from penstock.core.errors import PlanError
+from penstock.core.errors import PlanError, UnsupportedError
 from penstock.expr.ast import Column, Literal, Term
 from penstock.expr.infer import Typed
 from penstock.operators.filter import Filter
 from penstock.operators.group import Group
 from penstock.operators.select import Select as SelectNode
-from penstock.operators.window import Window as WindowNode
 from penstock.plan.node import Node
 from penstock.sql import operators, windows
 from penstock.sql.bind_expression import WINDOW_CALLS, Collected
 from penstock.sql.bind_from import MARKS, bounds_of
-from penstock.sql.bind_select import Item, has_aggregate, item_name
-from penstock.sql.scope import END, START, TIME, Related, Scope
+from penstock.sql.bind_select import Item, has_aggregate, item_name, state_ttl
+from penstock.sql.scope import END, PROCTIME, START, TIME, Related, Scope
 from penstock.sql.syntax import Call, Constant, Expression, Name, Select, SelectItem
 from penstock.sql.walk import calls, substitute
 from penstock.sql.windows import PendingWindow
@@ -48,6 +47,7 @@ class _Keys:
         window: The windows, or None.
         roles: Which bounds of windows are grouped by.
         standing: Calls that stand for a bound of windows.
+        legacy: Whether the windows are of the old form, which is per key of GROUP BY.
     """
 
     names: list[str]
@@ -55,6 +55,7 @@ class _Keys:
     window: PendingWindow | None
     roles: set[str]
     standing: list[tuple[Expression, Typed]]
+    legacy: bool = False
 
 
 def bind_grouped(
@@ -85,7 +86,7 @@ def bind_grouped(
     node = _node(binder, related, keys, collected, select)
     known = dict(keys.known)
     if keys.window is not None:
-        zone = _zone(related)
+        zone = keys.window.zone
         known |= {Column(mark): term for mark, term in bounds_of(Related(node, ()), zone).items()}
     for one in absent:
         value = binder.expressions(scope, "GROUP BY").bind(one)
@@ -123,12 +124,6 @@ def _role(expression: Expression, scope: Scope, binder: Queries, keys: _Keys) ->
         if call == expression and isinstance(value.term, Column):
             return next((role for role, mark in MARKS.items() if mark == value.term.name), "")
     return ""
-
-
-def _zone(related: Related) -> str | None:
-    assert related.time is not None
-    dtype = related.node.schema[related.time].dtype
-    return dtype.zone if isinstance(dtype, Datetime) else None
 
 
 @dataclass
@@ -186,8 +181,8 @@ def _keys(
     computed: list[tuple[str, Term]] = []
     for one in expressions:
         if isinstance(one, Call) and one.name in WINDOW_CALLS:
-            keys.window = _legacy(binder, related, one)
-            keys.standing += _legacy_parts(one, related, keys)
+            keys.window, keys.legacy = _legacy(binder, related, one), True
+            keys.standing += _legacy_parts(one, keys)
             keys.roles |= {START, END}
             continue
         if isinstance(one, Name):
@@ -238,19 +233,30 @@ def _node(binder: Queries, related: Related, keys: _Keys, collected: Collected, 
     place = binder.where(select)
     try:
         if keys.window is None:
-            return Group(input=related.node, keys=tuple(keys.names), aggregates=tuple(collected.terms), where=place)
-        if keys.window.windows is None:
-            return operators.session(
-                related.node, tuple(keys.names), keys.window.gap or 0, tuple(collected.terms), where=keys.window.place
-            )
-        return WindowNode(
-            input=related.node, keys=tuple(keys.names), windows=keys.window.windows,
-            aggregates=tuple(collected.terms), where=place,
-        )  # fmt: skip
+            return Group(
+                input=related.node, keys=tuple(keys.names), aggregates=tuple(collected.terms),
+                ttl=state_ttl(binder, select), where=place,
+            )  # fmt: skip
+        if keys.window.sessions:
+            _check_partition(binder, keys)
+        return operators.windowed(related.node, tuple(keys.names), keys.window, tuple(collected.terms), where=place)
     except PlanError as refused:
         if refused.where is None or refused.where.snippet is None:
             refused.where = place
         raise
+
+
+def _check_partition(binder: Queries, keys: _Keys) -> None:
+    """Sessions are per key of PARTITION BY: what is grouped by must be the same."""
+    assert keys.window is not None
+    partition = keys.window.partition
+    if keys.window.place is not None and keys.legacy:
+        return
+    if set(partition) != set(keys.names):
+        raise UnsupportedError(
+            "GROUP BY of sessions takes window_start, window_end and the columns of PARTITION BY",
+            where=keys.window.place, hint="SESSION(TABLE t PARTITION BY k, DESCRIPTOR(time), ...), GROUP BY ..., k",
+        )  # fmt: skip
 
 
 # -- the old windows -----------------------------------------------------------------
@@ -268,7 +274,8 @@ def _legacy(binder: Queries, related: Related, call: Call) -> PendingWindow:
     if not isinstance(time, Name):
         raise text.error(f"{call.name} takes the event time first", time.at, time.end)
     column, _ = Scope(related).find(time, text)
-    if not related.is_time(column):
+    clock = column.role == PROCTIME
+    if not related.is_time(column) and not clock:
         raise text.error(
             f'"{column.name}" is no event time: it has no watermark', time.at, time.end,
             hint=f"WATERMARK FOR {column.name} AS {column.name} - INTERVAL '5' SECOND",
@@ -276,13 +283,14 @@ def _legacy(binder: Queries, related: Related, call: Call) -> PendingWindow:
     lengths = [windows.length(arg, "the length", text) for arg in call.args[1:]]
     place = text.where(call.at, call.end)
     if call.name == "SESSION":
-        return PendingWindow(None, lengths[0], (), place)
-    return PendingWindow(windows.build(call.name, lengths, 0, column, text, call), place=place)
+        return PendingWindow(None, lengths[0], (), place, clock, windows.zone_of(column))
+    made = windows.build(call.name, lengths, 0, column, text, call)
+    return PendingWindow(made, None, (), place, clock, windows.zone_of(column))
 
 
-def _legacy_parts(call: Call, related: Related, keys: _Keys) -> list[tuple[Expression, Any]]:
+def _legacy_parts(call: Call, keys: _Keys) -> list[tuple[Expression, Any]]:
     found: list[tuple[Expression, Any]] = []
-    zone = _zone(related)
+    zone = keys.window.zone if keys.window is not None else None
     for part, role in _PARTS.items():
         same = Call(f"{call.name}_{part}", call.args)
         dtype = Datetime("ms", zone if role == TIME else None)

@@ -57,12 +57,13 @@ def bind_join(binder: Queries, join: Join, outer: Scope | None) -> Related:
     as_of = right_side.as_of if isinstance(right_side, TableName) else None
     plain = replace(right_side, as_of=None) if isinstance(right_side, TableName) else right_side
     right = bind_relation(binder, plain, outer)
-    for side, syntax in ((left, join.left), (right, join.right)):
-        if side.window is not None:
-            operators.windowed_rows(side.node, side.window.windows, where=binder.where(syntax))
     different(binder, left, right, right_side)
     condition = _condition(binder, join, left, right)
     joining = Joining(binder, left, right)
+    if left.window is not None or right.window is not None:
+        from penstock.sql.window_joins import join_windows
+
+        return join_windows(joining, join, condition)
     for one in condition:
         joining.add(one)
     made = joining.node(join.kind, join, as_of)
@@ -257,8 +258,14 @@ class Joining:
             column, _ = self.scope().find(as_of, self.binder.text) if isinstance(as_of, Name) else (None, ())
             if column is not None and column.role == PROCTIME:
                 return operators.lookup_join(pattern)
-            time = str(self.left.time)
-            return operators.temporal_join(pattern, time)
+            if column is None or column.term != Column(f"{LEFT}{self.left.time}"):
+                raise self.binder.text.error(
+                    "FOR SYSTEM_TIME AS OF takes the event time of the left side", as_of.at, as_of.end,
+                    hint=f"it is {self.left.time}" if self.left.time else "the left side has none",
+                )  # fmt: skip
+            from penstock.sql.temporal import temporal_join
+
+            return temporal_join(pattern, self.right.extras.get("key", ()))
         if pattern.within is not None and self.left_on:
             return operators.interval_join(pattern)
         if not self.left_on and kind != "cross":

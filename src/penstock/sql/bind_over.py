@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from penstock.expr.ast import Column
+from penstock.core.dtypes import Boolean
+from penstock.expr.ast import Column, Lag, Literal, Term
 from penstock.expr.infer import Typed
-from penstock.sql import operators
-from penstock.sql.bind_expression import Collected
+from penstock.sql import functions, operators
+from penstock.sql.bind_expression import Collected, Expressions
 from penstock.sql.operators import Order, OverPattern
 from penstock.sql.ranks import window_of
 from penstock.sql.scope import Related, Scope
@@ -28,8 +29,9 @@ def bind_over(
     """
     text = binder.text
     for call in calls:
-        if call.name in ("LAG", "LEAD", "NTH_VALUE"):
-            raise text.unsupported(f"{call.name} is not offered in SQL yet", call.at, call.end)
+        if call.name in ("LEAD", "NTH_VALUE"):
+            hint = "LAG looks back" if call.name == "LEAD" else None
+            raise text.unsupported(f"{call.name} is not offered in SQL", call.at, call.end, hint=hint)
     first = calls[0]
     assert first.over is not None
     window = window_of(binder, first.over, select)
@@ -60,6 +62,18 @@ def bind_over(
         raise text.error("OVER is ordered by a column", key.at, key.end)
     column, _ = scope.find(key, text)
     rows, span, ranged = _frame(binder, window)
+    by = column.term.name if isinstance(column.term, Column) else ""
+    pattern = OverPattern(
+        input=related.node, partition=tuple(names), order=(Order(column=by),), by_time=related.is_time(column),
+        aggregates=(), rows=rows, span=span, ranged=ranged, where=place,
+    )  # fmt: skip
+    lags = [call for call in calls if call.name == "LAG"]
+    standing: list[tuple[Expression, Typed]] = []
+    if lags:
+        pattern, standing = _lags(binder, pattern, lags, binder.expressions(scope, "SELECT"))
+        calls = [call for call in calls if call.name != "LAG"]
+        if not calls:
+            return replace(related, node=pattern.input), standing
     collected = Collected(related.node.schema)
     bare = [
         Call(c.name, c.args, distinct=c.distinct, filter=c.filter, at=c.at, end=c.end, written=c.written) for c in calls
@@ -67,14 +81,40 @@ def bind_over(
     expressions = binder.expressions(scope, "SELECT")
     expressions.collected = collected
     values = [expressions.bind(one) for one in bare]
-    by = column.term.name if isinstance(column.term, Column) else ""
-    node = operators.over(
-        OverPattern(
-            input=related.node, partition=tuple(names), order=(Order(column=by),), by_time=related.is_time(column),
-            aggregates=tuple(collected.terms), rows=rows, span=span, ranged=ranged, where=place,
-        )
-    )  # fmt: skip
-    return replace(related, node=node), list(zip(calls, values, strict=True))
+    node = operators.over(replace(pattern, aggregates=tuple(collected.terms)))
+    return replace(related, node=node), [*standing, *zip(calls, values, strict=True)]
+
+
+def _lags(
+    binder: Queries, pattern: OverPattern, calls: list[Call], expressions: Expressions
+) -> tuple[OverPattern, list[tuple[Expression, Typed]]]:
+    """Earlier values: `LAG(value, rows, default)`; the default is for rows that have no row so far before them."""
+    taken = pattern.input.schema
+    made: list[tuple[str, Term]] = []
+    standing: list[tuple[Expression, Typed]] = []
+    most = 1
+    for call in dict.fromkeys(calls):
+        if not 1 <= len(call.args) <= 3:
+            raise binder.text.error("LAG takes a value, how many rows before, and a default", call.at, call.end)
+        value = expressions.bind(call.args[0])
+        rows = 1
+        if len(call.args) > 1:
+            given = call.args[1]
+            if not isinstance(given, Constant) or not isinstance(given.value, int) or given.value < 1:
+                raise binder.text.error("LAG looks so many rows back: a number from 1 on", given.at, given.end)
+            rows = given.value
+        most = max(most, rows)
+        name = f"$lag{len(taken) + len(made)}"
+        made.append((name, Lag(value.term, rows)))
+        found = Typed(Column(name), value.dtype, True)
+        if len(call.args) > 2:
+            there = f"$lag{len(taken) + len(made)}"
+            made.append((there, Lag(Literal(True, Boolean), rows)))
+            missing = functions.resolve("IS NULL", [Typed(Column(there), Boolean, True)])
+            found = functions.case([(missing, expressions.bind(call.args[2]))], found)
+        standing.append((call, found))
+    node = operators.over(replace(pattern, aggregates=tuple(made), rows=most, span=None, ranged=False))
+    return replace(pattern, input=node, ordered=True), standing
 
 
 def _frame(binder: Queries, window: Window) -> tuple[int | None, int | None, bool]:

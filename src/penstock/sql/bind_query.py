@@ -19,13 +19,16 @@ from penstock.operators.read import Read
 from penstock.operators.select import Select as SelectNode
 from penstock.operators.union import Union
 from penstock.plan.node import Node
+from penstock.plan.ttl import TimeToLive
 from penstock.sql import functions, operators
 from penstock.sql.bind_expression import Expressions
 from penstock.sql.bind_select import bind_select
 from penstock.sql.operators import Order, RankPattern
 from penstock.sql.scope import Related, Scope, ScopeColumn
+from penstock.sql.set_joins import set_join
 from penstock.sql.syntax import Expression, Hint, Name, Ordered, Query, Select, SetOperation, Syntax, Values, With
 from penstock.sql.text import Text
+from penstock.sql.window_rows import rows_of_windows
 
 Lookup = Callable[[str, Text, int, int, tuple[Hint, ...]], Related]
 """The rows of a table or view by name."""
@@ -41,6 +44,7 @@ class Queries:
         session: The zone.
         udfs: Functions of the user.
         ctes: The names of WITH that hold.
+        ttl: How long groups are kept; None = for ever.
     """
 
     text: Text
@@ -48,6 +52,7 @@ class Queries:
     session: functions.Session
     udfs: dict[str, Any] = field(default_factory=dict)
     ctes: dict[str, Related] = field(default_factory=dict)
+    ttl: TimeToLive | None = None
 
     def query(self, query: Query, outer: Scope | None = None) -> Related:
         """The rows of a query.
@@ -146,9 +151,10 @@ class Queries:
     def _set_operation(self, query: SetOperation, outer: Scope | None) -> Related:
         left, right = self.query(query.left, outer), self.query(query.right, outer)
         place = self.where(query)
-        for side, syntax in ((left, query.left), (right, query.right)):
-            if side.window is not None:
-                operators.windowed_rows(side.node, side.window.windows, where=self.where(syntax))
+        if left.window is not None:
+            left = rows_of_windows(left, self.where(query.left))
+        if right.window is not None:
+            right = rows_of_windows(right, self.where(query.right))
         shown = [one for one in left.columns if one.shown]
         others = [one for one in right.columns if one.shown]
         if len(shown) != len(others):
@@ -156,8 +162,6 @@ class Queries:
                 f"{query.kind} needs as many columns on both sides, found {len(shown)} and {len(others)}",
                 query.right.at, query.right.end,
             )  # fmt: skip
-        if query.kind != "UNION":
-            operators.set_join(query.kind, where=place)
         types = []
         for i, (a, b) in enumerate(zip(shown, others, strict=True)):
             dtype = functions.common(a.dtype, b.dtype)
@@ -171,9 +175,13 @@ class Queries:
         sides = [
             _aligned(side.node, names, columns, types, place) for side, columns in ((left, shown), (right, others))
         ]
-        node: Node = Union(streams=(sides[0], sides[1]), where=place)
+        node: Node
+        if query.kind != "UNION":
+            node = set_join(query.kind, sides[0], sides[1], every=query.all, where=place)
+            return of_node(node, [one.name for one in shown], names)
+        node = Union(streams=(sides[0], sides[1]), where=place)
         if not query.all:
-            node = Group(input=node, keys=tuple(names), aggregates=(), where=place)
+            node = Group(input=node, keys=tuple(names), aggregates=(), ttl=self.ttl, where=place)
         return of_node(node, [one.name for one in shown], names)
 
     # -- ORDER BY --------------------------------------------------------------

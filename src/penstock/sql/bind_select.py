@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from penstock.core.dtypes import Int64
 from penstock.core.errors import PlanError
+from penstock.core.timespan import duration
 from penstock.core.where import Where
 from penstock.expr.ast import Column, Term
 from penstock.expr.infer import Typed
 from penstock.operators.filter import Filter
 from penstock.operators.select import Select as SelectNode
 from penstock.plan.node import Node
-from penstock.sql import operators
+from penstock.plan.ttl import ProcessingTime, TimeToLive
 from penstock.sql.bind_expression import AGGREGATES, RANKS, conjuncts
 from penstock.sql.bind_from import MARKS, bind_relation
 from penstock.sql.ranks import PendingRank, apply_rank, pending_rank, rank_bounds
@@ -33,6 +34,7 @@ from penstock.sql.syntax import (
     Syntax,
 )
 from penstock.sql.walk import calls, outer_calls, walk
+from penstock.sql.window_rows import rows_of_windows
 
 if TYPE_CHECKING:
     from penstock.sql.bind_query import Queries
@@ -66,6 +68,7 @@ def bind_select(binder: Queries, select: Select, outer: Scope | None) -> Related
     from penstock.sql.bind_group import bind_grouped, is_grouped
 
     text = binder.text
+    _check_ttl(binder, select)
     if any(item.kind != "plain" for item in select.group or ()):
         from penstock.sql.bind_sets import bind_sets
 
@@ -95,6 +98,34 @@ def bind_select(binder: Queries, select: Select, outer: Scope | None) -> Related
     if select.distinct:
         made = _distinct(binder, made, select)
     return made
+
+
+def _check_ttl(binder: Queries, select: Select) -> None:
+    """STATE_TTL is for the state of groups: elsewhere it is refused, and not forgotten."""
+    for hint in select.hints:
+        grouped = select.group is not None or select.distinct or has_aggregate(select.items)
+        if hint.name == "STATE_TTL" and (isinstance(select.source, Join) or not grouped):
+            raise binder.text.unsupported(
+                "STATE_TTL is offered for GROUP BY and DISTINCT",
+                select.at,
+                select.at + 6,
+                hint="an interval join or a window",
+            )
+
+
+def state_ttl(binder: Queries, select: Select) -> TimeToLive | None:
+    """How long the groups of a SELECT are kept: what its hint says, or what SET did."""
+    for hint in select.hints:
+        if hint.name == "STATE_TTL":
+            try:
+                (span,) = {value for _, value in hint.options}
+                return TimeToLive.of(ProcessingTime(span)) if duration(span) else None
+            except (PlanError, ValueError):
+                raise binder.text.error(
+                    "STATE_TTL says how long the state of a table is kept", select.at, select.at + 6,
+                    hint="/*+ STATE_TTL('t' = '1d') */",
+                ) from None  # fmt: skip
+    return binder.ttl
 
 
 # -- WHERE -----------------------------------------------------------------------
@@ -135,7 +166,10 @@ def _filter(binder: Queries, related: Related, conditions: list[Expression], out
     terms = [binder.expressions(scope, "WHERE").condition(one) for one in conditions]
     for term, syntax in zip(terms, conditions, strict=True):
         if any(name.startswith("$window_") for name in term.term.columns()):
-            operators.windowed_rows(related.node, related.window.windows, where=binder.where(syntax))
+            raise binder.text.unsupported(
+                "a condition on the bounds of windows goes behind their aggregation", syntax.at, syntax.end,
+                hint="HAVING, or WHERE in a query around it",
+            )  # fmt: skip
         if "$rank" in term.term.columns():
             raise binder.text.unsupported(
                 "a rank is only compared with constants", syntax.at, syntax.end, hint="WHERE rn <= 10"
@@ -185,6 +219,9 @@ def item_name(item: SelectItem, place: int) -> str:
 def _plain(
     binder: Queries, related: Related, select: Select, items: list[SelectItem], outer: Scope | None
 ) -> tuple[Related, list[Item]]:
+    from penstock.sql.bind_scalar import bind_scalars
+
+    related, values = bind_scalars(binder, related, tuple(items), outer)
     scope = Scope(related, outer)
     over = list(outer_calls(tuple(items), lambda call: call.over is not None))
     ranks = [call for call in over if call.name in RANKS]
@@ -202,7 +239,7 @@ def _plain(
         rank = related.rank
         standing = [*standing, *((call, Typed(Column("$rank"), Int64, False)) for call in ranks)]
         assert isinstance(rank, PendingRank)
-    expressions = replace(binder.expressions(scope, "SELECT"), standing=standing)
+    expressions = replace(binder.expressions(scope, "SELECT"), standing=[*values, *standing])
     found = []
     for i, item in enumerate(items):
         name = item_name(item, i)
@@ -218,7 +255,7 @@ def _plain(
             found.append(Item(name, value, RANK, True))
             continue
         if any(one.startswith("$window_") for one in value.term.columns()) and related.window is not None:
-            operators.windowed_rows(related.node, related.window.windows, where=binder.where(item))
+            return _plain(binder, rows_of_windows(related, binder.where(item)), select, items, outer)
         found.append(Item(name, value))
     return related, found
 
@@ -278,11 +315,13 @@ def _distinct(binder: Queries, related: Related, select: Select) -> Related:
     from penstock.operators.group import Group
 
     if related.window is not None:
-        operators.windowed_rows(related.node, related.window.windows, where=binder.where(select))
+        related = rows_of_windows(related, binder.where(select))
     keys = tuple(one.term.name for one in related.columns if isinstance(one.term, Column))
     if related.rank is not None:
         raise binder.text.unsupported("DISTINCT over a rank is not offered", select.at, select.at + 6)
-    node = Group(input=related.node, keys=keys, aggregates=(), where=binder.where(select))
+    node = Group(
+        input=related.node, keys=keys, aggregates=(), ttl=state_ttl(binder, select), where=binder.where(select)
+    )
     return replace(related, node=node, used=None)
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from penstock.sql import operators
+from penstock.core.dtypes import Int32, Int64
+from penstock.core.where import Where
+from penstock.expr.ast import Aggregation, Column, Literal
+from penstock.expr.infer import Typed, infer
+from penstock.operators.filter import Filter
+from penstock.operators.group import Group
+from penstock.plan.node import Node
+from penstock.sql import functions, operators
 from penstock.sql.bind_expression import conjuncts
 from penstock.sql.bind_from import bind_relation
 from penstock.sql.bind_join import Joining
@@ -13,6 +20,7 @@ from penstock.sql.scope import OuterColumnError, Related, Scope
 from penstock.sql.syntax import Call, Constant, Exists, Expression, InQuery, Query, Scalar, Select, SelectItem
 from penstock.sql.types import SqlType
 from penstock.sql.walk import walk
+from penstock.sql.window_rows import rows_of_windows
 
 if TYPE_CHECKING:
     from penstock.sql.bind_query import Queries
@@ -35,9 +43,9 @@ def bind_condition(binder: Queries, related: Related, condition: Expression, out
         return _joined(binder, related, inner, inner.query, (), negated, outer)
     found = next(one for one in walk(condition) if isinstance(one, (InQuery, Exists, Scalar)))
     if isinstance(found, Scalar):
-        operators.scalar_join(
-            operators.JoinPattern(left=related.node, right=related.node, kind="left", where=binder.where(found))
-        )
+        from penstock.sql.bind_scalar import bind_scalar_condition
+
+        return bind_scalar_condition(binder, related, condition, outer)
     raise text.unsupported(
         "a query inside of OR or CASE is not offered", found.at, found.end, hint="IN and EXISTS joined by AND"
     )
@@ -54,9 +62,10 @@ def _joined(
 ) -> Related:
     text = binder.text
     if related.window is not None:
-        operators.windowed_rows(related.node, related.window.windows, where=binder.where(syntax))
+        related = rows_of_windows(related, binder.where(syntax))
     right, correlated, items = _inside(binder, query, Scope(related, outer))
     joining = Joining(binder, related, right, inner_first=True)
+    nullable = False
     if values:
         given = items if items is not None else [one for one in right.columns if one.shown]
         if len(given) != len(values):
@@ -64,7 +73,7 @@ def _joined(
                 f"IN compares {len(values)} values with {len(given)} columns", syntax.at, syntax.end,
                 hint="select as many columns in the query",
             )  # fmt: skip
-        _equal(binder, joining, related, right, values, given, negated, syntax, outer)
+        nullable = _equal(binder, joining, related, right, values, given, syntax, outer)
     for one in correlated:
         joining.add(one)
     if not joining.left_on:
@@ -74,30 +83,72 @@ def _joined(
             )
         raise text.unsupported("EXISTS needs an equal key", syntax.at, syntax.end, hint="WHERE a.id = b.id")
     pattern = joining.pattern("anti" if negated else "semi", syntax)
-    return replace(related, node=operators.semi_join(replace(pattern, within=None)))
+    made = replace(related, node=operators.semi_join(replace(pattern, within=None)))
+    if not negated or not nullable:
+        return made
+    if correlated or len(values) > 1:
+        raise text.unsupported(
+            "NOT IN over columns that may be NULL takes one value, and a query by itself", syntax.at, syntax.end,
+            hint="NOT EXISTS (SELECT ... WHERE a.id = b.id), or columns that are NOT NULL",
+        )  # fmt: skip
+    return replace(made, node=_unless_null(made.node, joining, binder.where(syntax)))
+
+
+def _unless_null(node: Node, joining: Joining, place: Where) -> Node:
+    """Of the rows whose value is not in the query those for which NOT IN is true, and not unknown.
+
+    It is true if the query has no rows, or if neither the value nor one in the query is NULL.
+    """
+    (value,), (other,) = joining.left_on, joining.right_on
+    counts = Group(
+        input=joining.right.node, keys=(), where=place,
+        aggregates=(("$rows", Aggregation("count", ())), ("$known", Aggregation("count_values", (other,)))),
+    )  # fmt: skip
+    names = [f"${name}{len(node.schema)}" for name in ("rows", "known")]
+    columns = [(name, "left", name) for name in node.schema.names]
+    only = Literal(0, Int32)
+    both = operators.regular_join(
+        operators.JoinPattern(
+            left=node,
+            right=counts,
+            kind="left",
+            left_on=(only,),
+            right_on=(only,),
+            nulls_equal=(False,),
+            columns=(*columns, (names[0], "right", "$rows"), (names[1], "right", "$known")),
+            where=place,
+        )
+    )
+    rows, known = (Typed(Column(name), Int64, True) for name in names)
+    typed = infer(value, node.schema)
+    empty = functions.resolve("=", [functions.resolve("COALESCE", [rows, functions.constant(0, Int64)]), _zero()])
+    solid = functions.resolve("AND", [functions.resolve("IS NOT NULL", [typed]), functions.resolve("=", [rows, known])])
+    return Filter(input=both, predicate=functions.resolve("OR", [empty, solid]).term, where=place)
+
+
+def _zero() -> Typed:
+    return functions.constant(0, Int64)
 
 
 def _equal(
     binder: Queries, joining: Joining, related: Related, right: Related, values: tuple[Expression, ...],
-    given: list, negated: bool, syntax: Expression, outer: Scope | None,  # type: ignore[type-arg]
-) -> None:  # fmt: skip
-    """What IN compares."""
+    given: list, syntax: Expression, outer: Scope | None,  # type: ignore[type-arg]
+) -> bool:  # fmt: skip
+    """What IN compares; whether any of it may be NULL."""
     from penstock.sql.bind_join import LEFT, RIGHT, _marked
 
     outside = binder.expressions(Scope(_marked(related, LEFT), outer), "IN")
     inside = _marked(right, RIGHT)
+    nullable = False
     for value, item in zip(values, given, strict=True):
         a = outside.bind(value)
         if isinstance(item, SelectItem):
             b = binder.expressions(Scope(inside), "IN").bind(item.expression)
         else:
             b = next(one for one in inside.columns if one.name == item.name and one.shown).typed
-        if negated and (a.nullable or b.nullable):
-            raise binder.text.unsupported(
-                "NOT IN over a column that may be NULL is not offered: one NULL leaves nothing", syntax.at, syntax.end,
-                hint="NOT EXISTS (SELECT ... WHERE a.id = b.id), or columns that are NOT NULL",
-            )  # fmt: skip
+        nullable = nullable or a.nullable or b.nullable
         joining._equal(a, b, Call("=", (value, Constant(0, SqlType("INT"))), at=syntax.at, end=syntax.end, written="="))
+    return nullable
 
 
 def _inside(binder: Queries, query: Query, outer: Scope) -> tuple[Related, list[Expression], list[SelectItem] | None]:
@@ -106,11 +157,24 @@ def _inside(binder: Queries, query: Query, outer: Scope) -> tuple[Related, list[
         return binder.query(query), [], None
     if query.group is not None or query.distinct or query.having is not None or query.qualify is not None:
         return binder.query(query), [], None
-    from penstock.sql.bind_select import expanded, filtered, has_aggregate
+    from penstock.sql.bind_select import expanded, has_aggregate
 
     if has_aggregate(query.items):
         return binder.query(query), [], None
+    right, correlated = split(binder, query, outer)
+    if right.rank is not None:
+        return binder.query(query), [], None
+    return right, correlated, expanded(binder, right, query)
+
+
+def split(binder: Queries, query: Select, outer: Scope) -> tuple[Related, list[Expression]]:
+    """The rows of a query that fit its own conditions, and its conditions on the rows around it."""
+    from penstock.sql.bind_select import filtered
+
+    assert query.source is not None
     below = bind_relation(binder, query.source, outer)
+    if below.window is not None:
+        below = rows_of_windows(below, binder.where(query))
     own, correlated = [], []
     for one in conjuncts(query.where):
         try:
@@ -119,10 +183,9 @@ def _inside(binder: Queries, query: Query, outer: Scope) -> tuple[Related, list[
             own.append(one)
         except OuterColumnError:
             correlated.append(one)
-    if below.rank is not None or below.window is not None:
-        return binder.query(query), [], None
+    if below.rank is not None:
+        return below, correlated
     where = None
     for one in own:
         where = one if where is None else Call("AND", (where, one), at=one.at, end=one.end, written="AND")
-    right = filtered(binder, below, where, None, query)
-    return right, correlated, expanded(binder, right, query)
+    return filtered(binder, below, where, None, query), correlated

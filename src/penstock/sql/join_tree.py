@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.core.errors import PlanError
-from penstock.sql import operators
 from penstock.sql.bind_expression import conjuncts
 from penstock.sql.bind_from import bind_relation
 from penstock.sql.bind_join import TRUE, Joining, bind_join, different
@@ -42,7 +41,9 @@ def bind_joins(
     _flatten(join, leaves, waiting)
     if len(leaves) < 2:
         return bind_join(binder, join, outer), where
-    bound = [_leaf(binder, leaf, outer) for leaf in leaves]
+    bound = [bind_relation(binder, leaf, outer) for leaf in leaves]
+    if any(one.window is not None for one in bound):  # the condition of a join of windows is that of ON
+        return bind_join(binder, join, outer), where
     related = bound[0]
     for leaf, right in zip(leaves[1:], bound[1:], strict=True):
         different(binder, related, right, leaf)
@@ -79,13 +80,6 @@ def _plain(relation: Relation) -> bool:
         case TableFunction(lateral=lateral) | Derived(lateral=lateral):
             return not lateral
     return True
-
-
-def _leaf(binder: Queries, relation: Relation, outer: Scope | None) -> Related:
-    found = bind_relation(binder, relation, outer)
-    if found.window is not None:
-        operators.windowed_rows(found.node, found.window.windows, where=binder.where(relation))
-    return found
 
 
 def _fits(binder: Queries, condition: Expression, scope: Scope) -> bool:

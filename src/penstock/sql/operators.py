@@ -13,7 +13,6 @@ from penstock.core.errors import UnsupportedError
 from penstock.core.where import Where
 from penstock.expr.ast import Term
 from penstock.plan.node import Node
-from penstock.plan.windows import Windows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +99,7 @@ class OverPattern:
         rows: How many rows before; or None.
         span: How many microseconds before; or None. If both are None, all.
         ranged: Whether rows of equal time see each other.
+        ordered: Whether the rows come in that order already.
     """
 
     input: Node
@@ -110,6 +110,7 @@ class OverPattern:
     rows: int | None = None
     span: int | None = None
     ranged: bool = False
+    ordered: bool = False
     where: Where | None = None
 
 
@@ -162,11 +163,6 @@ def window_join(pattern: JoinPattern) -> Node:
     return regular_join(pattern)
 
 
-def temporal_join(pattern: JoinPattern, time: str) -> Node:
-    """`FOR SYSTEM_TIME AS OF left.rowtime`: the version that held at the time of the left row."""
-    _refuse(pattern, "temporal joins are")
-
-
 def lookup_join(pattern: JoinPattern) -> Node:
     """`FOR SYSTEM_TIME AS OF left.proctime`: the row that the external table has now."""
     _refuse(pattern, "lookup joins are")
@@ -177,16 +173,6 @@ def semi_join(pattern: JoinPattern) -> Node:
     what = "IN, EXISTS and their negations over a query are"
     made: Node = _operator("join", what, pattern.where)(**pattern.arguments())
     return made
-
-
-def set_join(kind: str, *, where: Where | None) -> Node:
-    """INTERSECT and EXCEPT."""
-    raise UnsupportedError(f"{kind} is not offered in SQL yet", where=where, hint="IN or NOT EXISTS")
-
-
-def scalar_join(pattern: JoinPattern) -> Node:
-    """A query in brackets as a value: a left join with at most one row."""
-    _refuse(pattern, "queries in brackets as values are")
 
 
 def top_n(pattern: RankPattern) -> Node:
@@ -212,8 +198,8 @@ def _sort_key(order: Order) -> Any:
 
 
 def window_top_n(pattern: RankPattern) -> Node:
-    """The first rows of each partition and window."""
-    _refuse(pattern, "Top-N per window is")
+    """The first rows of each partition and window, of rows that were made per window."""
+    return top_n(pattern)
 
 
 def deduplicate(pattern: RankPattern) -> Node:
@@ -259,7 +245,7 @@ def over(pattern: OverPattern) -> Node:
     ranged = pattern.span is not None or (pattern.rows is None and pattern.ranged)
     length = pattern.span if pattern.span is not None else pattern.rows
     made: Node = kind(
-        input=sort(pattern.input, pattern.order, where=pattern.where),
+        input=pattern.input if pattern.ordered else sort(pattern.input, pattern.order, where=pattern.where),
         keys=pattern.partition,
         frame=frame("range" if ranged else "rows", length),
         functions=pattern.aggregates,
@@ -268,17 +254,20 @@ def over(pattern: OverPattern) -> Node:
     return made
 
 
-def windowed_rows(node: Node, windows: Windows, *, where: Where | None) -> Node:
-    """Rows with the bounds of their windows, without an aggregate."""
-    raise UnsupportedError(
-        "the rows of windows without an aggregate are not offered in SQL yet",
-        where=where, hint="GROUP BY window_start, window_end",
-    )  # fmt: skip
+def windowed(node: Node, keys: tuple[str, ...], window: Any, aggregates: Any, *, where: Where | None) -> Node:
+    """Aggregates per key and window: aligned windows of event time, windows of the clock, sessions."""
+    if window.sessions or window.clock:
+        import importlib
 
-
-def session(node: Node, keys: tuple[str, ...], gap: int, aggregates: Any, *, where: Where | None) -> Node:
-    """Session windows."""
-    raise UnsupportedError("session windows are not offered in SQL yet", where=where)
+        kinds = importlib.import_module("penstock.plan.keyed_windows")
+        span = importlib.import_module("penstock.core.timespan").Span
+        made: Any = kinds.Session(gap=span(us=window.gap)) if window.sessions else window.windows
+        kind = _operator("keyed_window", "these windows are", where)
+        node = kind(input=node, keys=keys, windows=made, aggregates=aggregates, clock=window.clock, where=where)
+        return node
+    kind = _operator("window", "windows are", where)
+    found: Node = kind(input=node, keys=keys, windows=window.windows, aggregates=aggregates, where=where)
+    return found
 
 
 def sort(node: Node, order: tuple[Order, ...], *, where: Where | None) -> Node:
@@ -294,15 +283,14 @@ def limit(node: Node, rows: int, *, where: Where | None) -> Node:
     return made
 
 
-def explode(node: Node, column: str, *, ordinality: bool, where: Where | None) -> Node:
-    """CROSS JOIN UNNEST(column): a row per element, which takes the place of the array."""
+def explode(node: Node, column: str, *, keep_empty: bool, ordinality: bool, where: Where | None) -> Node:
+    """CROSS and LEFT JOIN UNNEST(column): a row per element, which takes the place of the array."""
     from penstock.operators.explode import Explode
 
     if ordinality:
         raise UnsupportedError("WITH ORDINALITY is not offered yet", where=where)
-    return Explode(input=node, column=column, where=where)
+    return Explode(input=node, column=column, keep_empty=keep_empty, where=where)
 
 
-unnest_left = _later("LEFT JOIN UNNEST is")
 lateral = _later("LATERAL is")
 match_recognize = _later("MATCH_RECOGNIZE is")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from penstock.core.errors import PlanError
 from penstock.core.timespan import duration
+from penstock.plan.ttl import ProcessingTime, TimeToLive
 from penstock.sql.statements import (
     ResetOption,
     SetOption,
@@ -50,6 +51,11 @@ class SessionOptions:
         """The timeout of silent sources, in microseconds; None = none."""
         return duration(self.given[IDLE]) or None if IDLE in self.given else None
 
+    @property
+    def ttl(self) -> TimeToLive | None:
+        """How long groups are kept after their last change, by the clock; None = for ever."""
+        return TimeToLive.of(ProcessingTime(self.given[TTL])) if duration(self.given.get(TTL, "0 s")) else None
+
     def set(self, statement: SetOption, text: Text) -> None:
         """Honour, map or note an option.
 
@@ -76,8 +82,9 @@ class SessionOptions:
             self._check_duration(value, text, at, end)
         elif key == TTL:
             self._check_duration(value, text, at, end)
-            if duration(value):
-                raise text.unsupported("a time-to-live of state is not offered in SQL yet", at, end, hint="'0 s'")
+            self.notes.append(
+                f"SET '{key}' holds for GROUP BY and DISTINCT; joins, ranks and duplicates keep their state"
+            )
         elif key != NAME:
             self._other(key, statement, text)
         self.given[key] = value

@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from penstock.core.dtypes import Int64
+from penstock.core.errors import UnsupportedError
 from penstock.core.where import Where
-from penstock.expr.ast import Column, Term
+from penstock.expr.ast import Aggregation, Column, Term
 from penstock.operators.select import Select as SelectNode
 from penstock.sql import operators
-from penstock.sql.operators import Order, RankPattern
+from penstock.sql.operators import Order, OverPattern, RankPattern
 from penstock.sql.scope import END, PROCTIME, RANK, START, Related, Scope, ScopeColumn
 from penstock.sql.syntax import Call, Constant, Expression, Name, Select, Star, Syntax, Window
+from penstock.sql.window_rows import rows_of_windows
 
 if TYPE_CHECKING:
     from penstock.sql.bind_query import Queries
@@ -77,14 +79,14 @@ def pending_rank(binder: Queries, related: Related, found: list[Call], select: S
         raise text.error(
             "ROW_NUMBER() needs an ORDER BY", call.at, call.end, hint="OVER (PARTITION BY a ORDER BY b DESC)"
         )
+    if related.window is not None:
+        related = rows_of_windows(related, binder.where(call))
     scope = Scope(related, outer)
     computed: list[tuple[str, Term]] = []
 
     def column(expression: Expression) -> tuple[str, ScopeColumn | None]:
         if isinstance(expression, Name):
             named, fields = scope.find(expression, text)
-            if related.window is not None and isinstance(named.term, Column) and named.term.name.startswith("$window_"):
-                operators.windowed_rows(related.node, related.window.windows, where=binder.where(expression))
             if not fields and isinstance(named.term, Column):
                 return named.term.name, named
         term = binder.expressions(scope, "OVER").bind(expression).term
@@ -145,6 +147,34 @@ def _whole(expression: Expression) -> int | None:
     if isinstance(expression, Constant) and isinstance(expression.value, int):
         return expression.value
     return None
+
+
+def numbered(related: Related) -> Related:
+    """Rows with their number, if no filter says how many are wanted: by event time each number is for good.
+
+    Raises:
+        UnsupportedError: If the order is another: the numbers of all rows would change with each row.
+    """
+    rank: PendingRank = related.rank
+    if not rank.by_time or rank.order[0].descending:
+        raise UnsupportedError(
+            "ROW_NUMBER() of all rows goes by event time, ascending", where=rank.place,
+            hint="WHERE rn <= 10 in a query around it",
+        )  # fmt: skip
+    node = operators.over(
+        OverPattern(
+            input=related.node,
+            partition=rank.partition,
+            order=rank.order,
+            by_time=True,
+            aggregates=(("$rn", Aggregation("count", ())),),
+            where=rank.place,
+        )
+    )
+    columns = tuple(
+        replace(one, term=Column("$rn"), dtype=Int64, role="") if one.role == RANK else one for one in related.columns
+    )
+    return replace(related, node=node, columns=columns, rank=None)
 
 
 def apply_rank(binder: Queries, related: Related, conditions: list[Expression], needs: Sequence[Syntax]) -> Related:

@@ -14,11 +14,12 @@ from penstock.operators.select import Select as SelectNode
 from penstock.operators.union import Union
 from penstock.operators.write import Write
 from penstock.plan.node import UPDATING, Node
-from penstock.sql import functions, operators
+from penstock.sql import functions
 from penstock.sql.bind_query import Queries, of_node
 from penstock.sql.connectors import Table
 from penstock.sql.options import NAME, SessionOptions
 from penstock.sql.parse_statement import parse
+from penstock.sql.ranks import numbered
 from penstock.sql.scope import PROCTIME, Related, ScopeColumn
 from penstock.sql.statements import (
     CreateFunction,
@@ -42,6 +43,7 @@ from penstock.sql.syntax import (
 )
 from penstock.sql.tables import Declared
 from penstock.sql.text import Text
+from penstock.sql.window_rows import rows_of_windows
 
 
 @dataclass
@@ -141,7 +143,7 @@ class Script:
 
     def binder(self, text: Text) -> Queries:
         """Binds queries over what is declared."""
-        return Queries(text, self.lookup, self.session, self.udfs)
+        return Queries(text, self.lookup, self.session, self.udfs, ttl=self.options.ttl)
 
     def lookup(self, name: str, text: Text, at: int, end: int, hints: tuple[Hint, ...] = ()) -> Related:
         """The rows of a table or view.
@@ -253,9 +255,9 @@ class Script:
         """Only the columns that are shown, under their names."""
         place = text.where(statement.at)
         if related.window is not None:
-            operators.windowed_rows(related.node, related.window.windows, where=place)
+            related = rows_of_windows(related, place)
         if related.rank is not None:
-            operators.top_n(_bare_rank(related))
+            related = numbered(related)
         shown = [one for one in related.columns if one.shown and one.role != PROCTIME]
         from penstock.sql.bind_query import unique_names
 
@@ -339,13 +341,6 @@ class Script:
             if refused.hint and ".changelog()" in refused.hint:
                 refused.hint = "group by a window to get final rows only, or write to a table that takes changes"
             raise
-
-
-def _bare_rank(related: Related) -> operators.RankPattern:
-    rank = related.rank
-    return operators.RankPattern(
-        input=related.node, partition=rank.partition, order=rank.order, first=1, last=None, name="rn", where=rank.place
-    )
 
 
 def _fitted(column: ScopeColumn, dtype: DType, name: str, table: str, statement: Insert, text: Text) -> Term:

@@ -17,6 +17,7 @@ from penstock.plan.node import Node
 from penstock.plan.watermark import HOLD, Bounded, Silence
 from penstock.sql import functions
 from penstock.sql.bind_expression import Expressions
+from penstock.sql.changes import changes
 from penstock.sql.connectors import Table
 from penstock.sql.scope import PROCTIME, Related, Scope, ScopeColumn
 from penstock.sql.statements import (
@@ -91,7 +92,11 @@ class Declared:
         statement, text = self.table.statement, self.text
         place = text.where(statement.at, statement.at + len("CREATE TABLE"))
         schema = self.physical
-        node: Node = Read(source=self.table.source(schema), name=statement.name, columns=schema, where=place)
+        node: Node
+        if self.table.is_changes:
+            node = changes(self.table, schema, self.key, place)
+        else:
+            node = Read(source=self.table.source(schema), name=statement.name, columns=schema, where=place)
         columns = [ScopeColumn(f.name, Column(f.name), f.dtype, f.nullable) for f in schema]
         computed = [one for one in statement.columns if one.computed is not None]
         if computed:
@@ -103,7 +108,7 @@ class Declared:
             ]
         order = [one.name for one in statement.columns]
         columns.sort(key=lambda one: order.index(one.name))
-        return Related(node, tuple(columns), versioned=statement.name)
+        return Related(node, tuple(columns), versioned=statement.name, extras={"key": self.key})
 
     def _computed(
         self, node: Node, columns: list[ScopeColumn], computed: list[ColumnDefinition]
@@ -135,6 +140,11 @@ class Declared:
         """`WATERMARK FOR t AS t - INTERVAL '5' SECOND`: the greatest time less the interval."""
         text, defined = self.text, self.table.statement.watermark
         assert defined is not None
+        if self.table.is_changes:
+            raise text.unsupported(
+                "a table of changes has no event time here: its rows change", defined.at, defined.end,
+                hint="leave WATERMARK out",
+            )  # fmt: skip
         names = [one.name for one in columns]
         if defined.column.name not in names:
             raise text.unknown("column", defined.column.name, names, defined.column.at)

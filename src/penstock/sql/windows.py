@@ -10,7 +10,7 @@ from penstock.core.errors import PlanError, nearest
 from penstock.core.timespan import DAY, Span
 from penstock.core.where import Where
 from penstock.plan.windows import UTC, Cumulative, Hopping, Tumbling, Windows
-from penstock.sql.scope import Related, ScopeColumn
+from penstock.sql.scope import PROCTIME, Related, ScopeColumn
 from penstock.sql.syntax import Descriptor, Interval, Name, Syntax, TableArgument, TableFunction
 from penstock.sql.text import Text
 
@@ -38,12 +38,21 @@ class PendingWindow:
         gap: The gap of sessions in microseconds, or None.
         partition: The columns that sessions are per.
         place: Where it was written.
+        clock: Whether the clock tells where rows are.
+        zone: The zone of the time; None = it has none.
     """
 
     windows: Windows | None
     gap: int | None = None
     partition: tuple[str, ...] = ()
     place: Where | None = None
+    clock: bool = False
+    zone: str | None = None
+
+    @property
+    def sessions(self) -> bool:
+        """Whether they are sessions."""
+        return self.gap is not None
 
 
 def arguments(function: TableFunction, text: Text) -> dict[str, Syntax]:
@@ -97,7 +106,7 @@ def time_column(related: Related, descriptor: Descriptor, text: Text) -> ScopeCo
     if found is None:
         known = [one.name for one in related.columns if one.shown]
         raise text.unknown("column", wanted.name, known, wanted.at)
-    if not related.is_time(found):
+    if not related.is_time(found) and found.role != PROCTIME:
         hint = f"CREATE TABLE t (..., WATERMARK FOR {wanted.name} AS {wanted.name} - INTERVAL '5' SECOND)"
         if found.role in ("start", "end") or related.used is not None:
             hint = "after a window the time is window_time: DESCRIPTOR(window_time)"
@@ -131,7 +140,7 @@ def build(kind: str, lengths: Sequence[int], offset: int, time: ScopeColumn, tex
     Raises:
         PlanError: If they cannot be.
     """
-    zone = (time.dtype.zone if isinstance(time.dtype, Datetime) else None) or UTC
+    zone = zone_of(time) or UTC
     try:
         if any(one <= 0 for one in lengths):
             raise PlanError("a window must have a length")
@@ -153,6 +162,11 @@ def build(kind: str, lengths: Sequence[int], offset: int, time: ScopeColumn, tex
         raise
 
 
+def zone_of(time: ScopeColumn) -> str | None:
+    """The zone of a time; None for a TIMESTAMP."""
+    return time.dtype.zone if isinstance(time.dtype, Datetime) else None
+
+
 def pending(function: TableFunction, related: Related, text: Text, partition: tuple[str, ...]) -> PendingWindow:
     """The windows that a function of tables assigns.
 
@@ -163,10 +177,12 @@ def pending(function: TableFunction, related: Related, text: Text, partition: tu
     descriptor = found["TIMECOL"]
     assert isinstance(descriptor, Descriptor)
     time = time_column(related, descriptor, text)
-    place = text.where(function.at, function.end)
+    place, clock = text.where(function.at, function.end), time.role == PROCTIME
     if function.name == "SESSION":
-        return PendingWindow(None, length(found["GAP"], "the gap", text), partition, place)
+        return PendingWindow(None, length(found["GAP"], "the gap", text), partition, place, clock, zone_of(time))
     names = PARAMETERS[function.name][2 : _NEEDED[function.name]]
     lengths = [length(found[name], f"the {name.lower()}", text) for name in names]
     offset = length(found["OFFSET"], "the offset", text) if "OFFSET" in found else 0
-    return PendingWindow(build(function.name, lengths, offset, time, text, function), place=place)
+    return PendingWindow(
+        build(function.name, lengths, offset, time, text, function), None, (), place, clock, zone_of(time)
+    )

@@ -18,7 +18,6 @@ PIECES = re.split(
 QUERIES = dict(zip(PIECES[1::2], PIECES[2::2], strict=True))
 NEEDS = {"q3": "join", "q4": "join", "q5": "join", "q7": "join", "q8": "join", "q9": "join", "q20": "join", "q23": "join",
          "q18": "as_table", "q19": "top_n"}  # fmt: skip
-LATER = ("q11",)
 EVENTS = 5_000
 
 
@@ -41,7 +40,7 @@ def _camel(name: str) -> str:
 
 @pytest.mark.parametrize("name", QUERIES)
 def test_every_query_runs_or_is_refused_with_what_it_needs(name: str) -> None:
-    missing = name in LATER or NEEDS.get(name, "read") not in OPERATORS
+    missing = NEEDS.get(name, "read") not in OPERATORS
     if missing:
         with pytest.raises(UnsupportedError, match="not offered in SQL yet") as refused:
             ps.sql(QUERIES[name], **tables())

@@ -32,6 +32,40 @@ QUERIES: list[tuple[str, list[tuple[object, ...]]]] = [
     ("SELECT CASE a WHEN 3 THEN b ELSE 0 END FROM t WHERE name = 'y'", [(0,), (60,)]),
     ("SELECT CAST(b AS STRING) || '!' FROM t WHERE a = 3", [("60!",)]),
     ("SELECT DISTINCT a FROM t", [(1,), (2,), (3,), (None,)]),
+    # Queries as values, and NOT IN of what may be NULL.
+    ("SELECT b FROM t WHERE b > (SELECT AVG(b) FROM t)", [(40,), (60,)]),
+    ("SELECT a, (SELECT COUNT(*) FROM t x WHERE x.a = t.a AND x.b > 10) FROM t WHERE name = 'x'", [(1, 1), (None, 0)]),
+    ("SELECT (SELECT MAX(b) - MIN(b) FROM t) FROM t WHERE a = 3", [(50,)]),
+    ("SELECT (SELECT MAX(b) FROM t WHERE b > 100) FROM t WHERE a = 3", [(None,)]),
+    ("SELECT b FROM t WHERE a NOT IN (SELECT a FROM t WHERE a < 3)", [(60,)]),
+    ("SELECT b FROM t WHERE a NOT IN (SELECT a FROM t WHERE b > 20)", []),
+    ("SELECT b FROM t WHERE a NOT IN (SELECT a FROM t WHERE b > 100)", [(10,), (20,), (30,), (40,), (60,), (None,)]),
+    # Set operations: NULL equals NULL.
+    ("SELECT a FROM t INTERSECT SELECT a FROM t WHERE b > 30", [(3,), (None,)]),
+    ("SELECT a FROM t EXCEPT SELECT a FROM t WHERE b > 30", [(1,), (2,)]),
+    ("SELECT a FROM t INTERSECT ALL SELECT a FROM t WHERE b < 40", [(1,), (1,), (2,)]),
+    ("SELECT a FROM t EXCEPT ALL SELECT a FROM t WHERE b < 30", [(1,), (2,), (3,), (None,)]),
+    # Earlier rows, and numbers of all rows.
+    ("SELECT b, LAG(b) OVER (ORDER BY ts), LAG(b, 2, CAST(-1 AS BIGINT)) OVER (ORDER BY ts) FROM t WHERE b < 40",
+     [(10, None, -1), (20, 10, -1), (30, 20, 10)]),
+    ("SELECT b, LAG(b) OVER (PARTITION BY a ORDER BY ts), COUNT(*) OVER (PARTITION BY a ORDER BY ts) FROM t WHERE a = 1",
+     [(10, None, 1), (30, 10, 2)]),
+    ("SELECT b, ROW_NUMBER() OVER (PARTITION BY a ORDER BY ts) AS n FROM t WHERE a < 3", [(10, 1), (20, 1), (30, 2), (None, 2)]),
+    # Windows: sessions, rows with their bounds, joins.
+    ("SELECT a, COUNT(*) FROM TABLE(SESSION(TABLE t PARTITION BY a, DESCRIPTOR(ts), INTERVAL '30' MINUTE)) "
+     "GROUP BY window_start, window_end, a", [(1, 1), (1, 1), (2, 1), (2, 1), (3, 1), (None, 1)]),
+    ("SELECT SESSION_END(ts, INTERVAL '30' MINUTE), COUNT(*) FROM t GROUP BY SESSION(ts, INTERVAL '30' MINUTE)", [(at(130), 6)]),
+    (f"SELECT b, window_start, window_time FROM {WINDOWED} WHERE a = 1",
+     [(10, at(0), at(60) - dt.timedelta(milliseconds=1)), (30, at(0), at(60) - dt.timedelta(milliseconds=1))]),
+    ("SELECT b, window_end FROM TABLE(CUMULATE(TABLE t, DESCRIPTOR(ts), INTERVAL '30' MINUTE, INTERVAL '1' HOUR)) WHERE a = 1",
+     [(10, at(30)), (10, at(60)), (30, at(60))]),
+    (f"SELECT l.b, r.b, r.window_start FROM (SELECT * FROM {WINDOWED}) l LEFT JOIN (SELECT * FROM {WINDOWED} WHERE b > 20) r "
+     "ON l.a = r.a AND l.window_start = r.window_start AND l.window_end = r.window_end WHERE l.b < 30",
+     [(10, 30, at(0)), (20, None, None)]),
+    (f"SELECT b FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY b DESC) AS n FROM {WINDOWED}) "
+     "WHERE n = 1", [(30,), (60,)]),
+    ("SELECT x, k, v FROM (VALUES (1, MAP['a', 1]), (2, CAST(NULL AS MAP<STRING, INT>))) AS m (x, y) "
+     "LEFT JOIN UNNEST(y) AS u (k, v) ON TRUE", [(1, "a", 1), (2, None, None)]),
     ("SELECT a FROM t WHERE a = 3 UNION ALL SELECT a FROM t WHERE a = 3", [(3,), (3,)]),
     ("SELECT a FROM t WHERE a = 3 UNION SELECT a FROM t WHERE a = 3", [(3,)]),
     ("SELECT * FROM (VALUES (1, 'a'), (2, 'b')) AS v (n, s)", [(1, "a"), (2, "b")]),

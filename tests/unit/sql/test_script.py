@@ -9,8 +9,14 @@ import polars as pl
 import pytest
 
 import penstock as ps
+from penstock.api.stream import stream
 from penstock.cli.check import findings
 from penstock.core.errors import PlanError, UnsupportedError
+from penstock.core.timespan import DAY
+from penstock.operators.as_table import AsTable
+from penstock.operators.group import Group
+from penstock.plan.node import walk
+from penstock.plan.ttl import TimeToLive
 from penstock.sql.script import Script
 from tests.unit.sql.given import rows, tables
 
@@ -159,8 +165,6 @@ def test_computed_columns_are_read_and_not_written() -> None:
         """
     )
     assert list(script.tables["g"].physical.names) == ["a"]
-    from penstock.api.stream import stream
-
     assert stream(script.queries[0].node).collect()["EXPR$0"].to_list() == [0, 0, 0]
 
 
@@ -172,7 +176,18 @@ def test_computed_columns_are_read_and_not_written() -> None:
         "SELECT a FROM t, LATERAL TABLE(f(a)) AS x",
         "CREATE FUNCTION f AS 'org.example.F'",
         "SELECT t.a FROM t FOR SYSTEM_TIME AS OF t.ts",
-        "SET 'table.exec.state.ttl' = '1 h'",
+        "SELECT /*+ STATE_TTL('t' = '1 h') */ a FROM t",
+        "SELECT LEAD(b) OVER (ORDER BY ts) FROM t",
+        "SELECT (SELECT b FROM t) FROM t",
+        "SELECT a FROM t WHERE (a, b) NOT IN (SELECT a, b FROM t)",
+        "SELECT a, ROW_NUMBER() OVER (ORDER BY b) FROM t",
+        "CREATE TABLE c (a INT) WITH ('connector' = 'filesystem', 'path' = 'x', 'format' = 'debezium-json'); SELECT * FROM c",
+        "CREATE TABLE c (a INT, ts TIMESTAMP(3), PRIMARY KEY (a) NOT ENFORCED, WATERMARK FOR ts AS ts) "
+        "WITH ('connector' = 'filesystem', 'path' = 'x', 'format' = 'debezium-json'); SELECT * FROM c",
+        "SELECT a, window_start FROM TABLE(SESSION(TABLE t, DESCRIPTOR(ts), INTERVAL '1' HOUR))",
+        "SELECT l.a FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' HOUR)) l JOIN "
+        "TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '2' HOUR)) r ON l.a = r.a AND l.window_start = r.window_start "
+        "AND l.window_end = r.window_end",
         "SET 'execution.runtime-mode' = 'batch'",
         "CREATE TABLE k (a INT) WITH ('connector' = 'upsert-kafka'); SELECT * FROM k",
         "CREATE TABLE k (a INT, p INT METADATA FROM 'partition') WITH ('connector' = 'kafka', 'topic' = 'x', "
@@ -185,6 +200,65 @@ def test_what_is_not_offered_is_refused_with_its_place(sql: str) -> None:
     with pytest.raises(PlanError) as refused:
         script.run(sql)
     assert refused.value.where is not None
+
+
+CHANGES = """
+CREATE TABLE c (id INT, name STRING, PRIMARY KEY (id) NOT ENFORCED)
+WITH ('connector' = 'filesystem', 'path' = '{path}', 'format' = 'debezium-json', 'debezium-json.schema-include' = 'false');
+"""
+
+
+def test_changes_are_the_rows_of_their_key(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(
+        """
+{"before": null, "after": {"id": 1, "name": "a"}, "op": "c"}
+{"before": null, "after": {"id": 2, "name": "b"}, "op": "r"}
+{"before": {"id": 1, "name": "a"}, "after": {"id": 3, "name": "a"}, "op": "u"}
+{"before": {"id": 2, "name": "b"}, "after": null, "op": "d"}
+{"before": null, "after": {"id": 4, "name": "d"}, "op": "c"}
+{"before": null, "after": {"id": 4, "name": "e"}, "op": "u"}
+""".strip()
+    )
+    found = ps.sql(CHANGES.format(path=path) + "SELECT id, name FROM c")
+    assert found.node.facts.key == ("id",)
+    assert sorted(found.collect().rows()) == [(3, "a"), (4, "e")]
+
+
+def test_a_change_of_another_kind_is_an_error_row(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    path.write_text('{"before": null, "after": {"id": 1, "name": "a"}, "op": "x"}\n')
+    script = Script()
+    script.run(CHANGES.format(path=path) + "SELECT id, name FROM c")
+    (table,) = (node for node in walk(script.queries[0].node) if isinstance(node, AsTable))
+    assert stream(table).collect().rows() == []
+    assert stream(table).errors().collect().drop("_why").rows() == [(1, "a", "x")]
+
+
+def test_changes_are_not_written() -> None:
+    script = Script()
+    script.run(CHANGES.format(path="x") + "INSERT INTO c VALUES (1, 'a')")
+    with pytest.raises(PlanError, match="only read yet") as refused:
+        script.outputs()
+    assert refused.value.where is not None
+
+
+@pytest.mark.parametrize(
+    ("sql", "days"),
+    [
+        ("SET 'table.exec.state.ttl' = '1 d'; SELECT a, COUNT(*) FROM t GROUP BY a", 1),
+        ("SET 'table.exec.state.ttl' = '1 d'; SELECT DISTINCT a FROM t", 1),
+        ("SELECT /*+ STATE_TTL('t' = '2 d') */ a, COUNT(*) FROM t GROUP BY a", 2),
+        ("SET 'table.exec.state.ttl' = '1 d'; SELECT /*+ STATE_TTL('t' = '0 s') */ DISTINCT a FROM t", None),
+        ("SET 'table.exec.state.ttl' = '0 s'; SELECT a, COUNT(*) FROM t GROUP BY a", None),
+    ],
+)
+def test_groups_are_kept_so_long(sql: str, days: int | None) -> None:
+    script = Script()
+    script.give(tables())
+    script.run(sql)
+    (group,) = (node for node in walk(script.queries[0].node) if isinstance(node, Group))
+    assert group.ttl == (None if days is None else TimeToLive(days * DAY, "processing"))
 
 
 def test_options_without_effect_are_noted() -> None:
