@@ -60,6 +60,10 @@ class ValueLayout:
         names = ["slot", "position"][: len(hidden)] + [f"v{i}" for i in range(len(types))]
         return cls(KeyCodec(names, [*hidden, *types], [False] * len(names)), tuple(types), ordered)
 
+    def store(self, seed: int) -> ValueStore:
+        """An empty store of this layout."""
+        return ValueStore(self, seed)
+
 
 @kernel
 def _link(heads: Any, table: Any, previous: int, entries: Any, owners: Any) -> None:
