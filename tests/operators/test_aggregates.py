@@ -40,6 +40,7 @@ SKETCHES = {
     "about": col("t").approx_n_unique(),
     "hll": col("v").hll(precision=8),
     "often": col("t").count_min(error=0.1),
+    "half": col("v").approx_quantile(0.5),
     "known": col("t").bloom(capacity=10),
 }
 FAMILIES = {"pairs": PAIRS, "collected": COLLECTED, "sketches": SKETCHES}

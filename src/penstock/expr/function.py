@@ -148,11 +148,13 @@ class Sketched:
         shape: The kind and its parameters.
         merges: Whether it takes sketches, and not values.
         counts: Whether it gives the number of distinct values, and not the sketch.
+        share: The share of the values that lie below what it gives: a quantile, and not the sketch.
     """
 
     shape: Shape
     merges: bool = False
     counts: bool = False
+    share: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,6 @@ PLANNED: dict[str, str] = {
     "pct_change": _EARLIER,
     "map_batches": _BATCHES,
     "map_elements": _BATCHES,
-    "approx_quantile": "quantile is exact",
 }
 """What the design has and this version does not, and what there is instead."""
 

@@ -21,8 +21,11 @@ VERSION = 1
 HEAD = struct.Struct("<3sBBBBQI")
 BLOCK = struct.Struct("<I64s")
 MASK = (1 << 64) - 1
-HLL, COUNT_MIN, BLOOM = 1, 2, 3
-NAMES = {HLL: "HyperLogLog", COUNT_MIN: "Count-Min sketch", BLOOM: "Bloom filter"}
+HLL, COUNT_MIN, BLOOM, QUANTILES = 1, 2, 3, 4
+NAMES = {HLL: "HyperLogLog", COUNT_MIN: "Count-Min sketch", BLOOM: "Bloom filter", QUANTILES: "quantile sketch"}
+
+SUMS = (COUNT_MIN, QUANTILES)
+"""The kinds whose cells are counters."""
 
 Cells = Mapping[int, int]
 
@@ -32,10 +35,10 @@ class Shape:
     """The kind of a sketch and its parameters.
 
     Attributes:
-        kind: `HLL`, `COUNT_MIN` or `BLOOM`.
+        kind: `HLL`, `COUNT_MIN`, `BLOOM` or `QUANTILES`.
         first: HyperLogLog: the bits that choose a register. Count-Min: the rows. Bloom: the bits per value.
         second: Count-Min: the bits that choose a column.
-        size: Bloom: how many bits there are.
+        size: Bloom: how many bits there are. Quantiles: the relative error, in millionths.
     """
 
     kind: int
@@ -103,6 +106,8 @@ def hash_of(value: Any) -> int:
 
 def cells_of(shape: Shape, value: Any) -> Iterable[tuple[int, int]]:
     """The cells that a value changes, and what they are combined with."""
+    if shape.kind == QUANTILES:
+        return [(bucket_of(shape, value), 1)]
     found = hash_of(value)
     low, high = found & 0xFFFFFFFF, found >> 32 | 1
     match shape.kind:
@@ -122,8 +127,28 @@ def combined(shape: Shape, cells: Cells, more: Iterable[tuple[int, int]]) -> Cel
     found = dict(cells)
     for cell, value in more:
         old = found.get(cell, 0)
-        found[cell] = max(old, value) if shape.kind == HLL else old + value if shape.kind == COUNT_MIN else old | value
+        found[cell] = max(old, value) if shape.kind == HLL else old + value if shape.kind in SUMS else old | value
     return found
+
+
+def buckets_of(shape: Shape) -> tuple[float, int]:
+    """The width of a bucket of a DDSketch, as a logarithm, and how many are on each side of 1 at most."""
+    error = shape.size / 1e6
+    width = math.log((1 + error) / (1 - error))
+    return width, math.ceil(746 / width)
+
+
+def bucket_of(shape: Shape, value: float) -> int:
+    """The counter of a number: counters are in the order of numbers, from minus infinity to infinity, NaN last."""
+    width, most = buckets_of(shape)
+    if value != value:
+        return 4 * most + 5
+    if math.isinf(value):
+        return 4 * most + 4 if value > 0 else 0
+    if value == 0:
+        return 2 * most + 2
+    bucket = math.ceil(math.log(abs(value)) / width)
+    return 3 * most + 3 + bucket if value > 0 else most + 1 - bucket
 
 
 # -- What cells say ---------------------------------------------------------------------------------
@@ -175,6 +200,25 @@ def times(shape: Shape, cells: Cells, value: Any) -> int:
 def contains(shape: Shape, cells: Cells, value: Any) -> bool:
     """Whether a value may have come; false if it surely has not."""
     return all(cells.get(cell, 0) & bit for cell, bit in cells_of(shape, value))
+
+
+def quantile(shape: Shape, cells: Cells, share: float) -> float:
+    """The middle of the bucket of the nearest value at a share of all."""
+    rank = math.floor(share * (sum(cells.values()) - 1) + 0.5)
+    cell = -1
+    for cell in sorted(cells):
+        rank -= cells[cell]
+        if rank < 0:
+            break
+    width, most = buckets_of(shape)
+    if cell in (0, 2 * most + 2) or cell >= 4 * most + 4:
+        return (
+            -math.inf if cell == 0 else 0.0 if cell == 2 * most + 2 else math.inf if cell == 4 * most + 4 else math.nan
+        )
+    bucket = cell - 3 * most - 3 if cell > 2 * most + 2 else most + 1 - cell
+    # At the far end of floats a middle may be past the last of them.
+    found = math.exp(min(bucket * width - math.log((math.exp(width) + 1) / 2), 709.78))
+    return found if cell > 2 * most + 2 else -found
 
 
 # -- Bytes ------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from penstock.kernels._jit import kernel, scalar
 if TYPE_CHECKING:
     from penstock.kernels.arrays import Array, Number, Rows, Words
 
-HLL, COUNT_MIN, BLOOM = 1, 2, 3
+HLL, COUNT_MIN, BLOOM, QUANTILES = 1, 2, 3, 4
 BLOCK = 8
 LOW = 0xFFFFFFFF
 
@@ -74,7 +74,7 @@ def put_words(table: Words, first: Number, kind: Number, entries: Rows, places: 
         old, new = table[entry, column], values[row]
         if kind == HLL:
             table[entry, column] = greater_bytes(old, new)
-        elif kind == COUNT_MIN:
+        elif kind == COUNT_MIN or kind == QUANTILES:
             table[entry, column] = old + new
         else:
             table[entry, column] = old | new
@@ -133,3 +133,37 @@ def estimate(ranks: Words, bits: Number, found: Words) -> None:
             total = 0.5 * (total + ranks[row, rank])
         total += size * empty_share(empty / size)
         found[row] = np.int64(math.floor(np.float64(size) * size / (2.0 * math.log(2.0)) / total + 0.5))
+
+
+@kernel
+def buckets_of(values: Array, width: Number, most: Number, places: Words) -> None:
+    """The counter of each number in a DDSketch; see `penstock.expr.sketches.bucket_of`."""
+    for row in range(values.shape[0]):
+        value = values[row]
+        if value != value:
+            places[row] = 4 * most + 5
+        elif value == 0.0:
+            places[row] = 2 * most + 2
+        elif value - value != 0.0:
+            places[row] = 4 * most + 4 if value > 0 else 0
+        else:
+            bucket = np.int64(math.ceil(math.log(abs(value)) / width))
+            places[row] = 3 * most + 3 + bucket if value > 0 else most + 1 - bucket
+
+
+@kernel
+def cells_at(words: Words, cells: Words, edges: Words, share: Number, found: Words) -> None:
+    """By owner, the counter in which the value at a share of all lies; blocks are in order of owner and number."""
+    for owner in range(found.shape[0]):
+        total = np.int64(0)
+        for row in range(edges[owner], edges[owner + 1]):
+            for word in range(BLOCK):
+                total += words[row, word]
+        rank = np.int64(math.floor(share * (total - 1) + 0.5))
+        done = False
+        for row in range(edges[owner], edges[owner + 1]):
+            for word in range(BLOCK):
+                rank -= words[row, word]
+                if rank < 0 and not done:
+                    found[owner] = cells[row, word]
+                    done = True

@@ -14,7 +14,7 @@ from penstock.core.dtypes import DType, Int32
 from penstock.core.lazy import np, pl
 from penstock.core.memory import Buffer
 from penstock.expr.function import Sketched
-from penstock.expr.sketches import HEAD, HLL, head_of, shape_of
+from penstock.expr.sketches import HEAD, HLL, QUANTILES, buckets_of, head_of, quantile, shape_of
 from penstock.kernels import sketches as kernels
 from penstock.kernels.arrays import frozen
 from penstock.kernels.hashing import hash_words
@@ -79,17 +79,24 @@ class SketchStore(ValueStore):
         if self.layout.sketched.merges:
             self._add_sketches(slots, values.to_list(), step)
             return
-        hashes = self._hashes(values)
         shape = self.shape
+        if shape.kind == QUANTILES:
+            places = np.empty(len(values), np.int64)
+            kernels.buckets_of(frozen(values.to_numpy(), np.float64), *buckets_of(shape), places)
+            self._combine(slots, places, np.ones(len(values), np.int64), step)
+            return
+        hashes = self._hashes(values)
         each = 1 if shape.kind == HLL else shape.first
         places, words = np.empty(len(hashes) * each, np.int64), np.empty(len(hashes) * each, np.int64)
         kernels.places_of(shape.kind, shape.first, shape.second, shape.size, frozen(hashes), places, words)
         self._combine(np.repeat(slots, each), places, words, step)
 
     def _hashes(self, values: pl.Series) -> Any:
-        if isinstance(values.dtype, (pl.Datetime, pl.Duration)) and values.dtype.time_unit != "us":
-            zoned = isinstance(values.dtype, pl.Datetime)
-            values = values.cast(pl.Datetime("us", values.dtype.time_zone) if zoned else pl.Duration("us"))
+        # A moment has one hash, in whatever unit it is counted.
+        if isinstance(values.dtype, pl.Datetime):
+            values = values.cast(pl.Datetime("us", values.dtype.time_zone))
+        elif isinstance(values.dtype, pl.Duration):
+            values = values.cast(pl.Duration("us"))
         codec = KeyCodec(["v"], [self.layout.types[0]], [False])
         return hash_words(codec.encode([values], len(values)).words)
 
@@ -139,6 +146,8 @@ class SketchStore(ValueStore):
             kernels.count_ranks(frozen(words), frozen(owners), ranks)
             kernels.estimate(ranks, self.shape.first, found)
             return pl.Series("result", found).zip_with(pl.Series(there & whole), pl.Series([None], dtype=pl.Int64))
+        if self.layout.sketched.share is not None:
+            return self._quantiles(owners, blocks, words, there & whole)
         order = np.lexsort((blocks, owners))
         edges = np.searchsorted(owners[order], np.arange(len(slots) + 1))
         form = np.dtype([("number", "<u4"), ("words", "<i8", kernels.BLOCK)])
@@ -152,6 +161,19 @@ class SketchStore(ValueStore):
             packed["number"], packed["words"] = blocks[mine], words[mine]
             made.append(head_of(self.shape, len(mine)) + packed.tobytes())
         return pl.Series("result", made, dtype=pl.Binary)
+
+    def _quantiles(self, owners: Any, blocks: Any, words: Any, valid: Any) -> pl.Series:
+        share = self.layout.sketched.share
+        assert share is not None
+        order = np.lexsort((blocks, owners))
+        cells = blocks[order][:, None] * kernels.BLOCK + np.arange(kernels.BLOCK)
+        found, edges = np.zeros(len(valid), np.int64), np.searchsorted(owners[order], np.arange(len(valid) + 1))
+        kernels.cells_at(frozen(words[order]), frozen(cells), frozen(edges, np.int64), share, found)
+        # A group has few distinct cells at its quantiles: what one means is worked out once.
+        means = {int(cell): quantile(self.shape, {int(cell): 1}, share) for cell in np.unique(found[valid])}
+        return pl.Series(
+            "result", [means[int(c)] if v else None for c, v in zip(found, valid, strict=True)], pl.Float64
+        )
 
     def merge(self, other: ValueStore, theirs: Any, mine: Any, step: int) -> None:
         """Put the sketches of slots of another store into those of slots of this one, pair by pair."""

@@ -214,6 +214,8 @@ ONE_COLUMN: list[tuple[Expr, tuple[str, ...]]] = [
     (x.hll(), HASHED),
     (x.count_min(error=0.1), ("integer", "odd", "text")),
     (x.bloom(capacity=10), ("integer", "odd", "text")),
+    (x.approx_quantile(0.3), ("integer", "odd", "decimal")),
+    (x.quantile_sketch(error=0.05), ("small", "odd")),
     (x.unique(), ORDERED),
     (x.str_join("-"), ("text",)),
     (x.quantile([0.1, 0.5, 1.0]), ("integer", "odd")),

@@ -21,7 +21,7 @@ from penstock.kernels.arrays import frozen
 from penstock.kernels.hashing import hash_words
 from penstock.state.aggregates import AggregateTable
 from penstock.state.layout import layout_of
-from tests.unit.expr.test_aggregates import batch_of, by_engine, schema_of
+from tests.unit.expr.test_aggregates import batch_of, by_engine, by_meaning, schema_of
 
 x = col("x")
 MILLION = 1_000_000
@@ -72,6 +72,28 @@ def test_counts_are_never_too_low_and_rarely_too_high() -> None:
     assert sum(one > 0.001 * MILLION for one in over) <= 0.01 * len(over)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99, 1.0])
+@pytest.mark.parametrize("error", [0.01, 0.001])
+def test_quantiles_are_within_their_relative_error(share: float, error: float) -> None:
+    rng = np.random.default_rng(11)
+    numbers = rng.lognormal(0, 4, MILLION) * rng.choice([-1.0, 1.0, 1.0], MILLION)
+    schema = schema_of((t.Float64,))
+    layout = layout_of(schema, ["key"], [("r", x.approx_quantile(share, error=error).term)], updating=False)
+    table = AggregateTable(layout)
+    frame = pl.DataFrame({"key": np.zeros(MILLION, np.int64), "x": numbers})
+    table.fold(batch_of(layout, frame, schema), None, 1)
+    exact = np.sort(numbers)[math.floor(share * (MILLION - 1) + 0.5)]
+    assert abs(value_of(layout, table) - exact) <= error * 1.000001 * abs(exact)
+
+
+def test_the_ends_of_floats_have_buckets() -> None:
+    odd = [5e-324, -5e-324, 1.7976931348623157e308, -1.7976931348623157e308, 0.0, math.inf, -math.inf, math.nan]
+    for share in (0.0, 0.2, 0.4, 0.5, 0.7, 0.9, 1.0):
+        expr = x.approx_quantile(share)
+        rows = [(value,) for value in odd]
+        assert repr(by_engine(expr, [rows], (t.Float64,))) == repr([by_meaning(expr, rows, (t.Float64,))])
+
+
 def test_bloom_filters_miss_nothing_and_find_little_else() -> None:
     numbers = np.arange(MILLION, dtype=np.int64)
     layout, (table,) = tables(x.bloom(capacity=MILLION, error=0.01), [numbers])
@@ -82,7 +104,9 @@ def test_bloom_filters_miss_nothing_and_find_little_else() -> None:
     assert wrong <= 200 + 3 * math.sqrt(200)
 
 
-@pytest.mark.parametrize("expr", [x.hll(), x.count_min(error=0.01), x.bloom(capacity=5000)], ids=str)
+@pytest.mark.parametrize(
+    "expr", [x.hll(), x.count_min(error=0.01), x.bloom(capacity=5000), x.quantile_sketch()], ids=str
+)
 def test_the_order_of_merging_is_irrelevant(expr) -> None:
     rng = np.random.default_rng(3)
     numbers = rng.integers(0, 4000, 9000)

@@ -10,12 +10,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from penstock.core.dtypes import Binary, Decimal, DType, Int64
+from penstock.core.dtypes import Binary, Decimal, DType, Float64, Int64, to_polars
 from penstock.core.errors import PlanError
 from penstock.core.lazy import pl
 from penstock.expr import sketches
 from penstock.expr.function import Aggregate, Kind, NotOnFlink, Signature, Sketched
-from penstock.expr.signatures import BYTES, ORDERED, takes
+from penstock.expr.signatures import BYTES, NUMBER, ORDERED, takes
 from penstock.expr.sketches import Shape
 
 Types = Sequence[DType]
@@ -65,16 +65,37 @@ def bloom_shape(options: Options) -> Shape:
     return Shape(sketches.BLOOM, max(1, round(bits / capacity * math.log(2))), 0, bits)
 
 
+def quantile_shape(options: Options) -> Shape:
+    """A DDSketch (Masson, Rim, Lee) with buckets as wide as a relative error lets them be."""
+    error = _share(options, "error")
+    if not 0.001 <= error <= 0.5:
+        raise PlanError(f'"error" is from 0.001 to 0.5, found {error}')
+    if "q" in options:
+        _at(options)
+    return Shape(sketches.QUANTILES, 0, 0, round(error * 1e6))
+
+
+def _at(options: Options) -> float:
+    q = options["q"]
+    if isinstance(q, bool) or not isinstance(q, (int, float)) or not 0 <= q <= 1:
+        raise PlanError(f'"q" is a share from 0 to 1, found {q!r}')
+    return float(q)
+
+
 # -- Declarations -----------------------------------------------------------------------------------
 
 
 def _sketch(
     name: str, doc: str, shape: Callable[[Options], Shape], *, merges: bool = False, counts: bool = False, **more: Any
 ) -> Aggregate:
-    returns = Int64 if counts else Binary
+    at = name == "approx_quantile"
+    returns = Int64 if counts else Float64 if at else Binary
 
     def signature(types: Types, options: Options) -> Signature:
         shape(options)
+        if kind == sketches.QUANTILES and not merges:
+            takes(NUMBER, returns=Float64)(types, options)
+            return Signature((Float64,), returns)
         return takes(BYTES if merges else VALUE, returns=returns)(types, options)
 
     def add(state: Any, value: Any, **options: Any) -> Any:
@@ -90,6 +111,8 @@ def _sketch(
         wanted = shape(options)
         if state is None:
             return None
+        if at:
+            return sketches.quantile(wanted, state, _at(options))
         return sketches.distinct_count(wanted, state) if counts else sketches.to_bytes(wanted, state)
 
     def merge(a: Any, b: Any) -> Any:
@@ -103,9 +126,9 @@ def _sketch(
             for value in values.to_list():
                 state = add(state, value, **options)
             made = result(state, **options) if len(values) else None
-            return pl.Series(values.name, [made], dtype=pl.Int64 if counts else pl.Binary)
+            return pl.Series(values.name, [made], dtype=to_polars(returns))
 
-        return x.map_batches(apply, return_dtype=pl.Int64 if counts else pl.Binary, returns_scalar=True)
+        return x.map_batches(apply, return_dtype=to_polars(returns), returns_scalar=True)
 
     kind = more.pop("kind")
     return Aggregate(
@@ -121,7 +144,7 @@ def _sketch(
         retraction="refused",
         polars=lower,
         words=lambda types, options: None,
-        sketch=lambda types, options: Sketched(shape(options), merges, counts),
+        sketch=lambda types, options: Sketched(shape(options), merges, counts, _at(options) if at else None),
         gives_null=merges,
         **more,
     )
@@ -132,6 +155,7 @@ _NONE = NotOnFlink("Flink has no sketches as values")
 _HLL = {"precision": 12}
 _CM = {"error": 0.001, "confidence": 0.99}
 _BLOOM = {"capacity": 100_000, "error": 0.01}
+_QUANTILES = Shape(sketches.QUANTILES, 0, 0, 10_000)
 
 
 def _made(shape: Shape, *values: Any) -> bytes:
@@ -226,5 +250,44 @@ AGGREGATES = (
         options=_BLOOM,
         flink=_NONE,
         examples=_merged(bloom_shape(_BLOOM)),
+    ),
+    _sketch(
+        "approx_quantile",
+        "About the value below which a share `q` of the values lies, by a DDSketch: off from the nearest such value by "
+        "at most a share `error` of it, whatever the values. NaN is greater than every number.",
+        quantile_shape,
+        kind=sketches.QUANTILES,
+        options={"q": ..., "error": 0.01},
+        flink=NotOnFlink("Flink has APPROX_PERCENTILE nowhere"),
+        examples=[
+            ([(0.0,), (0.0,), (5.0,)], {"q": 0.5}, 0.0),
+            ([(math.inf,)], {"q": 1.0}, math.inf),
+            ([], {"q": 0}, None),
+        ],
+        guesses=("approx_percentile", "approx_median", "tdigest", "kll"),
+    ),
+    _sketch(
+        "quantile_sketch",
+        "The numbers as a DDSketch with a relative error: `.sketch.quantile(q)` asks it.",
+        quantile_shape,
+        kind=sketches.QUANTILES,
+        options={"error": 0.01},
+        flink=_NONE,
+        examples=[([(1.0,), (2.0,)], _made(_QUANTILES, 1.0, 2.0)), ([], None)],
+        guesses=("ddsketch",),
+    ),
+    _sketch(
+        "quantile_sketch_merge",
+        "DDSketches of one error joined into one; null if one of the values is none of these.",
+        quantile_shape,
+        kind=sketches.QUANTILES,
+        merges=True,
+        options={"error": 0.01},
+        flink=_NONE,
+        examples=[
+            ([(_made(_QUANTILES, 1.0),), (_made(_QUANTILES, 2.0),)], _made(_QUANTILES, 1.0, 2.0)),
+            ([(b"no sketch",)], None),
+            ([], None),
+        ],
     ),
 )

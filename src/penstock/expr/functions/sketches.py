@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from penstock.core.dtypes import Boolean, DType, Int64, to_polars
+from penstock.core.dtypes import Boolean, DType, Float64, Int64, to_polars
 from penstock.core.lazy import pl
 from penstock.expr import sketches
-from penstock.expr.aggregates.sketches import VALUE
-from penstock.expr.function import Function, NotOnFlink, RowFault
+from penstock.expr.aggregates.sketches import VALUE, quantile_shape
+from penstock.expr.function import Function, NotOnFlink, RowFault, Signature
 from penstock.expr.signatures import BYTES, takes
 
 _NONE = NotOnFlink("Flink has no sketches as values")
 
 
 def _asked(kind: int, ask: Callable[..., Any]) -> Callable[..., Any]:
-    def oracle(data: bytes, *values: Any) -> Any:
+    def oracle(data: bytes, *values: Any, **options: Any) -> Any:
         found = sketches.from_bytes(data, kind)
         if found is None:
             raise RowFault(f"no {sketches.NAMES[kind]}")
-        return ask(*found, *values)
+        return ask(*found, *values, **options)
 
     return oracle
 
 
 def _lower(kind: int, ask: Callable[..., Any], returns: DType) -> Callable[..., Any]:
-    def apply(columns: Any) -> Any:
+    def apply(columns: Any, options: Any) -> Any:
         made: list[Any] = []
         # A sketch has thousands of cells: a call for each is not what it costs.
         for data, *values in zip(*(column.to_list() for column in columns), strict=True):
             found = sketches.from_bytes(data, kind) if data is not None else None
-            made.append(None if found is None or None in values else ask(*found, *values))
+            made.append(None if found is None or None in values else ask(*found, *values, **options))
         return pl.Series(columns[0].name, made, dtype=to_polars(returns))
 
-    return lambda *columns: pl.map_batches([*_broadcast(columns)], apply, return_dtype=to_polars(returns))
+    def lower(*columns: Any, **options: Any) -> Any:
+        chosen = [*_broadcast(columns)]
+        return pl.map_batches(chosen, lambda found: apply(found, options), return_dtype=to_polars(returns))
+
+    return lower
 
 
 def _broadcast(columns: Any) -> Any:
@@ -44,7 +48,7 @@ def _broadcast(columns: Any) -> Any:
 
 
 def _fault(kind: int) -> Callable[..., Any]:
-    def fault(data: Any, *values: Any) -> Any:
+    def fault(data: Any, *values: Any, **options: Any) -> Any:
         def apply(column: Any) -> Any:
             wrong = [value is not None and sketches.from_bytes(value, kind) is None for value in column.to_list()]
             return pl.Series(column.name, wrong, dtype=pl.Boolean)
@@ -54,17 +58,25 @@ def _fault(kind: int) -> Callable[..., Any]:
     return fault
 
 
-def _function(name: str, doc: str, kind: int, ask: Callable[..., Any], returns: DType, examples: Any) -> Function:
+def _quantile_type(types: Sequence[DType], options: Mapping[str, Any]) -> Signature:
+    quantile_shape({"error": 0.01, **options})
+    return takes(BYTES, returns=Float64)(types, options)
+
+
+def _function(
+    name: str, doc: str, kind: int, ask: Callable[..., Any], returns: DType, examples: Any, **more: Any
+) -> Function:
     kinds = (BYTES,) if name == "sketch.n_unique" else (BYTES, VALUE)
+    more.setdefault("signature", takes(*kinds, returns=returns))
     return Function(
         name=name,
         doc=doc,
-        signature=takes(*kinds, returns=returns),
         polars=_lower(kind, ask, returns),
         oracle=_asked(kind, ask),
         fault=_fault(kind),
         flink=_NONE,
         examples=examples,
+        **more,
     )
 
 
@@ -78,6 +90,7 @@ def _made(shape: sketches.Shape, *values: Any) -> bytes:
 _HLL = _made(sketches.Shape(sketches.HLL, 12), "a", "b", "a")
 _COUNTS = _made(sketches.Shape(sketches.COUNT_MIN, 3, 6), "a", "b", "a")
 _BLOOM = _made(sketches.Shape(sketches.BLOOM, 4, 0, 512), "a", "b")
+_NUMBERS = _made(sketches.Shape(sketches.QUANTILES, 0, 0, 10_000), -1.0, 0.0, 1.0)
 
 FUNCTIONS = (
     _function(
@@ -103,5 +116,15 @@ FUNCTIONS = (
         sketches.contains,
         Boolean,
         [((_BLOOM, "a"), True), ((_BLOOM, "x"), False), ((_COUNTS, "a"), RowFault), ((None, "a"), None)],
+    ),
+    _function(
+        "sketch.quantile",
+        "About the value below which a share `q` of what went into a quantile sketch lies; other bytes are a bad row.",
+        sketches.QUANTILES,
+        lambda shape, cells, q: sketches.quantile(shape, cells, q),
+        Float64,
+        [((_NUMBERS,), {"q": 0.5}, 0.0), ((_HLL,), {"q": 0.5}, RowFault), ((None,), {"q": 0.5}, None)],
+        signature=_quantile_type,
+        options={"q": ...},
     ),
 )
