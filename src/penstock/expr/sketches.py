@@ -211,10 +211,9 @@ def quantile(shape: Shape, cells: Cells, share: float) -> float:
         if rank < 0:
             break
     width, most = buckets_of(shape)
-    if cell in (0, 2 * most + 2) or cell >= 4 * most + 4:
-        return (
-            -math.inf if cell == 0 else 0.0 if cell == 2 * most + 2 else math.inf if cell == 4 * most + 4 else math.nan
-        )
+    special = {0: -math.inf, 2 * most + 2: 0.0, 4 * most + 4: math.inf, 4 * most + 5: math.nan}
+    if cell in special:
+        return special[cell]
     bucket = cell - 3 * most - 3 if cell > 2 * most + 2 else most + 1 - cell
     # At the far end of floats a middle may be past the last of them.
     found = math.exp(min(bucket * width - math.log((math.exp(width) + 1) / 2), 709.78))

@@ -74,7 +74,7 @@ def put_words(table: Words, first: Number, kind: Number, entries: Rows, places: 
         old, new = table[entry, column], values[row]
         if kind == HLL:
             table[entry, column] = greater_bytes(old, new)
-        elif kind == COUNT_MIN or kind == QUANTILES:
+        elif kind in (COUNT_MIN, QUANTILES):
             table[entry, column] = old + new
         else:
             table[entry, column] = old | new

@@ -258,7 +258,7 @@ AGGREGATES = (
         quantile_shape,
         kind=sketches.QUANTILES,
         options={"q": ..., "error": 0.01},
-        flink=NotOnFlink("Flink has APPROX_PERCENTILE nowhere"),
+        flink=NotOnFlink("Flink has no approximate quantiles"),
         examples=[
             ([(0.0,), (0.0,), (5.0,)], {"q": 0.5}, 0.0),
             ([(math.inf,)], {"q": 1.0}, math.inf),
