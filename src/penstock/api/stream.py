@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from penstock.api.columns import flat, named_terms, names_of, passed, replaced
 from penstock.api.frames import with_frames
@@ -197,9 +197,9 @@ class Stream(RowVerbs, Joining):
 
         With `ps.rollup`, `ps.cube` or `ps.grouping_sets` among the keys: for each set of them; see `GroupedSets`.
         """
-        several: Any = GroupedSets.of(self.node, keys, named)
+        several = GroupedSets.of(self.node, keys, named)
         if several is not None:
-            return several
+            return cast("Grouped", several)
         terms = named_terms(keys, named)
         computed = tuple((name, term) for name, term in terms if term != Column(name))
         node = self.node
