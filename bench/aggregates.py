@@ -2,9 +2,9 @@
 
     python bench/aggregates.py [--bids 1000000] [--repeat 3]
 
-Both use one thread. Every figure is the best of the repeats, which go round robin, after one run that is not counted. Exact
-results are compared with each other, approximate ones with the exact ones. q15 and q16 are the queries of Nexmark with
-distinct counts by price rank, per day, and per channel and day; a bid's channel here is a hundredth of its auction.
+Both use one thread. Every figure is the best of the repeats, which go round robin, after one run that is not counted.
+Exact distinct counts are compared with each other. q15 and q16 are the queries of Nexmark with distinct counts by price
+rank, per day, and per channel and day; a bid's channel here is a hundredth of its auction.
 """
 
 from __future__ import annotations

@@ -339,7 +339,10 @@ class AggregateTable:
     def _kept(self, column: Column, slots: Any) -> Raw:
         assert isinstance(column.how, Kept)
         store = self.stores[column.how.place]
-        series = store.result(slots, lambda *cols: column.aggregate.polars(*cols, **column.options))
+        if column.aggregate.name == "n_unique":
+            series = store.distinct(slots)
+        else:
+            series = store.result(slots, lambda *cols: column.aggregate.polars(*cols, **column.options))
         if column.aggregate.empty is not None:
             series = series.fill_null(column.aggregate.empty)
         return Raw(series.cast(to_polars(column.dtype)).alias(column.name))

@@ -252,6 +252,12 @@ class ValueStore:
         joined = every.join(made, on="owner", how="left", maintain_order="left")
         return joined.get_column("result")
 
+    def distinct(self, slots: Any) -> pl.Series:
+        """How many distinct values each slot has, without looking at them; null for one without values."""
+        owners, _ = self._entries_of(slots)
+        found = np.bincount(owners, minlength=len(slots)).astype(np.int64)
+        return pl.Series("result", found).replace(0, None)
+
     def merge(self, other: ValueStore, theirs: Any, mine: Any, step: int) -> None:
         """Add the values of slots of another store to slots of this one, pair by pair."""
         # The oldest first: chains that are moved keep their order.
