@@ -46,7 +46,7 @@ def value_of(layout, table):
 
 
 @pytest.mark.parametrize("precision", [8, 12])
-@pytest.mark.parametrize("distinct", [100, 20_000, MILLION])
+@pytest.mark.parametrize("distinct", [100, 20_000, MILLION, pytest.param(10 * MILLION, marks=pytest.mark.slow)])
 def test_distinct_counts_are_within_three_standard_errors(distinct: int, precision: int) -> None:
     numbers = np.arange(distinct, dtype=np.int64) * 7919
     layout, (table,) = tables(x.approx_n_unique(precision=precision), [numbers])
