@@ -12,7 +12,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install check fix lint types test demo bench bench-checkpoints bench-flow docs services soak simulate coverage lowest wheel clean
+.PHONY: help install check fix lint types test demo bench bench-aggregates bench-checkpoints bench-flow docs services soak simulate coverage lowest wheel clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ demo: $(STAMP)  ## Real flights as a live stream, in the terminal; ARGS="--help"
 
 bench: $(STAMP)  ## Penstock beside Polars and DuckDB on one input; ARGS="--help" for its options
 	$(BIN)/python bench/compare.py $(ARGS)
+
+bench-aggregates: $(STAMP)  ## Distinct counts and quantiles, exact and approximate, beside DuckDB; ARGS="--bids N"
+	$(BIN)/python bench/aggregates.py $(ARGS)
 
 bench-flow: $(STAMP)  ## penstock.flow beside aiostream, RxPY and asyncio queues; ARGS="--elements N"
 	$(BIN)/python bench/flow.py $(ARGS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any as _Any
 
+from penstock.api.grouping_sets import cube, grouping_sets, rollup
 from penstock.api.planned import unknown_member as _unknown_member
 from penstock.api.read import read
 from penstock.api.sql import load, sql
@@ -91,16 +92,19 @@ __all__ = [
     "col",
     "count",
     "count_window",
+    "cube",
     "cumulative",
     "every",
     "from_epoch",
     "global_window",
+    "grouping_sets",
     "hopping",
     "lit",
     "load",
     "monotonic",
     "processing_time",
     "read",
+    "rollup",
     "run",
     "secret",
     "session",

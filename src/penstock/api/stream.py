@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from penstock.api.columns import flat, named_terms, names_of, passed, replaced
 from penstock.api.frames import with_frames
 from penstock.api.grouping import Grouped
+from penstock.api.grouping_sets import GroupedSets
 from penstock.api.joins import Joining
 from penstock.api.rows import RowVerbs
 from penstock.api.timing import add_event_time
@@ -192,7 +193,13 @@ class Stream(RowVerbs, Joining):
         return self._to(add_event_time(self.node, time, watermark, idle, on_silence))
 
     def group_by(self, *keys: Any, **named: Any) -> Grouped:
-        """Go on per key: `.agg(...)` for a Table, `.window(...).agg(...)` for a Stream per window."""
+        """Go on per key: `.agg(...)` for a Table, `.window(...).agg(...)` for a Stream per window.
+
+        With `ps.rollup`, `ps.cube` or `ps.grouping_sets` among the keys: for each set of them; see `GroupedSets`.
+        """
+        several = GroupedSets.of(self.node, keys, named)
+        if several is not None:
+            return cast("Grouped", several)
         terms = named_terms(keys, named)
         computed = tuple((name, term) for name, term in terms if term != Column(name))
         node = self.node

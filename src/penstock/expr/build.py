@@ -18,7 +18,7 @@ from penstock.expr.frames import FrameMethods
 from penstock.expr.functions import FUNCTIONS
 from penstock.expr.signatures import limits
 
-NAMESPACES = ("str", "dt", "list", "struct", "map", "json", "bin")
+NAMESPACES = ("str", "dt", "list", "struct", "map", "json", "bin", "sketch")
 
 
 def bare(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 from penstock.core.dtypes import as_dtype
 from penstock.core.errors import PlanError
 from penstock.core.where import caller
-from penstock.expr.aggregates import AGGREGATES
+from penstock.expr.aggregates import AGGREGATES, DISTINCT
 from penstock.expr.ast import Aggregation, Call, Column, Literal, Term, literal, plain
 from penstock.expr.function import Aggregate, Function, with_options
 from penstock.expr.functions import FUNCTIONS
@@ -111,6 +111,10 @@ def aggregation(name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Ag
         # A second column: what the first is taken by.
         terms.insert(1, rest.pop("by"))
         aggregate = AGGREGATES[aggregate.by or name]
+    if rest.pop("distinct", False):
+        aggregate = AGGREGATES[_distinct(aggregate.name, name)]
+    if aggregate.name == "quantile" and isinstance(rest.get("q", terms[1] if len(terms) > 1 else None), (list, tuple)):
+        aggregate = AGGREGATES["quantiles"]
     names = [key for key in aggregate.options if key not in rest]
     if len(terms) < aggregate.arity:
         raise PlanError(f'"{name}" takes {aggregate.arity} column(s), found {len(terms)}', where=caller())
@@ -125,3 +129,18 @@ def aggregation(name: str, args: tuple[Any, ...], options: dict[str, Any]) -> Ag
         return Aggregation(aggregate.name, tuple(columns), None, with_options(aggregate.options, rest, name))
     except PlanError as refused:
         raise refused.at(caller()) from None
+
+
+def _distinct(name: str, spelled: str) -> str:
+    """The aggregate over distinct values.
+
+    Raises:
+        PlanError: If equal values cannot count once in it.
+    """
+    if name not in DISTINCT:
+        known = ", ".join(sorted(METHODS_OF_DISTINCT))
+        raise PlanError(f'"{spelled}" has no distinct=True', where=caller(), hint=f"these have: {known}")
+    return DISTINCT[name]
+
+
+METHODS_OF_DISTINCT = {AGGREGATES[name].method or name for name in DISTINCT}

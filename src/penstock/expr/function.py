@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from penstock.core.dtypes import DType
 from penstock.core.errors import PlanError
+from penstock.expr.sketches import Shape
 
 
 class RowFault(Exception):
@@ -110,27 +111,50 @@ class Function:
         return self.flink if isinstance(self.flink, (str, NotOnFlink)) else self.flink(types, options)
 
 
+Argument = int | tuple[int, int] | None
+"""What an accumulator folds: the index of an argument, those of a pair, or none."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Words:
     """How an aggregate keeps its accumulators in fixed words of state (see `state/words.py`).
 
     Attributes:
-        kinds: Accumulators, each `(kind, index of the argument or None)`, such as `("sum_i64", 0)`.
+        kinds: Accumulators, each `(kind, index of the argument or None)`, such as `("sum", 0)`; of pairs `(kind, (0,
+            1))`.
         finish: From what was read of the accumulators, in that order, to the pair (values, valid): an array and a
             boolean mask (None = all valid). Read per kind (arrays by slot): `count`: int64 n. `sum`: (int64 sums, bool
             fits, float64 sums). `float_sum`: (float64 sums, int64 counts). `min`, `max`: int64. `float_min`,
             `float_max`: float64. `variance`: (int64 counts of finite values, float64 means, float64 squared
             distances, int64 counts of others). `first`, `last`: (int64 values, bool valid); `float_first`,
-            `float_last`: (float64 values, bool valid). A kind folds a row only if all arguments of the aggregate are
-            not null. Integers, booleans and times arrive as int64 words: `values` may be int64 too and is converted to
-            the declared type.
+            `float_last`: (float64 values, bool valid). `covariance`: (int64 counts of finite pairs, int64 counts of
+            others, float64 means of both, squared distances of both, products of distances). A kind folds a row only
+            if all arguments of the aggregate are not null. Integers, booleans and times arrive as int64 words: `values`
+            may be int64 too and is converted to the declared type.
         fits: From what was read, whether each slot has a value at all: one that does not fit its type is none. None =
             all have.
     """
 
-    kinds: tuple[tuple[str, int | None], ...]
+    kinds: tuple[tuple[str, Argument], ...]
     finish: Callable[..., tuple[Any, Any]]
     fits: Callable[..., Any] | None = None
+
+
+@dataclass(frozen=True)
+class Sketched:
+    """How an aggregate keeps a sketch.
+
+    Attributes:
+        shape: The kind and its parameters.
+        merges: Whether it takes sketches, and not values.
+        counts: Whether it gives the number of distinct values, and not the sketch.
+        share: The share of the values that lie below what it gives: a quantile, and not the sketch.
+    """
+
+    shape: Shape
+    merges: bool = False
+    counts: bool = False
+    share: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +186,8 @@ class Aggregate:
         guesses: Wrong names that people try.
         method: How Python spells it on a column, if not by its name; empty if it is no method.
         by: The aggregate of two columns that it is when `by=` names the second.
+        gives_null: Whether it may be null of values that are not, such as a variance of one value.
+        sketch: The sketch that state keeps instead of words or values, if it does.
     """
 
     name: str
@@ -184,6 +210,8 @@ class Aggregate:
     guesses: Sequence[str] = ()
     method: str | None = None
     by: str | None = None
+    gives_null: bool = False
+    sketch: Callable[[Sequence[DType], Mapping[str, Any]], Sketched] | None = None
 
     def spelling(self, types: Sequence[DType], options: Mapping[str, Any]) -> Spelling:
         """How Flink SQL says it of arguments of these types; or why it cannot."""

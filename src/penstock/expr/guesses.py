@@ -20,8 +20,6 @@ PLANNED: dict[str, str] = {
     "pct_change": _EARLIER,
     "map_batches": _BATCHES,
     "map_elements": _BATCHES,
-    "approx_quantile": "quantile is exact",
-    "approx_n_unique": "n_unique is exact",
 }
 """What the design has and this version does not, and what there is instead."""
 
@@ -30,7 +28,6 @@ SAME = {
     "apply": "map_elements",
     "map_rows": "map_elements",
     "row_number": "rank",
-    "approx_count_distinct": "approx_n_unique",
 }
 """Other words for what is planned."""
 

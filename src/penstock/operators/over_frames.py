@@ -32,7 +32,7 @@ HALF = 1 << 32
 def is_offered(aggregate: str, types: Sequence[DType], options: dict[str, Any], frame: Frame) -> bool:
     """Whether there is an aggregate over a frame: of all rows so far, only what needs no values but one."""
     declared = AGGREGATES[aggregate]
-    if declared.arity > 1 or aggregate == "list":
+    if declared.arity > 1 or aggregate == "list" or declared.sketch is not None:
         return False
     known = aggregate in (*COUNTS, *CHOICES) or summing_words(aggregate, types, options) is not None
     return known or (frame.preceding is not None and not any(isinstance(one, Decimal) for one in types))

@@ -24,7 +24,6 @@ from penstock.state.keys import Keys
 from penstock.state.layout import Column, Folded, Kept, Layout
 from penstock.state.raw import Raw
 from penstock.state.readers import INVERSES, READERS
-from penstock.state.values import ValueStore
 from penstock.state.words import ACCUMULATORS, BITS, FLOAT, as_argument
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ class AggregateTable:
         self.layout = layout
         self.seed = seed
         self.keys = Arrangement(layout.codec.layout, layout.initial, seed=seed)
-        self.stores = [ValueStore(values, seed) for values in layout.values]
+        self.stores = [values.store(seed) for values in layout.values]
         self.expiry: Expiry | None = None
         if layout.ttl is not None:
             last = self.keys.stride - len(INITIAL)
@@ -144,7 +143,9 @@ class AggregateTable:
                 continue
             for accumulator, place, argument in column.how.parts:
                 values = None
-                if argument is not None:
+                if isinstance(argument, tuple):
+                    values = np.stack([batch.array(column.args[one], floats=True) for one in argument], axis=1)
+                elif argument is not None:
                     values = batch.array(column.args[argument], floats=accumulator.takes in (FLOAT, BITS))
                     values = values.view(np.int64) if accumulator.takes == BITS else values
                 outside = accumulator.add(
@@ -176,7 +177,7 @@ class AggregateTable:
                 continue
             valid = batch.valid(column.args, column.where)
             for accumulator, place, argument in column.how.parts:
-                if accumulator.kind != "sum" or argument is None:
+                if accumulator.kind != "sum" or not isinstance(argument, int):
                     continue
                 sums = np.zeros((len(were), 2), np.int64)
                 sums[before.existing] = before.words[:, first + place : first + place + 2]
@@ -338,7 +339,10 @@ class AggregateTable:
     def _kept(self, column: Column, slots: Any) -> Raw:
         assert isinstance(column.how, Kept)
         store = self.stores[column.how.place]
-        series = store.result(slots, lambda *cols: column.aggregate.polars(*cols, **column.options))
+        if column.aggregate.name == "n_unique":
+            series = store.distinct(slots)
+        else:
+            series = store.result(slots, lambda *cols: column.aggregate.polars(*cols, **column.options))
         if column.aggregate.empty is not None:
             series = series.fill_null(column.aggregate.empty)
         return Raw(series.cast(to_polars(column.dtype)).alias(column.name))

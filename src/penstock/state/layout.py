@@ -10,11 +10,12 @@ from penstock.core.dtypes import DType
 from penstock.core.schema import Schema
 from penstock.expr.aggregates import AGGREGATES
 from penstock.expr.ast import Aggregation, Term
-from penstock.expr.function import Aggregate, Words
+from penstock.expr.function import Aggregate, Argument, Words
 from penstock.expr.infer import infer_aggregation
 from penstock.state.expiry import INITIAL
 from penstock.state.keys import KeyCodec
 from penstock.state.readers import INVERSES
+from penstock.state.sketches import SketchLayout
 from penstock.state.values import ValueLayout
 from penstock.state.words import ACCUMULATORS, Accumulator
 
@@ -25,11 +26,11 @@ class Folded:
 
     Attributes:
         words: Its accumulators.
-        parts: For each, the accumulator, its first word, and the argument it folds.
+        parts: For each, the accumulator, its first word, and the argument it folds, or the two of a pair.
     """
 
     words: Words
-    parts: tuple[tuple[Accumulator, int, int | None], ...]
+    parts: tuple[tuple[Accumulator, int, Argument], ...]
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,12 @@ def layout_of(
             how = _folded(words, initial)
         else:
             how = Kept(len(values))
-            values.append(ValueLayout.of(types, ordered=declared.order_sensitive))
+            sketched = declared.sketch(types, options) if declared.sketch is not None else None
+            values.append(
+                ValueLayout.of(types, ordered=declared.order_sensitive)
+                if sketched is None
+                else SketchLayout.sketch(types, sketched)
+            )
         columns.append(Column(name, typed.dtype, declared, options, tuple(types), args, condition, how, str(term)))
     terms = tuple((name, term) for term, name in projection.items())
     last = INITIAL if ttl is not None else ()

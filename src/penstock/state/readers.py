@@ -49,6 +49,11 @@ def _read_kept_float(table: Any, floats: Any, column: int, slots: Any) -> Any:
     return accumulate.gather_floats(floats, column + 1, slots), accumulate.gather(table, column, slots) == 1
 
 
+def _read_covariance(table: Any, floats: Any, column: int, slots: Any) -> Any:
+    counts = [accumulate.gather(table, column + word, slots) for word in range(2)]
+    return (*counts, *(accumulate.gather_floats(floats, column + word, slots) for word in range(2, 7)))
+
+
 READERS: dict[str, Callable[..., Any]] = {
     "count": _read_count,
     "sum": _read_sum,
@@ -62,6 +67,7 @@ READERS: dict[str, Callable[..., Any]] = {
     "last": _read_kept,
     "float_first": _read_kept_float,
     "float_last": _read_kept_float,
+    "covariance": _read_covariance,
 }
 """How the words of each kind of accumulator are read; what each gives is said at `Words`."""
 

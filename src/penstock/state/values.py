@@ -60,6 +60,10 @@ class ValueLayout:
         names = ["slot", "position"][: len(hidden)] + [f"v{i}" for i in range(len(types))]
         return cls(KeyCodec(names, [*hidden, *types], [False] * len(names)), tuple(types), ordered)
 
+    def store(self, seed: int) -> ValueStore:
+        """An empty store of this layout."""
+        return ValueStore(self, seed)
+
 
 @kernel
 def _link(heads: Any, table: Any, previous: int, entries: Any, owners: Any) -> None:
@@ -247,6 +251,12 @@ class ValueStore:
         every = pl.DataFrame({"owner": np.arange(len(slots), dtype=np.int64)})
         joined = every.join(made, on="owner", how="left", maintain_order="left")
         return joined.get_column("result")
+
+    def distinct(self, slots: Any) -> pl.Series:
+        """How many distinct values each slot has, without looking at them; null for one without values."""
+        owners, _ = self._entries_of(slots)
+        found = np.bincount(owners, minlength=len(slots)).astype(np.int64)
+        return pl.Series("result", found).replace(0, None)
 
     def merge(self, other: ValueStore, theirs: Any, mine: Any, step: int) -> None:
         """Add the values of slots of another store to slots of this one, pair by pair."""

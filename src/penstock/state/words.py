@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.core.errors import InvariantError
 from penstock.core.lazy import np
-from penstock.kernels import accumulate, accumulate_floats, accumulate_order
+from penstock.kernels import accumulate, accumulate_floats, accumulate_order, accumulate_pairs
 from penstock.kernels.arrays import frozen
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Accumulator:
             state: Where the words are.
             column: The column of `state.table` of the first word of this accumulator.
             slots: A slot per place, as `upsert` gave them.
-            values: The value of each row, int64 or float64 as `takes` says.
+            values: The value of each row, int64 or float64 as `takes` says; of pairs a row of two.
             rows: The row of each place; place p is row p if not given.
             valid: For each row whether it counts: for `count` any condition, else that the value is not null.
             signs: For each row +1 or -1 (int8); all are added if not given.
@@ -160,6 +160,7 @@ ACCUMULATORS: dict[str, Accumulator] = {
         _kind("last", WORD, [0, 0], False, accumulate_order.add_last, accumulate_order.merge_last),
         _kind("float_first", BITS, [0, 0], False, accumulate_order.add_first, accumulate_order.merge_first),
         _kind("float_last", BITS, [0, 0], False, accumulate_order.add_last, accumulate_order.merge_last),
+        _kind("covariance", FLOAT, [0] * 7, True, accumulate_pairs.add_covariance, accumulate_pairs.merge_covariance),
     )
 }
 

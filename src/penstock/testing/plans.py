@@ -24,6 +24,9 @@ from penstock.testing.strategies import KEY_TYPES, STARTS, inputs, orders, windo
 OPTIONS: dict[str, dict[str, Any]] = {"quantile": {"q": 0.25}}
 """Options of aggregates that must be given."""
 
+ILL_CONDITIONED = frozenset(("cov", "corr", "regr_slope", "regr_intercept", "regr_r2"))
+"""Aggregates whose error is not bounded by the magnitudes of what comes in; they are not drawn."""
+
 
 # -- terms ---------------------------------------------------------------------
 
@@ -91,7 +94,7 @@ def fitting(rows: Stream, names: Sequence[str]) -> list[Expr]:
         open_options = [key for key, default in declared.options.items() if default is ... and key not in options]
         # The rows of a Table have no order: what depends on it would depend on the cut into steps.
         refused = isinstance(rows, Table) and (declared.retraction == "refused" or declared.order_sensitive)
-        if open_options or declared.arity == 0 or refused:
+        if open_options or declared.arity == 0 or refused or name in ILL_CONDITIONED:
             continue
         for column in rows.schema.names:
             args = (Column(column), *[Column(rows.schema.names[0])] * (declared.arity - 1))

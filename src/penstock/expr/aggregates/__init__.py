@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from penstock.expr.aggregates import basic, order, position, sql
+from penstock.expr.aggregates import basic, collections, distinct, order, pairs, position, sketches, sql
 from penstock.expr.function import Aggregate
 
-FAMILIES = (basic, order, position, sql)
+FAMILIES = (basic, order, position, sql, pairs, collections, distinct, sketches)
+
+DISTINCT = distinct.DISTINCT
 
 AGGREGATES: dict[str, Aggregate] = {aggregate.name: aggregate for family in FAMILIES for aggregate in family.AGGREGATES}

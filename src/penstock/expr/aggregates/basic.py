@@ -122,6 +122,7 @@ def _spread(name: str, root: bool, guesses: tuple[str, ...]) -> Aggregate:
         polars=lambda x, ddof: x.std(ddof) if root else x.var(ddof),
         words=_spread_words(root),
         options={"ddof": 1},
+        gives_null=True,
         flink=flink,
         examples=[
             ([(1.0,), (3.0,), (5.0,)], 2.0 if root else 4.0),

@@ -62,6 +62,11 @@ def greatest(values: Sequence[Any]) -> Any:
     return functools.reduce(lambda a, b: b if less(a, b) else a, values)
 
 
+def in_order(values: Sequence[Any]) -> list[Any]:
+    """The values in ascending order, NaN last."""
+    return sorted(values, key=functools.cmp_to_key(lambda a, b: -1 if less(a, b) else 1 if less(b, a) else 0))
+
+
 # -- Extremes ---------------------------------------------------------------------------------------
 
 
@@ -135,7 +140,8 @@ def _most_frequent(values: Values) -> Any:
 # -- Quantiles --------------------------------------------------------------------------------------
 
 
-def _quantile_type(types: Types, options: Options) -> Signature:
+def quantile_type(types: Types, options: Options) -> Signature:
+    """The signature of a quantile, its options checked."""
     q = options["q"]
     if isinstance(q, bool) or not isinstance(q, (int, float)) or not 0 <= q <= 1:
         raise PlanError(f'"q" is a share from 0 to 1, found {q!r}')
@@ -149,8 +155,9 @@ def _float_type(types: Types, options: Options) -> Signature:
     return Signature((Float64,), Float64)
 
 
-def _quantile(values: Values, q: float, interpolation: str) -> float:
-    ordered = sorted(values, key=functools.cmp_to_key(lambda a, b: -1 if less(a, b) else 1 if less(b, a) else 0))
+def quantile_of(values: Values, q: float, interpolation: str) -> float:
+    """One quantile of values, as `quantile` declares it."""
+    ordered = in_order(values)
     last = len(ordered) - 1
     place = last * float(q)
     low, high = math.floor(place), math.ceil(place)
@@ -228,7 +235,7 @@ AGGREGATES = (
         "median",
         "The value in the middle, or the mean of the two there; null of nothing.",
         signature=_float_type,
-        result=lambda state: _quantile(state, 0.5, "midpoint"),
+        result=lambda state: quantile_of(state, 0.5, "midpoint"),
         polars=lambda x: x.quantile(0.5, "midpoint"),
         flink="PERCENTILE({0}, 0.5)",
         examples=[([(1,), (2,), (4,)], 2.0), ([(1,), (2,)], 1.5), ([], None)],
@@ -237,8 +244,8 @@ AGGREGATES = (
         "quantile",
         "The value below which a share `q` of the values lies. Between two: the `nearest`, the `lower`, the `higher`, "
         "their `midpoint`, or `linear` between them; `equiprobable`: the least value that a share `q` does not exceed.",
-        signature=_quantile_type,
-        result=_quantile,
+        signature=quantile_type,
+        result=quantile_of,
         polars=lambda x, q, interpolation: x.quantile(float(q), interpolation),
         flink=NotOnFlink("PERCENTILE of Flink is linear between two values only"),
         options={"q": ..., "interpolation": "nearest"},

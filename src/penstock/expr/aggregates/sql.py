@@ -287,6 +287,7 @@ AGGREGATES = (
         words=_spread_words,
         flink=_spread_on_flink,
         options={"dtype": ..., "ddof": 0, "root": False},
+        gives_null=True,
         examples=[([(1.0,), (3.0,)], {"dtype": Float64}, 1.0), ([(1,), (4,)], _LONG, 2)],
         method="",
     ),

@@ -18,6 +18,7 @@ from penstock.expr.functions import (
     parsing,
     rounding,
     search,
+    sketches,
     sql_arithmetic,
     sql_cast,
     sql_codes,
@@ -55,6 +56,7 @@ FAMILIES = (
     sql_temporal,
     sql_collections,
     sql_json,
+    sketches,
 )
 
 FUNCTIONS: dict[str, Function] = {function.name: function for family in FAMILIES for function in family.FUNCTIONS}

@@ -1,0 +1,101 @@
+"""Aggregates of pairs, collections, distinct values and sketches: in groups and windows, restored, over Tables."""
+
+from __future__ import annotations
+
+import pytest
+
+import penstock as ps
+from penstock import col
+from penstock.testing import T, check
+
+ROWS = T("""
+    at:Datetime         | k:String | v:Int64 | w:Int64 | t:String
+    2024-01-01 00:00:01 | a        | 1       | 4       | x
+    2024-01-01 00:00:03 | a        | 2       | 8       | y
+    2024-01-01 00:00:02 | b        | 5       |         | x
+    2024-01-01 00:00:12 | a        | 2       | 6       |
+    2024-01-01 00:00:09 | a        | 4       | 0       | a text of more than twelve bytes
+    2024-01-01 00:00:14 | b        |         | 1       | x
+    2024-01-01 00:00:31 |          | 3       | 3       | z
+    2024-01-01 00:00:33 |          | 1       | 1       | z
+""")
+PAIRS = {
+    "cov": col("v").cov("w"),
+    "corr": col("v").corr("w"),
+    "slope": col("v").regr_slope("w"),
+    "start": col("v").regr_intercept("w"),
+    "share": col("v").regr_r2("w"),
+    "pairs": col("v").regr_count("w"),
+}
+COLLECTED = {
+    "set": col("t").unique(),
+    "text": col("t").str_join("+"),
+    "once": col("t").str_join("+", distinct=True),
+    "map": col("t").to_map("v"),
+    "some": col("v").quantile([0.0, 0.5, 1.0]),
+    "sum": col("v").sum(distinct=True),
+    "few": col("v").sum(distinct=True).filter(col("w") > 2),
+}
+SKETCHES = {
+    "about": col("t").approx_n_unique(),
+    "hll": col("v").hll(precision=8),
+    "often": col("t").count_min(error=0.1),
+    "half": col("v").approx_quantile(0.5),
+    "known": col("t").bloom(capacity=10),
+}
+FAMILIES = {"pairs": PAIRS, "collected": COLLECTED, "sketches": SKETCHES}
+WINDOWS = [ps.tumbling("10 s"), ps.hopping("20 s", every="10 s"), ps.session("5 s")]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_running_groups(family: str) -> None:
+    check(lambda rows: rows.group_by("k").agg(**FAMILIES[family]), input=ROWS)
+
+
+@pytest.mark.parametrize("windows", WINDOWS, ids=str)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_windows(family: str, windows: object) -> None:
+    check(
+        lambda rows: rows.group_by("k").window(windows).agg(**FAMILIES[family]),
+        input=ROWS,
+        watermark="5 s",
+        late=None,
+    )
+
+
+def test_over_a_table_rows_are_taken_back() -> None:
+    kept = {name: COLLECTED[name] for name in ("some", "sum")} | {"set": col("v").unique()} | PAIRS
+
+    def again(rows: ps.Stream) -> ps.Stream:
+        last = rows.group_by("t").agg(v=col("v").max(), w=col("w").min())
+        return last.group_by(col("t").is_null().alias("g")).agg(**kept)
+
+    check(again, input=ROWS)
+
+
+def test_stored_sketches_are_merged_and_asked() -> None:
+    def days(rows: ps.Stream) -> ps.Stream:
+        parts = rows.group_by("k").window(ps.tumbling("10 s")).agg(s=col("t").hll(), b=col("t").bloom(capacity=10))
+        whole = parts.group_by("k").agg(s=col("s").hll_merge(), b=col("b").bloom_merge(capacity=10))
+        return whole.select("k", n=col("s").sketch.n_unique(), x=col("b").sketch.contains("x"))
+
+    output = [{"k": "a", "n": 3, "x": True}, {"k": "b", "n": 1, "x": True}, {"k": None, "n": 1, "x": False}]
+    check(days, input=ROWS, watermark="5 s", output=output)
+
+
+def test_bytes_that_are_no_sketch_leave_by_errors() -> None:
+    rows = T("b:String\nabc")
+    check(lambda rows: rows.select(n=col("b").cast(ps.Binary).sketch.n_unique()), input=rows, errors=1)
+
+
+@pytest.mark.parametrize("sets", [ps.rollup("k", "t", id="g"), ps.grouping_sets("k", [])], ids=["rollup", "sets"])
+def test_grouping_sets(sets: object) -> None:
+    check(lambda rows: rows.group_by(sets).agg(n=ps.count(), s=col("v").sum()), input=ROWS)
+
+
+def test_grouping_sets_per_window() -> None:
+    check(
+        lambda rows: rows.group_by(ps.cube("k", id="g")).window(ps.tumbling("10 s")).agg(n=ps.count()),
+        input=ROWS,
+        watermark="5 s",
+    )
