@@ -26,6 +26,7 @@ from penstock.operators.union import Union
 from penstock.operators.watermark import Watermark
 from penstock.operators.window import Window
 from penstock.operators.window_join import WindowJoin
+from penstock.operators.window_rows import WindowRows
 from penstock.operators.write import Write
 
 OPERATORS: dict[str, type[Executable]] = {
@@ -33,7 +34,7 @@ OPERATORS: dict[str, type[Executable]] = {
     for operator in (
         Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog,
         KeyedWindow, Join, IntervalJoin, AsofJoin, WindowJoin, Dedup, AsTable, TopN, Sort, Over, Limit,
-        Refused, Write,
+        Refused, Write, WindowRows,
     )
 }  # fmt: skip
 

@@ -143,19 +143,8 @@ class AlignedPlaces(Places):
         return {"(begin)": begins, "(end)": ends}
 
     def _bounds(self, times: Any) -> tuple[Any, Any, Any, Any]:
-        """For each row and window: the row, start and end; and for each row the end of its last window."""
-        assigned = self.grid.assign(times, None)
-        numbers, inverse = np.unique(assigned.panes, return_inverse=True)
-        windows = [list(dict.fromkeys(self.grid.windows(self.grid.start(int(number))))) for number in numbers]
-        counts = np.array([len(found) for found in windows], np.int64)
-        flat = np.array([pair for found in windows for pair in found], np.int64).reshape(-1, 2)
-        firsts = np.cumsum(counts) - counts
-        per_row = counts[inverse]
-        rows = np.repeat(np.arange(len(times), dtype=np.int64), per_row)
-        inside = np.arange(len(rows), dtype=np.int64) - np.repeat(np.cumsum(per_row) - per_row, per_row)
-        chosen = flat[firsts[inverse][rows] + inside]
-        last = np.array([max((end for _, end in found), default=NOWHERE) for found in windows], np.int64)[inverse]
-        return rows, chosen[:, 0].copy(), chosen[:, 1].copy(), last
+        """See `window_bounds`."""
+        return window_bounds(self.grid, times)
 
     def _fold(self, shard: int, batch: Batch, mine: Any, begins: Any, ends: Any) -> Iterator[Output]:
         if self.of.emit.when == ROWS:
@@ -200,6 +189,22 @@ class AlignedPlaces(Places):
 
 
 NOWHERE = -(2**63)
+
+
+def window_bounds(grid: Any, times: Any) -> tuple[Any, Any, Any, Any]:
+    """For each row and window: the row, start and end; and for each row the end of its last window."""
+    assigned = grid.assign(times, None)
+    numbers, inverse = np.unique(assigned.panes, return_inverse=True)
+    windows = [list(dict.fromkeys(grid.windows(grid.start(int(number))))) for number in numbers]
+    counts = np.array([len(found) for found in windows], np.int64)
+    flat = np.array([pair for found in windows for pair in found], np.int64).reshape(-1, 2)
+    firsts = np.cumsum(counts) - counts
+    per_row = counts[inverse]
+    rows = np.repeat(np.arange(len(times), dtype=np.int64), per_row)
+    inside = np.arange(len(rows), dtype=np.int64) - np.repeat(np.cumsum(per_row) - per_row, per_row)
+    chosen = flat[firsts[inverse][rows] + inside]
+    last = np.array([max((end for _, end in found), default=NOWHERE) for found in windows], np.int64)[inverse]
+    return rows, chosen[:, 0].copy(), chosen[:, 1].copy(), last
 
 
 class EverythingPlaces(AlignedPlaces):
