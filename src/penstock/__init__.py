@@ -43,6 +43,7 @@ from penstock.core.spec import Secret as secret
 from penstock.expr.build import Expr, col, count, from_epoch, lit, struct, when
 from penstock.expr.build import function as _function
 from penstock.expr.functions import FUNCTIONS as _FUNCTIONS
+from penstock.plan.custom_windows import custom
 from penstock.plan.emission import every
 from penstock.plan.keyed_windows import count_window, global_window, session
 from penstock.plan.pipeline import Pipeline
@@ -92,6 +93,7 @@ __all__ = [
     "count",
     "count_window",
     "cumulative",
+    "custom",
     "every",
     "from_epoch",
     "global_window",

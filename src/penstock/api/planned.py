@@ -16,8 +16,7 @@ _STATE = "state is kept by .group_by(...).agg(...), with or without .window(...)
 
 PLANNED: dict[str, str] = {
     "hybrid": _WINDOWS,
-    "sliding": _WINDOWS,
-    "custom": _WINDOWS,
+    "sliding": 'aggregates of what was before each row are col("v").sum().over(key, range="10 s")',
     "ingestion_time": _EVENT_TIME,
     "punctuated": 'a watermark is a bound, such as "5 s", or ps.monotonic()',
     "HybridSource": "ps.read(...).union(ps.read(...)) reads two sources at once",

@@ -57,8 +57,8 @@ class WindowRowVerbs:
             PlanError: If columns do not exist, or a number is not one of rows.
         """
         rows_of("top_n", n)
-        if isinstance(offset, bool) or not isinstance(offset, int) or offset < 0:
-            raise PlanError(f"offset is a number of ranks from 0, found {offset!r}", where=caller())
+        if offset < 0:
+            raise PlanError(f"offset is a number of ranks from 0, found {offset}", where=caller())
         windows = self._aligned("top_n")
         node, order = ordered(self.node, by, descending, nulls, "top_n")
         made: Node = WindowRows(
