@@ -48,7 +48,7 @@ from penstock.plan.emission import every
 from penstock.plan.keyed_windows import count_window, global_window, session
 from penstock.plan.pipeline import Pipeline
 from penstock.plan.ttl import processing_time
-from penstock.plan.watermark import monotonic
+from penstock.plan.watermark import ingestion_time, monotonic, punctuated
 from penstock.plan.windows import cumulative, hopping, tumbling
 
 __version__ = "0.1.0"
@@ -98,10 +98,12 @@ __all__ = [
     "from_epoch",
     "global_window",
     "hopping",
+    "ingestion_time",
     "lit",
     "load",
     "monotonic",
     "processing_time",
+    "punctuated",
     "read",
     "run",
     "secret",

@@ -19,7 +19,7 @@ from penstock.plan.emission import Emit
 from penstock.plan.keyed_windows import Count, Everything, Session
 from penstock.plan.ordering import SortKey
 from penstock.plan.ttl import TimeToLive
-from penstock.plan.watermark import Bounded, Scripted, Silence
+from penstock.plan.watermark import Bounded, Punctuated, Scripted, Silence
 from penstock.plan.windows import Cumulative, Hopping, Tumbling
 
 VALUES: dict[str, type] = {
@@ -48,6 +48,7 @@ VALUES: dict[str, type] = {
         Over,
         TimeToLive,
         Custom,
+        Punctuated,
     )
 }
 """The classes of values inside nodes, by the names that tag them."""
