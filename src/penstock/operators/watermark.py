@@ -172,6 +172,8 @@ class WatermarkExecutor(Executor):
         self.seen: dict[tuple[int, int], int] = dict.fromkeys(environment.splits, NEVER)
         self.emitted = NEVER
         self.silent: dict[tuple[int, int], int] = {}
+        self.ended: set[tuple[int, int]] = set()
+        self.stated = node.policy
         self.advance_from: tuple[int, int] | None = None
         self._least = NEVER
 
@@ -263,6 +265,7 @@ class WatermarkExecutor(Executor):
         for pair, seen in self.seen.items():
             state = context.splits.get(pair)
             if state is not None and state.ended:
+                self.ended.add(pair)
                 continue
             live += 1
             if state is not None and state.silent_since is not None:
@@ -308,6 +311,7 @@ class WatermarkExecutor(Executor):
             "seen": [[*names[pair], value] for pair, value in self.seen.items()],
             "silent": [[*names[pair], value] for pair, value in self.silent.items()],
             "emitted": self.emitted,
+            "ended": [list(names[pair]) for pair in self.seen if pair in self.ended],
             "advance": self.advance_from,
             "least": self._least,
         }
@@ -318,8 +322,37 @@ class WatermarkExecutor(Executor):
         self.emitted, self._least = state["emitted"], state["least"]
         self.advance_from = tuple(state["advance"]) if state["advance"] else None
         self.seen = dict.fromkeys(self.seen, self.emitted)
+        self.ended = {pairs[*names] for names in state.get("ended", []) if tuple(names) in pairs}
         self.seen.update({pairs[*names]: value for *names, value in state["seen"] if tuple(names) in pairs})
         self.silent = {pairs[*names]: value for *names, value in state["silent"] if tuple(names) in pairs}
+
+    def holders(self, until: int) -> Iterator[dict[str, Any]]:
+        """The splits that are behind an instant, least first, and what each needs, as JSON.
+
+        `row`: the event time (or mark, as `by` says) of a row that would bring the split so far, None if only its end
+        does; `idle`: after how many microseconds of silence it is not waited for, None if it is for ever.
+        If all splits are silent, `silent` is true for each, and time goes on by the clock, or is held.
+        """
+        marked = isinstance(self.stated, Punctuated)
+        delay = self.stated.delay if isinstance(self.stated, Bounded) else 0 if marked else None
+        left = [pair for pair in self.seen if pair not in self.ended]
+        active = [pair for pair in left if pair not in self.silent]
+        for pair in sorted(active or left, key=lambda pair: self.seen[pair]):
+            if self.seen[pair] >= until:
+                continue
+            source, split = self.environment.place(*pair)
+            # Watermarks are whole milliseconds: the row must reach the next one.
+            row = None if delay is None else -(-until // 1_000) * 1_000 + delay
+            yield {
+                "source": source,
+                "split": split,
+                "watermark": self.seen[pair] if self.seen[pair] > NEVER else None,
+                "silent": pair in self.silent,
+                "row": row,
+                "by": "mark" if marked else self.time,
+                "idle": None if self.bounded else self.silence.idle,
+                "then": self.silence.then,
+            }
 
     def _names(self) -> dict[tuple[int, int], tuple[str, str, int]]:
         """By split, the names of source and split, and which of those that have these names it is."""
