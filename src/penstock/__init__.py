@@ -44,11 +44,12 @@ from penstock.core.spec import Secret as secret
 from penstock.expr.build import Expr, col, count, from_epoch, lit, struct, when
 from penstock.expr.build import function as _function
 from penstock.expr.functions import FUNCTIONS as _FUNCTIONS
+from penstock.plan.custom_windows import custom
 from penstock.plan.emission import every
 from penstock.plan.keyed_windows import count_window, global_window, session
 from penstock.plan.pipeline import Pipeline
 from penstock.plan.ttl import processing_time
-from penstock.plan.watermark import monotonic
+from penstock.plan.watermark import ingestion_time, monotonic, punctuated
 from penstock.plan.windows import cumulative, hopping, tumbling
 
 __version__ = "0.1.0"
@@ -94,15 +95,18 @@ __all__ = [
     "count_window",
     "cube",
     "cumulative",
+    "custom",
     "every",
     "from_epoch",
     "global_window",
     "grouping_sets",
     "hopping",
+    "ingestion_time",
     "lit",
     "load",
     "monotonic",
     "processing_time",
+    "punctuated",
     "read",
     "rollup",
     "run",

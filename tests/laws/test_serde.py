@@ -34,6 +34,11 @@ def assert_survives(outputs):
     return back
 
 
+def nothing(moment):
+    """No windows."""
+    return []
+
+
 def everything():
     """A plan that has every verb."""
     given = Input.of(T("at:Datetime | k:String | v:Int64 | l:List(Int64)"), "rows", watermark="5 s")
@@ -69,6 +74,13 @@ def everything():
     ranked = whole.as_table("k", delete=col("v") < 0).group_by("v").top_n(2, by="k", nulls="last", rank="r")
     framed = whole.sort("at").with_columns(m=col("v").sum().over("k", range="1 s"), d=col("v").shift(2).over("k"))
     streams += [ranked, framed, whole.limit(3), whole.dedup("k", keep="last", by="v")]
+    whole = whole.drop("gap")
+    tops = whole.group_by("k").window(ps.tumbling("1 d", zone="Asia/Kolkata")).top_n(2, by="v", rank="r", offset=1)
+    streams += [tops, whole.window(ps.hopping("4 s", every="2 s"), on=ps.processing_time()).rows()]
+    streams += [whole.window(ps.custom(nothing), emit="change").agg(n=ps.count())]
+    plain = ps.api.stream.stream(Input.of(T("v:Int64 | m:Datetime"), "plain").node())
+    streams += [plain.with_event_time(ps.ingestion_time())]
+    streams += [plain.with_event_time("m", watermark=ps.punctuated(col("m")))]
     return tuple(one.write(Kept(), name=f"o{i}").node for i, one in enumerate(streams))
 
 

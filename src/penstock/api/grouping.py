@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.api.columns import NamedTerms, named_terms, split_aggregates
 from penstock.api.rows import RankVerbs
 from penstock.api.verbs import unknown_verb
+from penstock.api.window_rows import WindowRowVerbs
 from penstock.core.errors import PlanError, UnsupportedError
 from penstock.core.where import caller
 from penstock.expr.ast import Column
@@ -88,8 +89,8 @@ class Grouped(RankVerbs):
         raise unknown_verb(name, type(self))
 
 
-class Windowed:
-    """Rows by key and window, waiting for aggregates.
+class Windowed(WindowRowVerbs):
+    """Rows by key and window, waiting for aggregates, or to be sent as they are.
 
     Attributes:
         node: The rows.

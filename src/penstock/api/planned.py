@@ -11,15 +11,11 @@ _WINDOWS = "windows are ps.tumbling, ps.hopping, ps.cumulative and ps.session"
 _BATCHES = "expressions of col(...), or a computation on the result of .collect()"
 _AGGREGATES = "docs/reference/functions.md lists the aggregates there are"
 _OUTPUT = "write to a sink: .write(MemorySink()), .write(FileSink(...))"
-_EVENT_TIME = 'ps.read(..., event_time="column", watermark="5 s")'
 _STATE = "state is kept by .group_by(...).agg(...), with or without .window(...)"
 
 PLANNED: dict[str, str] = {
     "hybrid": _WINDOWS,
-    "sliding": _WINDOWS,
-    "custom": _WINDOWS,
-    "ingestion_time": _EVENT_TIME,
-    "punctuated": 'a watermark is a bound, such as "5 s", or ps.monotonic()',
+    "sliding": 'aggregates of what was before each row are col("v").sum().over(key, range="10 s")',
     "HybridSource": "ps.read(...).union(ps.read(...)) reads two sources at once",
     "View": _OUTPUT,
     "connect": _OUTPUT,

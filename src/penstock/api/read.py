@@ -40,9 +40,9 @@ def read(
         source: A connector's source, a Polars or Arrow frame, a list of dicts, or a `penstock.flow.Source`, whose
             elements are dicts (or values of the only column); `FlowSource(flow, bounded=True)` is one that ends.
         schema: A dict of types, a Polars or Arrow schema, or an annotated class; without it the source is asked.
-        event_time: A Datetime column, or an expression (which adds the column `event_time`).
-        watermark: How far out of order rows are: `"5 s"`, or `ps.monotonic()`. Must be stated for unbounded
-            sources with an event time; a bounded one without it closes its windows at its end.
+        event_time: A Datetime column, or an expression (which adds the column `event_time`), or `ps.ingestion_time()`.
+        watermark: How far out of order rows are: `"5 s"`, `ps.monotonic()`, `ps.punctuated(...)`. Must be
+            stated for unbounded sources with an event time; a bounded one without it closes its windows at its end.
         name: What the source is called in messages and reports.
         idle: After how long without rows a split no longer holds the watermark back.
         on_silence: When all splits are idle: `"advance"` with the clock, or `"hold"`.

@@ -11,9 +11,10 @@ from penstock.core.where import caller
 from penstock.expr.ast import Column
 from penstock.expr.build import Expr
 from penstock.operators.select import Select
+from penstock.operators.stamp import Stamp
 from penstock.operators.watermark import Watermark
 from penstock.plan.node import Node
-from penstock.plan.watermark import ADVANCE, HOLD, Silence, policy
+from penstock.plan.watermark import ADVANCE, HOLD, IngestionTime, Silence, monotonic, policy
 
 EVENT_TIME = "event_time"
 
@@ -31,7 +32,13 @@ def add_event_time(node: Node, time: Any, watermark: Any, idle: Any, on_silence:
         raise UnsupportedError(
             "event time must be named before any verb with state", where=where, hint="move .with_event_time(...) up"
         )
-    if isinstance(time, str):
+    if isinstance(time, IngestionTime):
+        if watermark is not None:
+            hint = "leave watermark= out: rows are in order as they are taken"
+            raise PlanError("ingestion time has a watermark of its own", where=where, hint=hint)
+        name, watermark = EVENT_TIME, monotonic()
+        node = Stamp(input=node, column=EVENT_TIME, where=where)
+    elif isinstance(time, str):
         name = time
     elif isinstance(time, Expr):
         name = time.term.name if isinstance(time.term, Column) else EVENT_TIME

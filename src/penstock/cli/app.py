@@ -197,6 +197,21 @@ def late(job: JobName, rows: Rows = 20, json: Json = False) -> None:
 
 
 @app.command()
+def why(
+    job: JobName,
+    file: Annotated[
+        str | None, typer.Option("--file", metavar="FILE[:NAME]", help="The program, if its plan cannot be rebuilt.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Say why there is no output: which source, split and window hold it back, and what will release it."""
+    with Guard():
+        from penstock.cli.why import show_why
+
+        show_why(job, file=file, as_json=json)
+
+
+@app.command()
 def errors(job: JobName, rows: Rows = 20, json: Json = False) -> None:
     """Show bad rows that no output took: how many by verb and reason, and the last ones."""
     with Guard():

@@ -11,6 +11,7 @@ from penstock.control.server import Handler
 from penstock.core.errors import one_of
 from penstock.core.lazy import pl
 from penstock.engine.step import Engine
+from penstock.engine.waiting import waiting
 
 if TYPE_CHECKING:
     from penstock.engine.job import Job
@@ -25,6 +26,7 @@ def handlers(job: Job) -> dict[str, Handler]:
         "status": lambda _: status(job),
         "stop": lambda _: _stop(job),
         "savepoint": lambda arguments: job.savepoint(_text(arguments, "name")),
+        "why": lambda _: job.between_steps(lambda parts: waiting(parts.engine)),
         "checkpoint": lambda _: job.checkpoint(),
         "state": lambda arguments: state(job, _text(arguments, "operator"), int(arguments.get("limit", 20))),
     }

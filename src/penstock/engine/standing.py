@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from penstock.engine.compile import compile_plan, sources_of
 from penstock.engine.epochs import restore
 from penstock.engine.recovery import stored_manifest
 from penstock.engine.step import Engine
+from penstock.engine.waiting import waiting
 from penstock.plan.pipeline import Pipeline
 
 RUNNING, FINISHED, INTERRUPTED = "running", "finished", "interrupted"
@@ -174,6 +176,20 @@ def stored_state(folder: Path, pipeline: Pipeline, name: str | None, operator: s
         StartError: If there is no such checkpoint.
         StateError: If it is damaged.
     """
+    return _of_stored(folder, pipeline, name, lambda engine: contents(engine, operator, limit))
+
+
+def stored_waiting(folder: Path, pipeline: Pipeline) -> Any:
+    """What held the output back when the newest checkpoint was made; see `waiting.waiting`.
+
+    Raises:
+        StartError: If there is no such checkpoint.
+        StateError: If it is damaged.
+    """
+    return _of_stored(folder, pipeline, None, waiting)
+
+
+def _of_stored(folder: Path, pipeline: Pipeline, name: str | None, ask: Callable[[Engine], Any]) -> Any:
     with opened(folder) as store:
         ledger = Ledger(store, pipeline.name)
         manifest = stored_manifest(ledger, name)
@@ -182,4 +198,4 @@ def stored_state(folder: Path, pipeline: Pipeline, name: str | None, operator: s
             raise StateError("the plan has other sources than the checkpoint")
         engine = Engine(compile_plan(pipeline, splits, shards=manifest["shards"]), None)
         restore(engine, manifest, ledger)
-        return contents(engine, operator, limit)
+        return ask(engine)

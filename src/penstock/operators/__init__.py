@@ -21,11 +21,13 @@ from penstock.operators.read import Read
 from penstock.operators.refused import Refused
 from penstock.operators.select import Select
 from penstock.operators.sort import Sort
+from penstock.operators.stamp import Stamp
 from penstock.operators.top_n import TopN
 from penstock.operators.union import Union
 from penstock.operators.watermark import Watermark
 from penstock.operators.window import Window
 from penstock.operators.window_join import WindowJoin
+from penstock.operators.window_rows import WindowRows
 from penstock.operators.write import Write
 
 OPERATORS: dict[str, type[Executable]] = {
@@ -33,7 +35,7 @@ OPERATORS: dict[str, type[Executable]] = {
     for operator in (
         Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog,
         KeyedWindow, Join, IntervalJoin, AsofJoin, WindowJoin, Dedup, AsTable, TopN, Sort, Over, Limit,
-        Refused, Write,
+        Refused, Write, WindowRows, Stamp,
     )
 }  # fmt: skip
 

@@ -137,7 +137,7 @@ class KeyedWindowExecutor(Executor):
         """Rows with the columns that came in only."""
         return delta.with_columns({name: delta.columns[name] for name in self.columns})
 
-    def beyond(self, delta: Delta, inside: Any, reason: str = BEYOND) -> Delta:
+    def beyond(self, delta: Delta, inside: Any, reason: str | pl.Series = BEYOND) -> Delta:
         """The rows that are not inside, as refused rows."""
         return refuse(self.original(delta).filter(pl.Series(~inside)), reason, self.environment)
 

@@ -15,6 +15,7 @@ from penstock.expr.interpret import interpret
 from penstock.operators.aggregation import PlainAggregate, key_order, plain_key, results_of
 from penstock.operators.base import Emission, Meaning, Row
 from penstock.operators.window import windows_of
+from penstock.plan.custom_windows import Custom
 from penstock.plan.emission import CHANGE, ROWS, TIME
 from penstock.plan.keyed_windows import Count, Everything, Session
 from penstock.plan.windows import Windows
@@ -100,6 +101,9 @@ class KeyedWindowMeaning(Meaning):
         if isinstance(self.windows, Windows) and self.windows.is_local and not 2 <= to_datetime(instant).year <= 9997:
             yield "errors", row
             return
+        if isinstance(self.windows, Custom) and isinstance(self.windows.windows_of_all([instant])[0], str):
+            yield "errors", row
+            return
         if self.gap is not None and gap <= 0:
             yield "errors", row
             return
@@ -165,12 +169,17 @@ class KeyedWindowMeaning(Meaning):
             numbers = range(home.rows // windows.every, (home.rows + windows.rows) // windows.every)
             yield from (made(0, END, number) for number in numbers)
         else:
-            assert isinstance(windows, Windows)
-            bounds = list(dict.fromkeys(windows_of(windows, instant)))
+            bounds = self._windows_of(instant)
             in_time = [pair for pair in bounds if not self._over(pair[1], row.watermark)]
             if bounds and not in_time:
                 yield "late"
             yield from (made(*pair) for pair in in_time)
+
+    def _windows_of(self, instant: int) -> list[tuple[int, int]]:
+        if isinstance(self.windows, Custom):
+            return self.windows.windows_of(instant)
+        assert isinstance(self.windows, Windows)
+        return list(dict.fromkeys(windows_of(self.windows, instant)))
 
     def _session(
         self, home: PlainKey, made: Any, instant: int, gap: int, splits: bool, row: Row

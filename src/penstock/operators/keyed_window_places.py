@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.delta import Delta
@@ -13,6 +13,7 @@ from penstock.expr.ast import Term
 from penstock.kernels.scatter import shards_of
 from penstock.operators.base import Loader, Output, Saver
 from penstock.operators.grid import LocalGrid, grid_of
+from penstock.plan.custom_windows import Custom
 from penstock.plan.emission import ROWS
 from penstock.plan.keyed_windows import Everything, Session
 from penstock.plan.windows import Windows
@@ -143,19 +144,8 @@ class AlignedPlaces(Places):
         return {"(begin)": begins, "(end)": ends}
 
     def _bounds(self, times: Any) -> tuple[Any, Any, Any, Any]:
-        """For each row and window: the row, start and end; and for each row the end of its last window."""
-        assigned = self.grid.assign(times, None)
-        numbers, inverse = np.unique(assigned.panes, return_inverse=True)
-        windows = [list(dict.fromkeys(self.grid.windows(self.grid.start(int(number))))) for number in numbers]
-        counts = np.array([len(found) for found in windows], np.int64)
-        flat = np.array([pair for found in windows for pair in found], np.int64).reshape(-1, 2)
-        firsts = np.cumsum(counts) - counts
-        per_row = counts[inverse]
-        rows = np.repeat(np.arange(len(times), dtype=np.int64), per_row)
-        inside = np.arange(len(rows), dtype=np.int64) - np.repeat(np.cumsum(per_row) - per_row, per_row)
-        chosen = flat[firsts[inverse][rows] + inside]
-        last = np.array([max((end for _, end in found), default=NOWHERE) for found in windows], np.int64)[inverse]
-        return rows, chosen[:, 0].copy(), chosen[:, 1].copy(), last
+        """See `window_bounds`."""
+        return window_bounds(self.grid, times)
 
     def _fold(self, shard: int, batch: Batch, mine: Any, begins: Any, ends: Any) -> Iterator[Output]:
         if self.of.emit.when == ROWS:
@@ -202,6 +192,27 @@ class AlignedPlaces(Places):
 NOWHERE = -(2**63)
 
 
+def window_bounds(grid: Any, times: Any) -> tuple[Any, Any, Any, Any]:
+    """For each row and window: the row, start and end; and for each row the end of its last window."""
+    panes = grid.assign(times, None).panes
+    return spread_bounds(panes, lambda pane: list(dict.fromkeys(grid.windows(grid.start(pane)))))
+
+
+def spread_bounds(places: Any, windows_of: Callable[[int], list[tuple[int, int]]]) -> tuple[Any, Any, Any, Any]:
+    """As `window_bounds`, where each row has a number that says which windows it is in."""
+    numbers, inverse = np.unique(places, return_inverse=True)
+    windows = [windows_of(int(number)) for number in numbers]
+    counts = np.array([len(found) for found in windows], np.int64)
+    flat = np.array([pair for found in windows for pair in found], np.int64).reshape(-1, 2)
+    firsts = np.cumsum(counts) - counts
+    per_row = counts[inverse]
+    rows = np.repeat(np.arange(len(places), dtype=np.int64), per_row)
+    inside = np.arange(len(rows), dtype=np.int64) - np.repeat(np.cumsum(per_row) - per_row, per_row)
+    chosen = flat[firsts[inverse][rows] + inside]
+    last = np.array([max((end for _, end in found), default=NOWHERE) for found in windows], np.int64)[inverse]
+    return rows, chosen[:, 0].copy(), chosen[:, 1].copy(), last
+
+
 class EverythingPlaces(AlignedPlaces):
     """One window for all time."""
 
@@ -229,6 +240,35 @@ class EverythingPlaces(AlignedPlaces):
         return {"kind": "global"}
 
 
+class CustomPlaces(AlignedPlaces):
+    """The windows that a function gives, asked once for each distinct instant of a step."""
+
+    def __init__(self, executor: KeyedWindowExecutor, windows: Custom) -> None:
+        Places.__init__(self, executor)
+        self.custom = windows
+        self.known: dict[int, list[tuple[int, int]]] = {}
+
+    def within(self, delta: Delta, times: Any) -> tuple[Delta, Any, Delta | None]:
+        """The rows for whose instant the function gives windows; the others leave with what it raised."""
+        distinct, inverse = np.unique(times, return_inverse=True)
+        found = self.custom.windows_of_all(distinct.tolist())
+        failed = np.array([isinstance(one, str) for one in found], np.bool_)
+        pairs = zip(distinct.tolist(), found, strict=True)
+        self.known = {instant: one for instant, one in pairs if not isinstance(one, str)}
+        if not failed.any():
+            return delta, times, None
+        inside = ~failed[inverse]
+        reasons = pl.Series([str(one) for one in found]).gather(pl.Series(inverse[~inside]))
+        return delta.filter(pl.Series(inside)), times[inside], self.of.beyond(delta, inside, reasons)
+
+    def _bounds(self, times: Any) -> tuple[Any, Any, Any, Any]:
+        return spread_bounds(times, lambda instant: self.known[instant])
+
+    def shape(self) -> Any:
+        """Its kind and function."""
+        return self.custom.shape()
+
+
 def places_of(executor: KeyedWindowExecutor) -> Places:
     """What finds the windows of an executor's rows."""
     windows = executor.windows
@@ -236,6 +276,8 @@ def places_of(executor: KeyedWindowExecutor) -> Places:
         return AlignedPlaces(executor, windows)
     if isinstance(windows, Everything):
         return EverythingPlaces(executor)
+    if isinstance(windows, Custom):
+        return CustomPlaces(executor, windows)
     # By name: these are places, too.
     name, kind = ("sessions", "SessionPlaces") if isinstance(windows, Session) else ("counts", "CountPlaces")
     found: Places = getattr(importlib.import_module(f"penstock.operators.keyed_window_{name}"), kind)(executor, windows)

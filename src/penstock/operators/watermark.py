@@ -12,7 +12,9 @@ from penstock.core.dtypes import Datetime
 from penstock.core.errors import PlanError
 from penstock.core.lazy import np, pl
 from penstock.core.timespan import DAY, END, NEVER, floor_to_millisecond, from_datetime
-from penstock.expr.function import NotOnFlink
+from penstock.expr.function import NotOnFlink, RowFault
+from penstock.expr.infer import infer
+from penstock.expr.interpret import interpret
 from penstock.kernels.watermark import watermark_before
 from penstock.operators.base import (
     Emission,
@@ -26,9 +28,11 @@ from penstock.operators.base import (
     Saver,
     StepContext,
 )
+from penstock.operators.sharding import project
+from penstock.operators.stateless import StatelessExecutor
 from penstock.operators.why import refuse
 from penstock.plan.node import UPDATING, Facts, Node
-from penstock.plan.watermark import ADVANCE, Bounded, Policy, Scripted, Silence
+from penstock.plan.watermark import ADVANCE, Bounded, Policy, Punctuated, Scripted, Silence
 
 # -- Plan ----------------------------------------------------------------------
 
@@ -75,6 +79,8 @@ class Watermark(Executable):
                 "an unbounded source with an event time must state its watermark",
                 hint='watermark="5 s": how much out of order rows may be; or ps.monotonic()',
             )
+        if isinstance(self.policy, Punctuated):
+            self.policy.check(below.schema)
         schema = below.schema.plus(replace(field, nullable=False))
         return replace(below, schema=schema, time=self.time, watermarked=True)
 
@@ -83,8 +89,9 @@ class Watermark(Executable):
         return f"{self.time} ({self.policy or 'at the end'})"
 
     def needs(self, used: set[str]) -> list[set[str]]:
-        """The used columns and the event time."""
-        return [used | {self.time}]
+        """The used columns, the event time, and what marks it."""
+        marks = self.policy.mark.columns() if isinstance(self.policy, Punctuated) else set()
+        return [used | {self.time} | marks]
 
     def meaning(self) -> Meaning:
         """See `WatermarkMeaning`."""
@@ -105,7 +112,8 @@ class WatermarkMeaning(Meaning):
         self.time = node.time
         self.delay = node.policy.delay if isinstance(node.policy, Bounded) else None
         self.script = node.policy if isinstance(node.policy, Scripted) else None
-        self.unit = node.input.schema[node.time].dtype
+        marks = node.policy.mark if isinstance(node.policy, Punctuated) else None
+        self.mark = interpret(infer(marks, node.input.schema)) if marks is not None else None
         self.seen: dict[tuple[int, int], int] = {}
         self.ended: set[tuple[int, int]] = set()
 
@@ -120,6 +128,13 @@ class WatermarkMeaning(Meaning):
         if moment is None:
             return [("errors", row)]
         marked = Row(row.values, row.diff, before, row.place, row.sequence)
+        if self.mark is not None:
+            try:
+                found = self.mark(row.values)
+            except RowFault:
+                return [("errors", row)]
+            if found is not None:
+                self.seen[source, split] = max(before, from_datetime(found) // 1_000 * 1_000)
         if self.delay is not None:
             instant = from_datetime(moment)
             self.seen[source, split] = max(before, instant // 1_000 * 1_000 - self.delay)
@@ -136,6 +151,8 @@ class WatermarkMeaning(Meaning):
 
 # -- Execution -----------------------------------------------------------------
 
+MARK = "(mark)"
+
 
 class WatermarkExecutor(Executor):
     """Follows each split with one kernel call per split and step."""
@@ -144,6 +161,10 @@ class WatermarkExecutor(Executor):
         self.time = node.time
         self.delay = node.policy.delay if isinstance(node.policy, Bounded) else None
         self.script = node.policy if isinstance(node.policy, Scripted) else None
+        self.marks: StatelessExecutor | None = None
+        if isinstance(node.policy, Punctuated):
+            self.delay = 0
+            self.marks = project(node.input.schema, [(MARK, node.policy.mark)], environment)
         self.silence = node.silence
         self.bounded = node.facts.bounded
         self.future = None if self.bounded else node.future
@@ -151,6 +172,8 @@ class WatermarkExecutor(Executor):
         self.seen: dict[tuple[int, int], int] = dict.fromkeys(environment.splits, NEVER)
         self.emitted = NEVER
         self.silent: dict[tuple[int, int], int] = {}
+        self.ended: set[tuple[int, int]] = set()
+        self.stated = node.policy
         self.advance_from: tuple[int, int] | None = None
         self._least = NEVER
 
@@ -162,8 +185,10 @@ class WatermarkExecutor(Executor):
                 self._take_script(delta, self.script)
             delta, refused = self._guard(delta, context.now)
             yield from (("errors", bad) for bad in refused)
-            if delta.length:
-                yield "out", self._follow(delta)
+            if delta.length and self.marks is not None:
+                yield from self._follow_marks(delta, self.marks, context)
+            elif delta.length:
+                yield "out", self._follow(delta, None)
         self._least = self._watermark_of_stream(context)
 
     def _guard(self, delta: Delta, now: int) -> tuple[Delta, list[Delta]]:
@@ -181,24 +206,35 @@ class WatermarkExecutor(Executor):
                 delta = delta.filter(~absurd)
         return delta, refused
 
-    def _follow(self, delta: Delta) -> Delta:
+    def _follow_marks(self, delta: Delta, marks: StatelessExecutor, context: StepContext) -> Iterator[Output]:
+        for port, made in marks.step([delta], context):
+            if port != "out":
+                yield port, made
+            elif made.length:
+                columns = dict(made.columns)
+                found = columns.pop(MARK)
+                yield "out", self._follow(made.with_columns(columns), found)
+
+    def _follow(self, delta: Delta, marks: pl.Series | None) -> Delta:
         result = Delta(delta.columns, delta.length, diff=delta.diff, positions=delta.positions)
         if self.script is not None:
             result.watermarks = pl.Series("watermark", self._scripted(delta, self.script))
             return result
         if self.delay is None:
             return result
-        times = instants(delta.columns[self.time])
+        valid = marks.is_not_null().to_numpy() if marks is not None else None
+        times = _marked(marks) if marks is not None else instants(delta.columns[self.time])
         pairs = delta.positions.split_runs() if delta.positions is not None else [(0, 0)]
         if len(pairs) == 1:
-            before, self.seen[pairs[0]] = watermark_before(times, self.delay, self._start(pairs[0]))
+            before, self.seen[pairs[0]] = watermark_before(times, self.delay, self._start(pairs[0]), valid)
         else:
             assert delta.positions is not None
             before = np.empty(len(times), np.int64)
             sources, splits = delta.positions.sources(), delta.positions.splits()
             for pair in pairs:
                 rows = np.flatnonzero((sources == pair[0]) & (splits == pair[1]))
-                before[rows], self.seen[pair] = watermark_before(times[rows], self.delay, self._start(pair))
+                some = valid[rows] if valid is not None else None
+                before[rows], self.seen[pair] = watermark_before(times[rows], self.delay, self._start(pair), some)
         result.watermarks = pl.Series("watermark", before)
         return result
 
@@ -229,6 +265,7 @@ class WatermarkExecutor(Executor):
         for pair, seen in self.seen.items():
             state = context.splits.get(pair)
             if state is not None and state.ended:
+                self.ended.add(pair)
                 continue
             live += 1
             if state is not None and state.silent_since is not None:
@@ -274,6 +311,7 @@ class WatermarkExecutor(Executor):
             "seen": [[*names[pair], value] for pair, value in self.seen.items()],
             "silent": [[*names[pair], value] for pair, value in self.silent.items()],
             "emitted": self.emitted,
+            "ended": [list(names[pair]) for pair in self.seen if pair in self.ended],
             "advance": self.advance_from,
             "least": self._least,
         }
@@ -284,8 +322,37 @@ class WatermarkExecutor(Executor):
         self.emitted, self._least = state["emitted"], state["least"]
         self.advance_from = tuple(state["advance"]) if state["advance"] else None
         self.seen = dict.fromkeys(self.seen, self.emitted)
+        self.ended = {pairs[*names] for names in state.get("ended", []) if tuple(names) in pairs}
         self.seen.update({pairs[*names]: value for *names, value in state["seen"] if tuple(names) in pairs})
         self.silent = {pairs[*names]: value for *names, value in state["silent"] if tuple(names) in pairs}
+
+    def holders(self, until: int) -> Iterator[dict[str, Any]]:
+        """The splits that are behind an instant, least first, and what each needs, as JSON.
+
+        `row`: the event time (or mark, as `by` says) of a row that would bring the split so far, None if only its end
+        does; `idle`: after how many microseconds of silence it is not waited for, None if it is for ever.
+        If all splits are silent, `silent` is true for each, and time goes on by the clock, or is held.
+        """
+        marked = isinstance(self.stated, Punctuated)
+        delay = self.stated.delay if isinstance(self.stated, Bounded) else 0 if marked else None
+        left = [pair for pair in self.seen if pair not in self.ended]
+        active = [pair for pair in left if pair not in self.silent]
+        for pair in sorted(active or left, key=lambda pair: self.seen[pair]):
+            if self.seen[pair] >= until:
+                continue
+            source, split = self.environment.place(*pair)
+            # Watermarks are whole milliseconds: the row must reach the next one.
+            row = None if delay is None else -(-until // 1_000) * 1_000 + delay
+            yield {
+                "source": source,
+                "split": split,
+                "watermark": self.seen[pair] if self.seen[pair] > NEVER else None,
+                "silent": pair in self.silent,
+                "row": row,
+                "by": "mark" if marked else self.time,
+                "idle": None if self.bounded else self.silence.idle,
+                "then": self.silence.then,
+            }
 
     def _names(self) -> dict[tuple[int, int], tuple[str, str, int]]:
         """By split, the names of source and split, and which of those that have these names it is."""
@@ -300,6 +367,12 @@ class WatermarkExecutor(Executor):
 
 def _per_unit(times: pl.Series) -> int:
     return 1_000 if times.dtype.time_unit == "ms" else 1  # type: ignore[attr-defined]
+
+
+def _marked(marks: pl.Series) -> Any:
+    """Marks as int64 microseconds; what null is does not matter."""
+    unit = 1 if marks.dtype == pl.Null else _per_unit(marks)
+    return marks.cast(pl.Int64).fill_null(0).to_numpy() * unit
 
 
 def instants(times: pl.Series) -> Any:

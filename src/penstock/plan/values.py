@@ -14,11 +14,12 @@ from penstock.core.errors import PlanError, one_of
 from penstock.core.schema import Schema
 from penstock.core.timespan import Span
 from penstock.expr.ast import Aggregation, Call, Case, Cast, Column, Frame, Lag, Literal, Over
+from penstock.plan.custom_windows import Custom
 from penstock.plan.emission import Emit
 from penstock.plan.keyed_windows import Count, Everything, Session
 from penstock.plan.ordering import SortKey
 from penstock.plan.ttl import TimeToLive
-from penstock.plan.watermark import Bounded, Scripted, Silence
+from penstock.plan.watermark import Bounded, Punctuated, Scripted, Silence
 from penstock.plan.windows import Cumulative, Hopping, Tumbling
 
 VALUES: dict[str, type] = {
@@ -46,6 +47,8 @@ VALUES: dict[str, type] = {
         Lag,
         Over,
         TimeToLive,
+        Custom,
+        Punctuated,
     )
 }
 """The classes of values inside nodes, by the names that tag them."""

@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from penstock.core.dtypes import Datetime, Null
 from penstock.core.errors import PlanError, UnsupportedError
+from penstock.core.schema import Schema
 from penstock.core.timespan import MILLISECOND, MINUTE, NEVER, duration
+from penstock.core.where import caller
+from penstock.expr.ast import Column, Term
+from penstock.expr.build import term_of
+from penstock.expr.infer import infer
 
 ADVANCE = "advance"
 HOLD = "hold"
@@ -53,7 +59,32 @@ class Scripted:
         return "scripted"
 
 
-Policy = Bounded | Scripted
+@dataclass(frozen=True)
+class Punctuated:
+    """Rows say how far time has come: behind a row with a mark, no row at or before the mark is expected.
+
+    Attributes:
+        mark: An instant, or null for a row that says nothing.
+    """
+
+    mark: Term
+
+    def check(self, schema: Schema) -> None:
+        """Check the mark over the rows of a schema.
+
+        Raises:
+            PlanError: If it is no instant.
+        """
+        dtype = infer(self.mark, schema).dtype
+        if dtype != Null and not isinstance(dtype, Datetime):
+            hint = 'such as ps.when(col("kind") == "mark").then(col("at")).otherwise(None)'
+            raise PlanError(f"a punctuated watermark takes an instant, found {self.mark}: {dtype}", hint=hint)
+
+    def __str__(self) -> str:
+        return f"punctuated by {self.mark}"
+
+
+Policy = Bounded | Scripted | Punctuated
 
 
 @dataclass(frozen=True)
@@ -70,12 +101,12 @@ class Silence:
 
 
 def policy(value: Any) -> Policy:
-    """A policy from what users write: a duration, or `ps.monotonic()`.
+    """A policy from what users write: a duration, `ps.monotonic()` or `ps.punctuated(...)`.
 
     Raises:
         PlanError: If it is neither.
     """
-    if isinstance(value, (Bounded, Scripted)):
+    if isinstance(value, (Bounded, Scripted, Punctuated)):
         return value
     delay = duration(value)
     if delay < 0:
@@ -88,3 +119,40 @@ def policy(value: Any) -> Policy:
 def monotonic() -> Bounded:
     """The policy of rows in order of event time: none is expected behind the greatest seen."""
     return Bounded(0)
+
+
+def punctuated(mark: Any) -> Punctuated:
+    """The policy of rows that say themselves how far time has come.
+
+    The watermark of a split is the greatest mark of its rows so far, in whole milliseconds. A row is measured by
+    the marks before it, not by its own. A row for which the mark cannot be computed leaves by `errors`. If no row has a
+    mark, windows close when bounded input ends, or never. Source of the rule: Flink's punctuated watermarks.
+
+    Args:
+        mark: A column, or an expression: an instant up to which all has come, or null.
+
+    Raises:
+        PlanError: If that is no term.
+    """
+    try:
+        return Punctuated(Column(mark) if isinstance(mark, str) else term_of(mark))
+    except PlanError as refused:
+        raise refused.at(caller()) from None
+
+
+@dataclass(frozen=True)
+class IngestionTime:
+    """The instant at which a row is taken, as the event time of a stream."""
+
+    def __str__(self) -> str:
+        return "ingestion time"
+
+
+def ingestion_time() -> IngestionTime:
+    """Event time by the clock, given to each row as it is taken: `ps.read(..., event_time=ps.ingestion_time())`.
+
+    It adds the column `event_time`. Nothing is out of order, nothing is late. Unlike windows by
+    `on=ps.processing_time()`, all later verbs follow the same instant, and splits that are silent are waited for
+    as `idle=` says. Another run over the same input gives other results.
+    """
+    return IngestionTime()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.cli.command import DELAYS
 
-ASK = ("status", "stop", "top", "savepoint", "checkpoints", "late", "errors", "state", "replay")
+ASK = ("status", "stop", "top", "savepoint", "checkpoints", "late", "why", "errors", "state", "replay")
 
 ENDLESS = """
 import penstock as ps
