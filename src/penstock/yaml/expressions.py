@@ -37,6 +37,13 @@ class Excerpt(Text):
     scalar: Scalar | None = None
     exact: bool = True
 
+    @property
+    def cut(self) -> bool:
+        """Whether a comma of YAML stands behind a bracket that is open: it may have been meant as one of SQL."""
+        assert self.scalar is not None
+        behind = self.scalar.text.sql[self.scalar.end :].lstrip()
+        return self.scalar.plain and behind.startswith(",") and self.sql.count("(") > self.sql.count(")")
+
     def where(self, at: int, end: int | None = None) -> Where:
         """The place in the file."""
         assert self.scalar is not None
@@ -67,7 +74,12 @@ def parsed(text: Text) -> Expression:
         if one.upper in ("LEFT", "RIGHT") and tokens[i + 1].upper == ".":  # the sides of a join, no key words
             tokens[i] = replace(one, kind=QUOTED, upper="")
     parser = StatementParser(text, tokens)
-    found = parser.expression()
+    try:
+        found = parser.expression()
+    except PlanError as refused:
+        if isinstance(text, Excerpt) and text.cut:
+            refused.hint = 'a comma ends a value inside of { } and [ ]: put it in quotes, such as "MOD(a, 2)"'
+        raise
     if parser.token.kind != END:
         raise parser.unexpected("expected the end of the expression")
     return found
