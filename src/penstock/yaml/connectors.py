@@ -10,7 +10,7 @@ from penstock.core.errors import PlanError, UnknownNameError, UnsupportedError
 from penstock.core.schema import Schema
 from penstock.core.spec import configure, options_of
 from penstock.sql.connectors import CONNECTORS, Connector
-from penstock.yaml.kinds import filled, text
+from penstock.yaml.kinds import filled, text, unknown
 from penstock.yaml.tree import Mapping, Node, Scalar, Sequence, where, wrong
 
 INTERNAL = ("memory", "flow")
@@ -78,7 +78,7 @@ def _check(
                 raise UnsupportedError(f'"{key}": {why[1:]}', where=where(keys.keys[key]))
             continue
         names = [*declared, *(flink.options if flink else ())]
-        raise UnknownNameError(f'option of "{said}"', key, dict.fromkeys(names), where=where(keys.keys[key]))
+        raise unknown(keys.keys[key], "option", dict.fromkeys(names), said)
 
 
 def _as_flink(said: str, flink: Connector, options: dict[str, Node], declared: dict[str, Any]) -> bool:

@@ -25,7 +25,6 @@ from penstock.yaml.kinds import (
     check_keys,
     choice,
     mapping,
-    text,
 )
 from penstock.yaml.steps import step
 from penstock.yaml.time import EVENT_TIME, WATERMARK
@@ -86,7 +85,7 @@ class _Document:
     context: Context = field(init=False)
 
     def __post_init__(self) -> None:
-        check_keys(self.root, [*(key.name for key in PIPELINE), *_SECTIONS], "key")
+        check_keys(self.root, [*(key.name for key in PIPELINE), *_SECTIONS])
         self.context = Context(Session(), self._find)
         self.options = self._head()
         zone = self.options.pop("zone", None)
@@ -222,14 +221,14 @@ class _Document:
 
     def _stream(self, name: str, at: Scalar, node: Node) -> Stream:
         pairs = mapping(node, "a stream: from and steps", f"{name}: {{from: NAME, steps: [...]}}")
-        check_keys(pairs, ("from", "steps"), "key of a stream")
+        check_keys(pairs, ("from", "steps"), "stream")
         if "from" not in pairs.items:
             raise wrong(at, f'the stream "{name}" has no "from"', "from: the name of a source or stream")
         rows: Stream = STREAM.of(pairs.items["from"], self.context)
         steps = pairs.items.get("steps")
         if isinstance(steps, Mapping):
             raise wrong(steps, "steps are a list, found a mapping", "- before each verb: they have an order")
-        if isinstance(steps, Scalar) and text(steps, "a list of steps"):
+        if isinstance(steps, Scalar) and steps.value is not None:
             raise wrong(steps, f'steps are a list, found "{steps.raw}"', "- filter: amount > 0")
         for one in steps.items if isinstance(steps, Sequence) else []:
             rows = step(one, rows, self.context)

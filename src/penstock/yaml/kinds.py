@@ -10,6 +10,7 @@ from penstock.api.references import lookup
 from penstock.api.stream import Stream, stream
 from penstock.core.errors import PlanError, UnknownNameError, nearest
 from penstock.core.timespan import duration
+from penstock.core.where import standing_at
 from penstock.expr.build import Expr
 from penstock.sql.terms import Session
 from penstock.yaml import expressions
@@ -56,7 +57,8 @@ class Kind:
             PlanError: If it does not fit, with its place.
         """
         try:
-            return self.read(node, context)
+            with standing_at(where(node)):
+                return self.read(node, context)
         except PlanError as refused:
             raise refused.at(where(node)) from None
 
@@ -101,7 +103,8 @@ def plain(node: Node, what: str) -> Any:
     if not isinstance(node, Scalar):
         raise wrong(node, f"expected {what}, found a {'list' if isinstance(node, Sequence) else 'mapping'}")
     text = filled(node)
-    return typed(text) if node.plain else text
+    # Inside of { } a variable must be in quotes: it may stand for a number all the same.
+    return typed(text) if node.plain or text != node.raw else text
 
 
 def text(node: Node, what: str = "a text") -> str:
@@ -127,7 +130,17 @@ def mapping(node: Node, what: str, hint: str | None = None) -> Mapping:
     return node
 
 
-def check_keys(node: Mapping, known: Iterable[str], kind: str) -> None:
+COMMA = 'a comma ends a value inside of { } and [ ]: put it in quotes, such as "MOD(a, 2)"'
+"""The hint where a comma of SQL has become one of YAML."""
+
+
+def unknown(at: Scalar, kind: str, known: Iterable[str], inside: str | None = None) -> UnknownNameError:
+    """A key that does not exist, with its place and the nearest that does."""
+    hint = COMMA if at.raw.count(")") > at.raw.count("(") else None
+    return UnknownNameError(kind, at.raw, known, inside=inside, where=where(at), hint=hint)
+
+
+def check_keys(node: Mapping, known: Iterable[str], inside: str | None = None) -> None:
     """Refuse keys that do not exist.
 
     Raises:
@@ -136,17 +149,17 @@ def check_keys(node: Mapping, known: Iterable[str], kind: str) -> None:
     names = list(known)
     for name, at in node.keys.items():
         if name not in names:
-            raise UnknownNameError(kind, name, names, where=where(at))
+            raise unknown(at, "key", names, inside)
 
 
-def read_keys(node: Mapping, keys: Iterable[Key], context: Context, kind: str) -> dict[str, Any]:
+def read_keys(node: Mapping, keys: Iterable[Key], context: Context, inside: str) -> dict[str, Any]:
     """The values of a mapping by its keys.
 
     Raises:
         PlanError: If a key does not exist, is missing, or has a value that does not fit.
     """
     declared = {one.name: one for one in keys}
-    check_keys(node, declared, kind)
+    check_keys(node, declared, inside)
     for one in declared.values():
         if one.needed and one.name not in node.items:
             raise wrong(node, f'the key "{one.name}" is missing', one.doc or None)

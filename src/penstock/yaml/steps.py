@@ -240,7 +240,7 @@ def step(node: Node, rows: Stream, context: Context) -> Stream:
     found = _verb(pairs)
     context = replace(context, rows=rows, other=None)
     with standing_at(where(pairs.keys[found.name])):
-        given = read_keys(pairs, found.keys, context, f'key of "{found.name}"')
+        given = read_keys(pairs, found.keys, context, found.name)
         try:
             made: Stream = found.apply(context.rows, given)
         except PlanError as refused:
@@ -268,7 +268,7 @@ def _verb(pairs: Mapping) -> Step:
                 f'a step has one verb, found "{first}" and "{second}"', where=where(pairs.keys[second]),
                 hint=f"- {second}: ... is a step of its own",
             )  # fmt: skip
-    check_keys(pairs, own, f'key of "{found.name}"')
+    check_keys(pairs, own, found.name)
     return found
 
 

@@ -174,6 +174,8 @@ def _hint(told: str) -> str | None:
         return "a text with a colon and a space in it is put in quotes"
     if "cannot start any token" in told or "a tab" in told:
         return "a text that begins with one of @ ` % or a tab is put in quotes; indent with spaces"
+    if "unexpected end of stream" in told:
+        return "a quote or a bracket is open"
     if "alias" in told or "anchor" in told:
         return "a text that begins with * or & is put in quotes"
     return None

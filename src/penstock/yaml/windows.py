@@ -51,7 +51,7 @@ def _window(node: Node, context: Context) -> Any:
         at = pairs.keys.get(name, node)
         raise UnknownNameError("window", name, [*WINDOWS, "global"], where=where(at))
     keys, make = WINDOWS[kinds[0]]
-    given = read_keys(pairs, keys, context, f'key of "{kinds[0]}"')
+    given = read_keys(pairs, keys, context, kinds[0])
     return make(given.pop(kinds[0]), **given)
 
 
@@ -63,7 +63,7 @@ def _emit(node: Node, context: Context) -> Any:
         raise wrong(node, f'emit is close, change or every, found "{value}"', "emit: {every: 5 s}, emit: {rows: 100}")
     given = read_keys(
         mapping(node, "close, change or every"),
-        (Key("every", SPAN), Key("rows", COUNT)), context, 'key of "emit"',
+        (Key("every", SPAN), Key("rows", COUNT)), context, "emit",
     )  # fmt: skip
     return every(given.get("every"), rows=given.get("rows"))
 
@@ -72,7 +72,7 @@ def _ttl(node: Node, context: Context) -> Any:
     if isinstance(node, Scalar):
         return SPAN.of(node, context)
     given = read_keys(
-        mapping(node, "a duration"), (Key("processing_time", SPAN, needed=True),), context, 'key of "ttl"'
+        mapping(node, "a duration"), (Key("processing_time", SPAN, needed=True),), context, "ttl"
     )
     return processing_time(given["processing_time"])
 

@@ -200,7 +200,7 @@ def test_a_file_without_an_insert_is_refused(tmp_path: Path) -> None:
         ps.load(tmp_path / "a.sql")
     with pytest.raises(PlanError, match="there is no file"):
         ps.load(tmp_path / "b.sql")
-    with pytest.raises(UnsupportedError, match="YAML"):
+    with pytest.raises(PlanError, match="there is no file"):
         ps.load(tmp_path / "b.yaml")
 
 
