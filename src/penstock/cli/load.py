@@ -73,7 +73,8 @@ def load(text: str, settings: Callable[[Path], Settings]) -> Loaded:
     """The pipeline that a user names.
 
     Args:
-        text: `FILE[:NAME]`: a file in SQL or YAML, or a Python file or a module that has a `ps.Pipeline`, or a function that makes one.
+        text: `FILE[:NAME]`: a file in SQL or YAML, or a Python file or a module that has a `ps.Pipeline`, or a
+            function that makes one.
         settings: Reads the settings for a folder.
 
     Raises:
@@ -99,7 +100,9 @@ def load(text: str, settings: Callable[[Path], Settings]) -> Loaded:
 def _of_text(path: Path, target: Target, found: Settings) -> Pipeline:
     """The pipeline of a file in SQL (all its INSERTs) or in YAML."""
     if target.name is not None:
-        raise PlanError(f'a file in {TEXTS[path.suffix]} is one pipeline: there is no "{target.name}" in it', hint=str(path))
+        raise PlanError(
+            f'a file in {TEXTS[path.suffix]} is one pipeline: there is no "{target.name}" in it', hint=str(path)
+        )
     try:
         text = read_text(path)
     except PlanError as missing:

@@ -26,7 +26,7 @@ from penstock.sql.text import Text
 FORMS = ("table", "csv", "json")
 LEAVE = ("quit", "exit")
 HELP = """Statements end with ; and may have several lines.
-  CREATE TABLE ..., CREATE VIEW ..., SELECT ..., INSERT INTO ..., EXPLAIN ..., DESCRIBE t, SHOW TABLES, SET 'key' = 'value'
+  CREATE TABLE ..., CREATE VIEW ..., SELECT ..., INSERT INTO ..., EXPLAIN ..., DESCRIBE t, SHOW TABLES, SET 'key' = 'v'
   An endless query is shown while it changes, until Ctrl-C. An INSERT runs until its input ends, or Ctrl-C.
   quit leaves."""
 
@@ -168,8 +168,8 @@ class Session:
         return [*sorted(known), *sorted(columns - known), *sorted({*RESERVED, *STATEMENTS, *functions_of_sql})]
 
 
-STATEMENTS = ("SELECT", "INSERT", "INTO", "EXPLAIN", "DESCRIBE", "SHOW", "TABLES", "VIEWS", "FUNCTIONS", "WHERE", "GROUP",
-              "BY", "ORDER", "WATERMARK", "VIEW", "DROP", "RESET")  # fmt: skip
+STATEMENTS = ("SELECT", "INSERT", "INTO", "EXPLAIN", "DESCRIBE", "SHOW", "TABLES", "VIEWS", "FUNCTIONS", "WHERE",
+              "GROUP", "BY", "ORDER", "WATERMARK", "VIEW", "DROP", "RESET")  # fmt: skip
 
 
 def complete(typed: str) -> bool:

@@ -92,7 +92,7 @@ def _as_flink(said: str, flink: Connector, options: dict[str, Node], declared: d
 def _by_flink(
     said: str, flink: Connector, options: dict[str, Node], schema: Schema | None, name: Scalar, *, read: bool
 ) -> dict[str, Any]:
-    reverse = {ours: key for key, ours in reversed(flink.options.items()) if ours and not ours.startswith("!")}
+    reverse = {ours: key for key, ours in reversed(list(flink.options.items())) if ours and not ours.startswith("!")}
     given = {}
     for key, value in options.items():
         shown = _value(value, text_only=False)

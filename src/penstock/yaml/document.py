@@ -130,7 +130,9 @@ class _Document:
         sinks = self._section("sinks")
         if not sinks.items:
             at = self.root.items.get("sinks", self.root)
-            raise wrong(at, "there is no sink: nothing would be written", "sinks: {out: {from: NAME, connector: print}}")
+            raise wrong(
+                at, "there is no sink: nothing would be written", "sinks: {out: {from: NAME, connector: print}}"
+            )
         outputs = [self._sink(name, sinks.keys[name], node) for name, node in sinks.items.items()]
         with standing_at(where(self.root.items["pipeline"])):
             return Pipeline(self.options.pop("pipeline"), *outputs, **self.options)
@@ -183,7 +185,7 @@ class _Document:
             if key.name in pairs.items:
                 context.place = key.name
                 more[key.name] = key.kind.of(pairs.items[key.name], context)
-        timing = {n: more.pop(n) for n in ("watermark", "idle", "on_silence") if n in more}
+        timing: dict[str, Any] = {n: more.pop(n) for n in ("watermark", "idle", "on_silence") if n in more}
         place = where(at)
         with standing_at(place):
             try:

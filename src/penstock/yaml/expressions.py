@@ -198,5 +198,3 @@ def schema(types: Sequence[tuple[str, Text]], session: Session) -> Schema:
     if not fields:
         raise PlanError("a schema has at least one column", hint="schema: {id: BIGINT, name: STRING}")
     return Schema(tuple(fields))
-
-

@@ -69,7 +69,9 @@ def _connectors(keys: tuple[Key, ...], attribute: str, kind: str) -> Iterable[di
             continue
         own = {key.name: _property(key) for key in keys}
         options = {one.name: _option(one) for one in options_of(cls)}
-        theirs = {key: {} for key, ours in flink.options.items() if not ours.startswith("!")} if flink else {}
+        theirs: dict[str, Any] = (
+            {key: {} for key, ours in flink.options.items() if not ours.startswith("!")} if flink else {}
+        )
         made = _object({**theirs, **options, **own, "connector": {"const": name}}, [k.name for k in keys if k.needed])
         if flink is not None and flink.prefixes:
             made["patternProperties"] = {f"^{prefix.replace('.', '[.]')}": {} for prefix in flink.prefixes}

@@ -85,14 +85,18 @@ def _cast(rows: Stream, given: dict[str, Any]) -> Stream:
     return rows.cast(types, strict=given.get("strict", True))
 
 
+_OF_WINDOWS: tuple[str, ...] = ("on", "emit", "allowed_lateness", "accumulate")
+_OF_RANKS: tuple[str, ...] = ("by", "descending", "nulls", "rank", "offset")
+
+
 def _grouped(rows: Stream, given: dict[str, Any]) -> Any:
     keys = given.get("group_by", [])
     made: Any = rows.group_by(*keys)
     if "window" in given:
-        options = {name: given[name] for name in ("on", "emit", "allowed_lateness", "accumulate") if name in given}
+        options = {name: given[name] for name in _OF_WINDOWS if name in given}
         made = made.window(given["window"], **options)
     else:
-        lost = [name for name in ("on", "emit", "allowed_lateness", "accumulate") if name in given]
+        lost = [name for name in _OF_WINDOWS if name in given]
         if lost:
             raise PlanError(f'"{lost[0]}" is about a window: the step has none', hint="window: {tumbling: 1 day}")
     if "top_n" in given and "agg" in given:
@@ -102,9 +106,9 @@ def _grouped(rows: Stream, given: dict[str, Any]) -> Any:
             raise UnsupportedError("top_n of a window is not offered yet", hint="aggregate by window, then top_n by it")
         if "by" not in given:
             raise PlanError('top_n needs an order: the key "by" is missing', hint="by: amount")
-        options = {name: given[name] for name in ("by", "descending", "nulls", "rank", "offset") if name in given}
+        options = {name: given[name] for name in _OF_RANKS if name in given}
         return made.top_n(given["top_n"], **options)
-    lost = [name for name in ("by", "descending", "nulls", "rank", "offset") if name in given]
+    lost = [name for name in _OF_RANKS if name in given]
     if lost:
         raise PlanError(f'"{lost[0]}" is about top_n: the step has none', hint="top_n: 10")
     if "agg" not in given:
@@ -270,5 +274,3 @@ def _verb(pairs: Mapping) -> Step:
             )  # fmt: skip
     check_keys(pairs, own, found.name)
     return found
-
-

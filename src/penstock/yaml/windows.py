@@ -71,9 +71,7 @@ def _emit(node: Node, context: Context) -> Any:
 def _ttl(node: Node, context: Context) -> Any:
     if isinstance(node, Scalar):
         return SPAN.of(node, context)
-    given = read_keys(
-        mapping(node, "a duration"), (Key("processing_time", SPAN, needed=True),), context, "ttl"
-    )
+    given = read_keys(mapping(node, "a duration"), (Key("processing_time", SPAN, needed=True),), context, "ttl")
     return processing_time(given["processing_time"])
 
 

@@ -50,7 +50,8 @@ def test_forms(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == '{"k":"a","v":4}\n'
     Session("table", 1).run(ROWS + "SELECT v FROM t", "<t>")
     shown = capsys.readouterr()
-    assert shown.out == "v\n1\n" and "2 rows more" in shown.err
+    assert shown.out == "v\n1\n"
+    assert "2 rows more" in shown.err
 
 
 def test_an_insert_and_what_was_declared(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,14 +62,18 @@ def test_an_insert_and_what_was_declared(folder: Path, capsys: pytest.CaptureFix
     assert "o: 1 rows" in capsys.readouterr().err
     session.run("SELECT * FROM o; SHOW TABLES; EXPLAIN SELECT k FROM t", "<t>")
     shown = capsys.readouterr().out
-    assert "a  4" in shown and "o\nt\n" in shown and "select" in shown
+    assert "a  4" in shown
+    assert "o\nt\n" in shown
+    assert "select" in shown
 
 
 def test_errors(folder: Path) -> None:
     done = ran("-e", f"{ROWS} SELECT 1; SELECT w FROM t; SELECT 2")
     assert done.returncode == 2
-    assert '<text>:2:19: no column "w" in "t"' in done.stderr and "^" in done.stderr
-    assert "Traceback" not in done.stderr and "2" not in done.stdout
+    assert '<text>:2:19: no column "w" in "t"' in done.stderr
+    assert "^" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "2" not in done.stdout
     assert 'no format "xml"' in ran("--format", "xml").stderr
     assert 'there is no file "none.sql"' in ran("-f", "none.sql").stderr
 
@@ -116,7 +121,9 @@ def test_a_conversation(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     typed(session, ROWS.strip() + "\rSELECT v\rFROM tt;\rSELECT v\rFROM t WHERE k = 'b';\rhelp\rquit\r")
     shown = capsys.readouterr()
     assert 'no table "tt"; did you mean "t"?' in shown.err
-    assert "v\nNULL\n" in shown.out and "(1 row)" in shown.err and "Statements end with ;" in shown.out
+    assert "v\nNULL\n" in shown.out
+    assert "(1 row)" in shown.err
+    assert "Statements end with ;" in shown.out
     assert "SELECT v" in (folder / "home/penstock/sql_history").read_text()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import penstock as ps
 from penstock.cli.check import findings
-from penstock.core.errors import PlanError, UnsupportedError
+from penstock.core.errors import PlanError
 from penstock.sql.script import Script
 from tests.unit.sql.given import rows, tables
 

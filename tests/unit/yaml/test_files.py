@@ -119,7 +119,9 @@ def test_options_are_flinks_or_ours(options: str, expected: dict[str, Any]) -> N
 
 def test_the_schema_in_the_docs_is_this_one() -> None:
     committed = (ROOT / "docs/reference/pipeline.schema.json").read_text()
-    assert committed == json.dumps(schema(), indent=1) + "\n", "penstock yaml-schema > docs/reference/pipeline.schema.json"
+    assert committed == json.dumps(schema(), indent=1) + "\n", (
+        "penstock yaml-schema > docs/reference/pipeline.schema.json"
+    )
 
 
 def test_the_schema_takes_what_is_right_and_refuses_keys_that_are_wrong() -> None:

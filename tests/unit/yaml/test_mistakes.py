@@ -1,7 +1,7 @@
 """Mistakes in YAML and what is said of them, word for word: `tests/unit/yaml/mistakes.txt`.
 
-Each case is a text, a line `----`, and the message; cases are separated by a line `====`. `UPDATE_MISTAKES=1` writes the
-messages anew: read the difference.
+Each case is a text, a line `----`, and the message; cases are separated by a line `====`. `UPDATE_MISTAKES=1` writes
+the messages anew: read the difference.
 """
 
 from __future__ import annotations
@@ -78,4 +78,5 @@ def test_tags_make_nothing(tag: str) -> None:
 def test_values_are_those_of_yaml_1_2(raw: str, value: object) -> None:
     node = tree.read(raw, "p.yaml")
     assert isinstance(node, tree.Scalar)
-    assert node.value == value and type(node.value) is type(value)
+    assert node.value == value
+    assert type(node.value) is type(value)

@@ -86,7 +86,8 @@ CASES: list[tuple[str, tuple[str, ...], list[tuple[Any, ...]]]] = [
     ("- window: {tumbling: 10 s}\n  agg: {n: COUNT(*)}", ("n",), [(1,), (1,), (2,)]),
     ("- group_by: k\n  window: {hopping: 20 s, every: 10 s}\n  agg: {n: COUNT(*)}", ("k", "n"),
      [("a", 1), ("a", 1), ("a", 2), ("a", 2), ("b", 1), ("b", 1)]),
-    ("- group_by: k\n  window: {cumulative: 30 s, every: 30 s}\n  agg: {n: COUNT(*)}", ("k", "n"), [("a", 3), ("b", 1)]),
+    ("- group_by: k\n  window: {cumulative: 30 s, every: 30 s}\n  agg: {n: COUNT(*)}", ("k", "n"),
+     [("a", 3), ("b", 1)]),
     ("- group_by: k\n  window: {session: 12 s}\n  agg: {n: COUNT(*)}", ("k", "n"), [("a", 1), ("a", 2), ("b", 1)]),
     ("- group_by: k\n  window: {count: 2}\n  agg: {n: SUM(v)}", ("k", "n"), [("a", 3), ("a", 4), ("b", 2)]),
     ("- group_by: k\n  window: global\n  emit: {rows: 2}\n  agg: {n: SUM(v)}", ("k", "n"), [("a", 7), ("b", 2)]),
@@ -135,7 +136,7 @@ def test_all_verbs_are_tried() -> None:
 def test_refused_rows_are_streams(made: Any) -> None:
     steps = "- expect: {paid: s > 5}"
     assert shown(made(steps, "made.errors"), "k", "v") == [("a", 3), ("b", 2)]
-    with pytest.raises(ps.PlanError, match='no part of a stream "laet" in|no part of a stream "laet"; did you mean'):
+    with pytest.raises(ps.PlanError, match='no part of a stream "laet"; did you mean "late"'):
         made(steps, "made.laet")
 
 
