@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import io
 import sys
 from pathlib import Path
-from typing import Any
 
 from penstock.api.sql import read_text
 from penstock.api.stream import stream
 from penstock.cli import terminal
 from penstock.cli.failure import Guard
 from penstock.cli.tables import table
+from penstock.connectors.formats.csv import CsvFormat
+from penstock.connectors.formats.json import JsonFormat
 from penstock.core.errors import PenstockError, PlanError, one_of
 from penstock.core.lazy import pl
+from penstock.core.schema import Schema
 from penstock.plan.node import Node
 from penstock.plan.pipeline import Pipeline
 from penstock.sql.lexer import END, tokens_of
@@ -109,7 +111,7 @@ class Session:
 
     def _query(self, node: Node) -> None:
         if node.facts.bounded:
-            self._show(stream(node).collect())
+            self._show(stream(node).collect(), node.schema)
             return
         from penstock.connectors.stdout import StdoutSink
         from penstock.runner import watch
@@ -119,12 +121,11 @@ class Session:
         style = "json" if self.form == "json" else "table" if self.interactive else "changes"
         watch(node, StdoutSink(style=style))
 
-    def _show(self, frame: pl.DataFrame) -> None:
-        if self.form == "csv":
-            terminal.out(frame.with_columns(_flat(frame)).write_csv().rstrip("\n"))
-        elif self.form == "json":
-            if frame.height:
-                terminal.out(frame.write_ndjson().rstrip("\n"))
+    def _show(self, frame: pl.DataFrame, schema: Schema) -> None:
+        if self.form != "table":
+            text = _as_text(frame, schema, self.form)
+            if text:
+                terminal.out(text)
         else:
             cells = [["NULL" if cell is None else cell for cell in row] for row in frame.head(self.rows).rows()]
             terminal.out("\n".join(table(frame.columns, cells)))
@@ -184,14 +185,10 @@ def complete(typed: str) -> bool:
     return bool(ends) and ends[-1].text == ";"
 
 
-def _flat(frame: pl.DataFrame) -> list[pl.Expr]:
-    """Columns that CSV has no form for, as JSON."""
-    nested = [name for name, dtype in frame.schema.items() if dtype.is_nested() or dtype == pl.Binary]
-
-    def text(value: Any) -> str | None:
-        if value is None:
-            return None
-        plain = value.to_list() if isinstance(value, pl.Series) else value
-        return plain.hex() if isinstance(plain, bytes) else json.dumps(plain, default=str)
-
-    return [pl.col(name).map_elements(text, return_dtype=pl.String) for name in nested]
+def _as_text(frame: pl.DataFrame, schema: Schema, form: str) -> str:
+    """Rows as a file of a format has them."""
+    buffer = io.BytesIO()
+    writer = (CsvFormat() if form == "csv" else JsonFormat()).writer(buffer, schema)
+    writer.write(frame)
+    writer.finish()
+    return buffer.getvalue().decode().rstrip("\n")

@@ -36,17 +36,23 @@ def converse(guard: Guard, session: Session, **devices: Any) -> None:
     )
     terminal.tell("Flink's SQL; statements end with ;  help says more, quit leaves.")
     while True:
+        typed = _typed(prompt)
         try:
-            typed = prompt.prompt()
-        except KeyboardInterrupt:
-            continue  # Ctrl-C drops what was typed
-        except EOFError:
-            return
-        try:
-            if not session.answer(typed):
+            if typed is None or not session.answer(typed):
                 return
         except Exception as failure:  # noqa: BLE001  (reported; the session goes on)
             guard.report(failure)
+
+
+def _typed(prompt: Any) -> str | None:
+    """What was typed: nothing if Ctrl-C drops it, None at the end."""
+    try:
+        found: str = prompt.prompt()
+    except KeyboardInterrupt:
+        return ""
+    except EOFError:
+        return None
+    return found
 
 
 def place_of_history() -> Path:
