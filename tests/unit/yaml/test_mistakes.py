@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,23 @@ def test_values_are_those_of_yaml_1_2(raw: str, value: object) -> None:
     assert isinstance(node, tree.Scalar)
     assert node.value == value
     assert type(node.value) is type(value)
+
+
+def test_no_text_ends_in_a_traceback() -> None:
+    chance = random.Random(7)
+    texts = [text for text, _ in CASES]
+    pieces = [*":{}[],-'\"&*!|>%@`#\n\t $\x00", "${A}", "null", "  ", "- ", "!!str "]
+    refused = 0
+    for _ in range(200):
+        letters = list(chance.choice(texts))
+        for _ in range(chance.randint(1, 4)):
+            place = chance.randrange(len(letters) + 1)
+            if chance.random() < 0.5:
+                del letters[place : place + chance.randint(1, 6)]
+            else:
+                letters.insert(place, chance.choice(pieces))
+        try:
+            pipeline_of("".join(letters), "p.yaml")
+        except PlanError as told:
+            refused += bool(str(told))
+    assert refused > 150
