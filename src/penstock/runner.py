@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.api.references import resolved
+from penstock.connectors.base import Sink
 from penstock.connectors.memory import MemorySink
 from penstock.core.errors import PlanError, UnsupportedError
 from penstock.core.lazy import load_polars, pl
@@ -243,6 +244,20 @@ def preview(node: Node, rows: int, wait: Any, where: Where | None) -> pl.DataFra
     job.stop()
     job.wait()
     return _result(node, sink).head(rows)
+
+
+def watch(node: Node, sink: Sink) -> None:
+    """Send rows to a sink, without state, until they end or Ctrl-C."""
+    pipeline = Pipeline("watch", Write(input=node, sink=sink, name="watch"))
+    job = Job(resolved(pipeline), JobOptions(loop=LoopOptions(epoch=duration("500 ms"))))
+    with terminable() as interrupts:
+        try:
+            job.start()
+            _wait([job], None, interrupts)
+        except KeyboardInterrupt:
+            interrupts.seen()
+            job.stop()
+            _wait([job], None, interrupts)
 
 
 def show(node: Node, rows: int, wait: Any, where: Where | None) -> None:

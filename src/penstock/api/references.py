@@ -42,6 +42,13 @@ def using(fill: Fill) -> Iterator[None]:
         _USED.reset(token)
 
 
+def lookup() -> Fill:
+    """What looks references up here: the settings of `using`, or of the process."""
+    # By name, as connectors are: the settings belong to those that run plans.
+    found: Fill = _USED.get() or importlib.import_module("penstock.settings").ambient().fill
+    return found
+
+
 def filled(connector: C, fill: Fill | None = None) -> C:
     """A source or sink with the settings in place of the references in its options; itself if it has none.
 

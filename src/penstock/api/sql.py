@@ -11,7 +11,7 @@ from penstock.api.references import using
 from penstock.api.stream import Stream, stream
 from penstock.connectors.base import Source
 from penstock.core import files
-from penstock.core.errors import PlanError, UnsupportedError
+from penstock.core.errors import PlanError
 from penstock.core.where import caller
 from penstock.operators.read import Read
 from penstock.plan.node import Node
@@ -20,6 +20,9 @@ from penstock.plan.pipeline import Pipeline
 # `penstock.sql` is a package and a function. The package must have been imported before the function takes its name in
 # `penstock`: the first import of a package binds its name there.
 importlib.import_module("penstock.sql")
+
+YAML = (".yaml", ".yml")
+"""What files in YAML end in."""
 
 
 def sql(query: str, **tables: Any) -> Stream:
@@ -54,18 +57,16 @@ def sql(query: str, **tables: Any) -> Stream:
 
 
 def load(path: str | os.PathLike[str], **settings: Any) -> Pipeline:
-    """The pipeline of a file in Flink's SQL: all its INSERTs, under the file's name.
+    """The pipeline of a file: in YAML, or in Flink's SQL: all its INSERTs, under the file's name.
 
     Args:
-        path: A file that ends in `.sql`.
+        path: A file that ends in `.sql`, `.yaml` or `.yml`.
         **settings: What `${NAME}` in the text stands for.
 
     Raises:
         PlanError: If there is no such file, or its text cannot mean anything; with line, column and a caret.
     """
     place = Path(path)
-    if place.suffix in (".yaml", ".yml"):
-        raise UnsupportedError("YAML files are not offered yet", where=caller(), hint="a file in SQL")
     text = read_text(place)
     if not settings:
         return pipeline_of(text, place)
@@ -102,6 +103,10 @@ def pipeline_of(text: str, path: Path) -> Pipeline:
     Raises:
         PlanError: If it cannot mean anything.
     """
+    if path.suffix in YAML:
+        # By name: YAML is read by the verbs of this package.
+        made: Pipeline = importlib.import_module("penstock.yaml.document").pipeline_of(text, path.name)
+        return made
     from penstock.sql.script import Script
 
     script = Script()

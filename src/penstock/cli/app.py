@@ -21,7 +21,7 @@ File = Annotated[
     str,
     typer.Argument(
         metavar="FILE[:NAME]",
-        help="A Python file (or module) with a ps.Pipeline, or a function pipeline() that makes one.",
+        help="A file in SQL or YAML, or a Python file (or module) with a ps.Pipeline, or a function pipeline().",
         show_default=False,
     ),
 ]
@@ -287,6 +287,40 @@ def connectors(
         from penstock.cli.connectors import list_connectors
 
         list_connectors(name, as_json=json)
+
+
+@app.command(name="yaml-schema")
+def yaml_schema() -> None:
+    """Print the JSON schema of pipelines in YAML, for editors."""
+    with Guard():
+        import json
+
+        from penstock.cli import terminal
+        from penstock.yaml.schema import schema
+
+        terminal.out(json.dumps(schema(), indent=1))
+
+
+@app.command()
+def sql(
+    file: Annotated[
+        str | None, typer.Option("--file", "-f", metavar="FILE", help="Run the statements of a file, then end.")
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option("--execute", "-e", metavar="TEXT", help="Run these statements, then end.")
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--format", metavar="FORM", help="How rows are shown: table, csv or json.")
+    ] = "table",
+    rows: Annotated[
+        int, typer.Option("--rows", metavar="N", min=1, help="How many rows of an endless query are shown.")
+    ] = 1000,
+) -> None:
+    """Statements of Flink's SQL, one after the other: in a terminal with history and completion, or from a pipe."""
+    with Guard() as guard:
+        from penstock.cli.sql import run_sql
+
+        run_sql(guard, file=file, text=text, form=form, rows=rows)
 
 
 @app.command()

@@ -15,7 +15,7 @@ from penstock.plan.pipeline import Pipeline
 FORMS = ("text", "mermaid", "json")
 LATER = {
     "sql": "plans are not written as SQL yet",
-    "yaml": "YAML comes with the SQL work, whose expressions it uses",
+    "yaml": "plans are not written as YAML yet",
     "flink": "Flink's SQL comes with the Flink engine",
 }
 

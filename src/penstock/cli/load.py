@@ -15,20 +15,17 @@ from types import ModuleType
 from typing import Any
 
 from penstock.api import references
-from penstock.api.sql import pipeline_of, read_text
+from penstock.api.sql import YAML, pipeline_of, read_text
 from penstock.cli.arguments import arguments_of, name_of, parameters_of, refuse_unused, where_of
 from penstock.cli.trace import user_code
 from penstock.core import files
-from penstock.core.errors import PlanError, UnsupportedError, nearest, one_of
+from penstock.core.errors import PlanError, nearest, one_of
 from penstock.core.where import Where
 from penstock.plan.pipeline import Pipeline
 from penstock.settings import Settings
 
-LATER = {
-    ".yaml": "YAML files come with the SQL work, whose expressions they use",
-    ".yml": "YAML files come with the SQL work, whose expressions they use",
-}
-SQL = ".sql"
+TEXTS = {".sql": "SQL", **dict.fromkeys(YAML, "YAML")}
+"""Files that are one pipeline each, and what they are written in."""
 _MAKER = "pipeline"
 
 
@@ -55,7 +52,7 @@ class Target:
     @property
     def path(self) -> Path | None:
         """The path, or None if a module is meant."""
-        is_path = "/" in self.file or "\\" in self.file or Path(self.file).suffix in (".py", SQL, *LATER)
+        is_path = "/" in self.file or "\\" in self.file or Path(self.file).suffix in (".py", *TEXTS)
         return Path(self.file) if is_path else None
 
 
@@ -76,7 +73,8 @@ def load(text: str, settings: Callable[[Path], Settings]) -> Loaded:
     """The pipeline that a user names.
 
     Args:
-        text: `FILE[:NAME]`: a Python file or a module that has a `ps.Pipeline`, or a function that makes one.
+        text: `FILE[:NAME]`: a file in SQL or YAML, or a Python file or a module that has a `ps.Pipeline`, or a
+            function that makes one.
         settings: Reads the settings for a folder.
 
     Raises:
@@ -85,12 +83,10 @@ def load(text: str, settings: Callable[[Path], Settings]) -> Loaded:
     """
     target = Target.of(text)
     path = target.path
-    if path is not None and path.suffix in LATER:
-        raise UnsupportedError(LATER[path.suffix], hint="a Python file with a ps.Pipeline")
     folder = path.parent if path is not None else Path.cwd()
     found = settings(folder)
-    if path is not None and path.suffix == SQL:
-        return Loaded(_of_sql(path, target, found), found)
+    if path is not None and path.suffix in TEXTS:
+        return Loaded(_of_text(path, target, found), found)
     with _importing(folder), references.using(found.fill):
         module = _file(path) if path is not None else _module(target.file)
         made = _chosen(module, target)
@@ -101,10 +97,12 @@ def load(text: str, settings: Callable[[Path], Settings]) -> Loaded:
     return Loaded(pipeline, found)
 
 
-def _of_sql(path: Path, target: Target, found: Settings) -> Pipeline:
-    """The pipeline of a file in SQL: all its INSERTs."""
+def _of_text(path: Path, target: Target, found: Settings) -> Pipeline:
+    """The pipeline of a file in SQL (all its INSERTs) or in YAML."""
     if target.name is not None:
-        raise PlanError(f'a file in SQL is one pipeline: there is no "{target.name}" in it', hint=str(path))
+        raise PlanError(
+            f'a file in {TEXTS[path.suffix]} is one pipeline: there is no "{target.name}" in it', hint=str(path)
+        )
     try:
         text = read_text(path)
     except PlanError as missing:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -32,8 +35,24 @@ class Where:
         return f"{self.file}:{self.line}{column}"
 
 
+_PLACE: ContextVar[Where | None] = ContextVar("_PLACE", default=None)
+
+
+@contextmanager
+def standing_at(where: Where) -> Iterator[None]:
+    """What is built in here was written at a place of a text, not by a line of Python."""
+    token = _PLACE.set(where)
+    try:
+        yield
+    finally:
+        _PLACE.reset(token)
+
+
 def caller() -> Where | None:
-    """The innermost frame outside of this package: the line that the user wrote."""
+    """The line that the user wrote: a place of a text, else the innermost frame outside of this package."""
+    place = _PLACE.get()
+    if place is not None:
+        return place
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename

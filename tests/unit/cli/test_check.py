@@ -93,7 +93,7 @@ def test_explain(penstock):
     ("form", "message"),
     [
         ("sql", "plans are not written as SQL yet"),
-        ("yaml", "YAML comes with the SQL work"),
+        ("yaml", "plans are not written as YAML yet"),
         ("flink", "comes with the Flink engine"),
         ("mermaids", 'no form "mermaids"; did you mean "mermaid"?'),
     ],

@@ -82,8 +82,9 @@ def test_a_missing_file(penstock, command):
 
 
 @pytest.mark.parametrize("name", ["delays.yaml", "delays.yml"])
-def test_what_comes_later_says_so(penstock, name):
-    assert "SQL work" in penstock("run", penstock.write(name, "")).refused()
+def test_a_file_in_yaml(penstock, name):
+    assert '"' + name + '" is empty' in penstock("run", penstock.write(name, "")).refused()
+    assert "is one pipeline" in penstock("run", f"{name}:other").refused()
 
 
 def test_a_file_that_cannot_be_read(penstock):

@@ -11,7 +11,7 @@ import pytest
 import penstock as ps
 from penstock.api.stream import stream
 from penstock.cli.check import findings
-from penstock.core.errors import PlanError, UnsupportedError
+from penstock.core.errors import PlanError
 from penstock.core.timespan import DAY
 from penstock.operators.as_table import AsTable
 from penstock.operators.group import Group
@@ -274,7 +274,7 @@ def test_a_file_without_an_insert_is_refused(tmp_path: Path) -> None:
         ps.load(tmp_path / "a.sql")
     with pytest.raises(PlanError, match="there is no file"):
         ps.load(tmp_path / "b.sql")
-    with pytest.raises(UnsupportedError, match="YAML"):
+    with pytest.raises(PlanError, match="there is no file"):
         ps.load(tmp_path / "b.yaml")
 
 
