@@ -78,7 +78,15 @@ class _MapAsync(Stage):
             slot = self._next()
             if slot is not None:
                 while slot is not None:
-                    await self._call(slot)
+                    try:
+                        answer = self.f(slot.value)
+                        if type(answer) is not CoroutineType:
+                            checked("map_async", answer)
+                        slot.value = await answer
+                    except Exception as failure:  # noqa: BLE001  (the decider judges)
+                        self._finish(slot, failure)
+                    else:
+                        self._finish(slot)
                     slot = self.behind(slot)
             elif self._may_read():
                 await self._read()
@@ -128,6 +136,8 @@ class _MapAsync(Stage):
     def _wake(self, less: int = 0) -> None:
         """Have as many workers as there is work, `less` those that are awake."""
         room = self.parallelism - self._inside
+        if not room or not (self._resting or len(self._workers) < self.parallelism):
+            return
         need = min(room, len(self._waiting) or self._may_read()) - less
         while need > 0:
             need -= 1
@@ -138,18 +148,7 @@ class _MapAsync(Stage):
             else:
                 return
 
-    async def _call(self, slot: _Slot) -> None:
-        try:
-            answer = self.f(slot.value)
-            if type(answer) is not CoroutineType:
-                checked("map_async", answer)
-            slot.value = await answer
-        except Exception as failure:  # noqa: BLE001  (the decider judges)
-            self._finish(slot, failure)
-        else:
-            self._finish(slot, None)
-
-    def _finish(self, slot: _Slot, failure: Exception | None) -> None:
+    def _finish(self, slot: _Slot, failure: Exception | None = None) -> None:
         if failure is not None:
             self._judge(slot, failure)
         slot.done = True
@@ -190,7 +189,8 @@ class _MapAsync(Stage):
     async def pull(self, most: int) -> list[Any]:
         """See `Pull`."""
         while True:
-            self._take(self._due, most)
+            if self._slots:
+                self._take(self._due, most)
             if not self._due and not self._over():
                 self._wanted = most
                 self._wake()
