@@ -13,7 +13,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from penstock.flow import Flow, Graph, NoElementError, Runnable, Sink, Source
+from penstock.flow import Flow, Graph, NoElementError, Runnable, Sink, Source, StreamAbortedError
 from penstock.flow.catalogue import Entry
 from penstock.testing import VirtualTime
 from tests.laws.flow_law import BACKENDS, SAMPLES, SHAPES, Ledger, by_name
@@ -67,6 +67,7 @@ class Callbacks:
         return called
 
 
+SEVERAL = [name for name in SHAPES if name not in {entry.name for entry in SAMPLES}]
 NO_FUNCTION = {"filter_type"}  # takes a type
 
 
@@ -100,6 +101,77 @@ def test_any_call_of_any_callback_may_fail(entry: Entry, backend: str) -> None:
                         assert end != "completed", (number, call)
 
     anyio.run(main, backend=backend)
+
+
+async def driven(stream: Runnable | Graph) -> str:
+    """Run on virtual time; how it ends."""
+    time = VirtualTime()
+    try:
+        async with stream.start(clock=time, seed=0) as running:
+            for _ in range(PATIENCE):
+                if running.state != "running":
+                    break
+                await time.step() or await time.settle()
+            else:
+                raise AssertionError("it does not end")
+    except ValueError as failure:
+        return str(failure)
+    return running.state
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_shapes_fail_with_their_input_and_with_their_sink(name: str, backend: str) -> None:
+    async def main() -> None:
+        for at in (0, 3, 7):
+            ledger = Ledger()
+            source = ledger.source("a", list(range(8)), fails_at=at).via(ledger.flow("b"))
+            assert await driven(SHAPES[name](source, Flow().via(ledger.flow("c")).to(Sink.ignore()))) == "planned"
+            assert ledger.held() == [], at
+            seen: list[Any] = []
+
+            def sink(x: Any, at: int = at, seen: list[Any] = seen) -> None:
+                seen.append(x)
+                if len(seen) > at:
+                    raise ValueError("sink")
+
+            source = ledger.source("a", list(range(8))).via(ledger.flow("b"))
+            end = await driven(SHAPES[name](source, Flow().via(ledger.flow("c")).to(Sink.for_each(sink))))
+            assert end == ("sink" if len(seen) > at else "completed"), at
+            assert ledger.held() == [], at
+
+    anyio.run(main, backend=backend)
+
+
+async def elsewhere(*_: Any) -> Any:
+    """Awaits something that others have cancelled."""
+    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    future.cancel()
+    return await future
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda s: s.map_async(elsewhere),
+        lambda s: s.map_async(elsewhere, parallelism=3, ordered=False),
+        lambda s: s.tap_async(elsewhere).merge(Source.never()),
+        lambda s: s.filter_async(elsewhere).buffer(3),
+        lambda s: s.also_to(Flow().tap_async(elsewhere).to(Sink.ignore())),
+        lambda s: s.scan_async(0, elsewhere).group_by(lambda x: x, lambda key, own: own),
+        lambda s: s.flat_map_merge(lambda x: Source.unfold_async(0, elsewhere)),
+    ],
+)
+def test_a_cancellation_from_elsewhere_is_a_failure_and_no_task_waits_for_ever(
+    make: Callable[[Source], Source],
+) -> None:
+    async def main() -> None:
+        ledger = Ledger()
+        with pytest.raises(StreamAbortedError, match="cancelled from elsewhere"):
+            await VirtualTime().run(make(ledger.source("a", [1, 2, 3])))
+        assert ledger.held() == []
+
+    anyio.run(main)
 
 
 # -- cancellation ------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from penstock.core.errors import PlanError
 from penstock.flow.clock import Signal
 from penstock.flow.operators.base import Step, Verbs, awaitable, positive
 from penstock.flow.stage import STOP, Context, Fiber, Pull, Stage
+from penstock.flow.tasks import unasked
 
 Async = Callable[..., Awaitable[Any]]
 _NOTHING: Any = object()
@@ -85,6 +86,11 @@ class _MapAsync(Stage):
                         slot.value = await answer
                     except Exception as failure:  # noqa: BLE001  (the decider judges)
                         self._finish(slot, failure)
+                    except BaseException as stopped:
+                        failed = unasked(stopped)
+                        if failed is None:
+                            raise
+                        self._finish(slot, failed)
                     else:
                         self._finish(slot)
                     slot = self.behind(slot)
