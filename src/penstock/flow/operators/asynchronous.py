@@ -45,7 +45,8 @@ class _Slot:
     __slots__ = ("done", "failure", "key", "value")
 
     def __init__(self, value: Any) -> None:
-        self.value, self.key = value, None
+        self.value = value
+        self.key: Hashable = None
         self.done = False
         self.failure: Exception | None = None
 
