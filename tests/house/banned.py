@@ -92,6 +92,8 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("core/processes.py", "threads"): "is the seam",
     ("testing/reactive/stage.py", "threads"): "tells in which thread a signal comes",
     ("flow/home.py", "threads"): "tells whether a call comes from the thread of the event loop",
+    ("flow/clock.py", "threads"): "waits by futures of the event loop, which cost a third of an event",
+    ("flow/tasks.py", "threads"): "tells whether anybody asked for a cancellation",
     ("testing/virtual.py", "threads"): "asks the event loop whether all tasks wait",
     ("core/failpoint.py", "files"): "tells which points a process has passed, when a test asks for it",
     ("control/*", "network"): "is the endpoint of a running pipeline, on loopback, and who asks it",

@@ -11,27 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.flow import Flow, Sink, Source
-from penstock.flow.catalogue import OPERATORS, Entry
-from penstock.flow.stage import Context, Stage
+from penstock.flow.catalogue import Entry
 from penstock.testing import VirtualTime
+from tests.laws.flow_law import BACKENDS, SAMPLES, Ledger, applied, by_name
 
-BACKENDS = ("asyncio", "trio")
-SAMPLES = [entry for entry in OPERATORS if entry.sample is not None]
 EXACT = [entry for entry in SAMPLES if entry.exact]
 
 numbers = st.lists(st.integers(0, 20), max_size=12)
 sizes = st.lists(st.integers(1, 5), max_size=12)
-
-
-def by_name(entry: Entry) -> str:
-    return entry.name
-
-
-def applied(entry: Entry, source: Source) -> Source:
-    assert entry.sample is not None
-    found = entry.sample(source)
-    assert isinstance(found, Source)
-    return found
 
 
 def found(make: Callable[[], Source], backend: str = "asyncio") -> tuple[list[Any], str]:
@@ -111,57 +98,6 @@ EARLY = (
 )
 
 # -- resources ---------------------------------------------------------------------------------------------------------
-
-
-class Ledger:
-    """What was acquired and released, in order."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[str, str]] = []
-
-    def held(self) -> list[str]:
-        acquired = [name for what, name in self.events if what == "acquired"]
-        for name in [name for what, name in self.events if what == "released"]:
-            acquired.remove(name)  # ValueError: released twice, or never acquired
-        return acquired
-
-    def source(
-        self, name: str, items: list[Any], *, fails_at: int | None = None, release_fails: bool = False
-    ) -> Source:
-        left = list(items)
-
-        def create() -> str:
-            self.events.append(("acquired", name))
-            return name
-
-        def read(resource: str) -> Any:
-            at = len(items) - len(left)
-            if fails_at is not None and at >= fails_at:
-                raise ValueError("planned")
-            return left.pop(0) if left else None
-
-        def close(resource: str) -> None:
-            self.events.append(("released", name))
-            if release_fails:
-                raise ValueError("release")
-
-        return Source.unfold_resource(create, read, close)
-
-    def flow(self, name: str) -> Flow:
-        """A stage that holds something from its opening on."""
-        ledger = self
-
-        class Holds(Stage):
-            async def close(self) -> None:
-                ledger.events.append(("released", name))
-
-        def make(up: Any, context: Context) -> Stage:
-            ledger.events.append(("acquired", name))
-            return Holds(up, context)
-
-        from penstock.flow.operators.base import Step
-
-        return Flow((Step(name, make),))
 
 
 @pytest.mark.parametrize("entry", SAMPLES, ids=by_name)

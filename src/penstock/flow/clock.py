@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 import anyio
@@ -16,22 +17,47 @@ class Signal:
     Belongs to one event loop; other threads hand their call over to it first.
     """
 
-    __slots__ = ("_event",)
+    __slots__ = ("_event", "_waiters")
 
     def __init__(self) -> None:
         self._event: anyio.Event | None = None
+        self._waiters: list[asyncio.Future[None]] = []
 
     def notify(self) -> None:
         """Wake those who wait now; who waits later is not woken by this."""
-        event, self._event = self._event, None
-        if event is not None:
+        if self._waiters:
+            waiters, self._waiters = self._waiters, []
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+        if self._event is not None:
+            event, self._event = self._event, None
             event.set()
 
     async def wait(self) -> None:
         """Wait for the next `notify`."""
-        if self._event is None:
-            self._event = anyio.Event()
-        await self._event.wait()
+        loop = _loop()
+        if loop is None:
+            if self._event is None:
+                self._event = anyio.Event()
+            await self._event.wait()
+            return
+        waiter = loop.create_future()  # a third of what an event costs, and streams wait for every element
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        finally:
+            if waiter in self._waiters:  # cancelled
+                self._waiters.remove(waiter)
+
+
+def _loop() -> asyncio.AbstractEventLoop | None:
+    """The loop of asyncio that runs this task; None on trio, also where asyncio is its host."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+    return loop if asyncio.current_task(loop) is not None else None
 
 
 class Clock(Protocol):

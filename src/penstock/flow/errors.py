@@ -65,4 +65,4 @@ class StreamClosedError(FlowError):
 
 
 class StreamAbortedError(FlowError):
-    """A kill switch ended the stream without another error being given."""
+    """A kill switch ended the stream without another error, or what it waited for was cancelled from elsewhere."""

@@ -59,8 +59,10 @@ class Scope:
         failures: list[Exception] = []
         with anyio.CancelScope(shield=True):
             for number in sorted((n for n in self._releases if first <= n <= last), reverse=True):
-                release = self._releases.pop(number)
+                release = self._releases.pop(number, None)
                 self.edges.pop(number, None)
+                if release is None:
+                    continue  # a release before it has closed what this one would
                 try:
                     await release()
                 except Exception as failure:  # noqa: BLE001  (kept: the other releases must run)

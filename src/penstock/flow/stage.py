@@ -32,7 +32,7 @@ from penstock.core.errors import PlanError
 from penstock.flow.clock import Clock, Signal
 from penstock.flow.errors import StreamAbortedError
 from penstock.flow.scope import Scope
-from penstock.flow.tasks import Fiber, Pump
+from penstock.flow.tasks import Fiber, Pump, unasked
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -163,6 +163,12 @@ class Edge:
         except Exception as failure:
             self.state, self._failure = "failed", failure
             raise
+        except BaseException as stopped:
+            self._failure = unasked(stopped)
+            if self._failure is None:
+                raise
+            self.state = "failed"
+            raise self._failure from stopped
         finally:
             self._since = self._now()
             self.asked_us += self._since - start

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from penstock.flow.clock import Signal
+from penstock.flow.errors import StreamAbortedError
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -54,6 +56,22 @@ class Fiber:
         self.cancel()
         with anyio.CancelScope(shield=True):
             await self.wait()
+
+
+def unasked(stopped: BaseException) -> StreamAbortedError | None:
+    """The failure that a cancellation is which nobody asked for: something that a callback awaited was cancelled.
+
+    On asyncio only: trio's cannot come from elsewhere. Passed on as a cancellation it would end a task, and leave
+    those who wait for that task waiting.
+    """
+    if not isinstance(stopped, asyncio.CancelledError):
+        return None
+    task = asyncio.current_task()
+    if task is None or task.cancelling():
+        return None
+    failure = StreamAbortedError("what the stream waited for was cancelled from elsewhere")
+    failure.__cause__ = stopped
+    return failure
 
 
 class Pump:

@@ -14,6 +14,10 @@ from penstock.core.timespan import duration
 from penstock.flow import Signal, Sink, Source
 from penstock.flow.shapes import Runnable
 
+_QUIET = 2
+"""So many turns of asyncio's loop in which all tasks wait are quiet. One is not: a cancellation that found its task
+about to run comes again in the next turn, by a call of the loop, not by a task that could be seen."""
+
 _PATIENCE = 200  # times a millisecond
 
 
@@ -78,8 +82,11 @@ class VirtualTime:
         import asyncio
 
         me = asyncio.current_task()
-        while any(_is_busy(task) for task in asyncio.all_tasks() if task is not me):
+        quiet = 0
+        while quiet < _QUIET:
             await anyio.lowlevel.checkpoint()
+            busy = any(_is_busy(task) for task in asyncio.all_tasks() if task is not me)
+            quiet = 0 if busy else quiet + 1
 
     async def advance(self, span: Any) -> None:
         """Turn the clock on by a duration such as `"5 s"`; all that is due by then has happened when it returns."""

@@ -11,6 +11,8 @@ import pytest
 from penstock import flow
 from penstock.core.errors import PlanError
 from penstock.flow import KillSwitch, LimitExceededError, NoElementError, Sink, Source, StreamClosedError
+from penstock.flow.clock import Signal
+from penstock.flow.tasks import Fiber
 from penstock.testing import StuckError, TestSink, TestSource, VirtualTime
 
 pytestmark = pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -201,5 +203,31 @@ def test_graphs(backend: str) -> None:
         again, done = doubled.partition(2, lambda x: int(x > 10), eager=True)
         found = await flow.Graph(back=again.to(loop.sink), done=done.take(2).to(Sink.collect())).run()
         assert sorted(found["done"]) == [12, 16]
+
+    anyio.run(main, backend=backend)
+
+
+def test_time_is_not_still_while_a_cancellation_is_on_its_way(backend: str) -> None:
+    """asyncio tells a task that is about to run of its cancellation one turn of the loop later."""
+
+    async def main() -> None:
+        time, signal = VirtualTime(), Signal()
+
+        async def work() -> None:
+            await signal.wait()
+            await signal.wait()
+
+        async with anyio.create_task_group() as group:
+            fiber = Fiber(group, work)
+            await time.settle()
+
+            async def cancel() -> None:
+                fiber.cancel()
+
+            group.start_soon(cancel)
+            signal.notify()
+            await time.settle()
+            assert fiber.done
+            group.cancel_scope.cancel()
 
     anyio.run(main, backend=backend)
