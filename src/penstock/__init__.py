@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any as _Any
 
+from penstock.api.functions import udf
 from penstock.api.planned import unknown_member as _unknown_member
 from penstock.api.read import read
 from penstock.api.sql import load, sql
@@ -108,6 +109,7 @@ __all__ = [
     "start",
     "struct",
     "tumbling",
+    "udf",
     "when",
 ]
 

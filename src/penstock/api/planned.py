@@ -8,7 +8,6 @@ from penstock.core.errors import UnknownNameError, UnsupportedError
 from penstock.core.where import caller
 
 _WINDOWS = "windows are ps.tumbling, ps.hopping, ps.cumulative and ps.session"
-_BATCHES = "expressions of col(...), or a computation on the result of .collect()"
 _AGGREGATES = "docs/reference/functions.md lists the aggregates there are"
 _OUTPUT = "write to a sink: .write(MemorySink()), .write(FileSink(...))"
 _EVENT_TIME = 'ps.read(..., event_time="column", watermark="5 s")'
@@ -33,7 +32,6 @@ PLANNED: dict[str, str] = {
     "pattern": _STATE,
     "saga": _OUTPUT,
     "step": _OUTPUT,
-    "udf": _BATCHES,
     "aggregate": _AGGREGATES,
     "events": _STATE,
     "log": 'files are a log too: FileSink(...), and FileSource(..., watch="1 s")',

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.api.columns import flat, named_terms, names_of, passed, replaced
-from penstock.api.frames import with_frames
+from penstock.api.functions import with_functions
 from penstock.api.grouping import Grouped
 from penstock.api.joins import Joining
 from penstock.api.rows import RowVerbs
@@ -86,12 +86,12 @@ class Stream(RowVerbs, Joining):
 
     def select(self: S, *columns: Any, **named: Any) -> S:
         """Only the columns named or computed; see `Select`."""
-        node, terms = with_frames(self.node, named_terms(columns, named))
+        node, terms = with_functions(self.node, named_terms(columns, named))
         return self._to(Select(input=node, columns=terms, where=caller()))
 
     def with_columns(self: S, *columns: Any, **named: Any) -> S:
         """All columns, and those computed: new ones, or in the place of one with the same name; see `Select`."""
-        node, terms = with_frames(self.node, named_terms(columns, named))
+        node, terms = with_functions(self.node, named_terms(columns, named))
         terms = replaced(self.schema, terms)
         return self._to(Select(input=node, columns=terms, spelling="with_columns", where=caller()))
 
@@ -155,7 +155,7 @@ class Stream(RowVerbs, Joining):
         predicate = and_all([term_of(c) for c in flat(conditions)])
         if predicate is None:
             raise PlanError("filter takes a condition", where=caller())
-        node, ((_, predicate),) = with_frames(self.node, (("", predicate),))
+        node, ((_, predicate),) = with_functions(self.node, (("", predicate),))
         made: Node = Filter(input=node, predicate=predicate, where=caller())
         if node is not self.node:
             made = Select(input=made, columns=passed(self.schema), spelling="filter", where=caller())
@@ -197,6 +197,7 @@ class Stream(RowVerbs, Joining):
         computed = tuple((name, term) for name, term in terms if term != Column(name))
         node = self.node
         if computed:
+            node, computed = with_functions(node, computed)
             columns = replaced(self.schema, computed)
             node = Select(input=node, columns=columns, spelling="group_by", where=caller())
         return Grouped(node, tuple(name for name, _ in terms))

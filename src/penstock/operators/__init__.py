@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from penstock.operators.apply import Apply
 from penstock.operators.as_table import AsTable
 from penstock.operators.asof_join import AsofJoin
 from penstock.operators.base import Executable
@@ -33,7 +34,7 @@ OPERATORS: dict[str, type[Executable]] = {
     for operator in (
         Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog,
         KeyedWindow, Join, IntervalJoin, AsofJoin, WindowJoin, Dedup, AsTable, TopN, Sort, Over, Limit,
-        Refused, Write,
+        Refused, Write, Apply,
     )
 }  # fmt: skip
 
@@ -58,5 +59,6 @@ MACHINERY = (
     "lateness",
     "over_frames",
     "lives",
+    "user_calls",
 )
 """Files that operators share and that are none themselves."""
