@@ -119,3 +119,12 @@ def with_functions(node: Node, terms: NamedTerms) -> tuple[Node, NamedTerms]:
     changed = tuple((name, term.rewrite(change)) for name, term in terms)
     return made, changed
 
+
+def calls_of_verb(node: Node) -> list[Node]:
+    """The nodes that one verb of the user made, the last first, if functions of the user are among them; else none."""
+    parts: list[Node] = [node]
+    if node.verb == "select" and getattr(node, "spelling", "") == "filter" and node.inputs[0].verb == "filter":
+        parts.append(node.inputs[0])
+    while parts[-1].verb in ("select", "filter", "apply") and parts[-1].inputs[0].verb == "apply":
+        parts.append(parts[-1].inputs[0])
+    return parts if parts[-1].verb == "apply" else []

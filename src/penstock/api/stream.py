@@ -8,9 +8,10 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.api.columns import flat, named_terms, names_of, passed, replaced
-from penstock.api.functions import with_functions
+from penstock.api.functions import calls_of_verb, with_functions
 from penstock.api.grouping import Grouped
 from penstock.api.joins import Joining
+from penstock.api.mapping import MapVerbs
 from penstock.api.rows import RowVerbs
 from penstock.api.timing import add_event_time
 from penstock.api.verbs import unknown_verb
@@ -56,7 +57,7 @@ class Output:
         return f"<Output {self.node.describe()}>"
 
 
-class Stream(RowVerbs, Joining):
+class Stream(RowVerbs, Joining, MapVerbs):
     """Append-only rows: a value that describes them. Nothing runs until a pipeline does.
 
     Attributes:
@@ -240,7 +241,7 @@ class Stream(RowVerbs, Joining):
         Of `read` with an event time these are the rows that could not be decoded, those for which the time has no
         value, and those without one.
         """
-        parts = parts_of_verb(self.node)
+        parts = calls_of_verb(self.node) or parts_of_verb(self.node)
         if len(parts) < 2:
             return self._refused("errors")
         where = caller()
@@ -251,7 +252,7 @@ class Stream(RowVerbs, Joining):
 
     def _refused(self, port: str) -> Stream:
         node = self.node
-        while port not in node.refuses and node.verb in ("select", "watermark", "inspect", "over") and node.inputs:
+        while port not in node.refuses and node.verb in ("select", "watermark", "inspect", "over", "apply") and node.inputs:
             node = node.inputs[0]
         return Stream(Refused(input=node, port=port, where=caller()))
 

@@ -11,12 +11,14 @@ from penstock.operators.dedup import Dedup
 from penstock.operators.expect import Expect
 from penstock.operators.explode import Explode
 from penstock.operators.filter import Filter
+from penstock.operators.flat_map import FlatMap
 from penstock.operators.group import Group
 from penstock.operators.inspect import Inspect
 from penstock.operators.interval_join import IntervalJoin
 from penstock.operators.join import Join
 from penstock.operators.keyed_window import KeyedWindow
 from penstock.operators.limit import Limit
+from penstock.operators.map_batches import MapBatches
 from penstock.operators.over import Over
 from penstock.operators.read import Read
 from penstock.operators.refused import Refused
@@ -34,7 +36,7 @@ OPERATORS: dict[str, type[Executable]] = {
     for operator in (
         Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog,
         KeyedWindow, Join, IntervalJoin, AsofJoin, WindowJoin, Dedup, AsTable, TopN, Sort, Over, Limit,
-        Refused, Write, Apply,
+        Refused, Write, Apply, FlatMap, MapBatches,
     )
 }  # fmt: skip
 
