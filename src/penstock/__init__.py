@@ -44,6 +44,7 @@ from penstock.core.spec import Secret as secret
 from penstock.expr.build import Expr, col, count, from_epoch, lit, struct, when
 from penstock.expr.build import function as _function
 from penstock.expr.functions import FUNCTIONS as _FUNCTIONS
+from penstock.operators.process_calls import ListState, MapState, Process, ValueState, side
 from penstock.plan.emission import every
 from penstock.plan.keyed_windows import count_window, global_window, session
 from penstock.plan.pipeline import Pipeline
@@ -73,11 +74,14 @@ __all__ = [
     "JobError",
     "Json",
     "List",
+    "ListState",
     "Map",
+    "MapState",
     "Null",
     "PenstockError",
     "Pipeline",
     "PlanError",
+    "Process",
     "Schema",
     "StartError",
     "Stream",
@@ -89,6 +93,7 @@ __all__ = [
     "UInt16",
     "UInt32",
     "UInt64",
+    "ValueState",
     "col",
     "count",
     "count_window",
@@ -105,6 +110,7 @@ __all__ = [
     "run",
     "secret",
     "session",
+    "side",
     "sql",
     "start",
     "struct",

@@ -111,9 +111,7 @@ def with_functions(node: Node, terms: NamedTerms) -> tuple[Node, NamedTerms]:
             return term
         if term not in found:
             found[term] = free_name("_udf", set(made.schema.names))
-            made = ApplyNode(
-                input=made, column=found[term], function=term.function, args=term.args, where=caller()
-            )
+            made = ApplyNode(input=made, column=found[term], function=term.function, args=term.args, where=caller())
         return Column(found[term])
 
     changed = tuple((name, term.rewrite(change)) for name, term in terms)

@@ -12,6 +12,7 @@ from penstock.api.functions import calls_of_verb, with_functions
 from penstock.api.grouping import Grouped
 from penstock.api.joins import Joining
 from penstock.api.mapping import MapVerbs
+from penstock.api.process import process_of, side_of
 from penstock.api.rows import RowVerbs
 from penstock.api.timing import add_event_time
 from penstock.api.verbs import unknown_verb
@@ -250,9 +251,17 @@ class Stream(RowVerbs, Joining, MapVerbs):
         refused = [Refused(input=part, port="errors", where=where) for part in parts]
         return Stream(Union(streams=tuple(Select(input=r, columns=terms, where=where) for r in refused), where=where))
 
+    def side(self, name: str) -> Stream:
+        """The rows that a process function sent to a side output: the key, and the columns declared for it."""
+        return Stream(side_of(self.node, name))
+
     def _refused(self, port: str) -> Stream:
-        node = self.node
-        while port not in node.refuses and node.verb in ("select", "watermark", "inspect", "over", "apply") and node.inputs:
+        node = process_of(self.node)
+        while (
+            port not in node.refuses
+            and node.verb in ("select", "watermark", "inspect", "over", "apply", "process")
+            and node.inputs
+        ):
             node = node.inputs[0]
         return Stream(Refused(input=node, port=port, where=caller()))
 

@@ -155,4 +155,3 @@ def _struct(value: Any, fields: tuple[tuple[str, DType], ...]) -> dict[str, Any]
     if not isinstance(value, Mapping) or any(name not in names for name in value):
         raise RowFault(f"gave {type(value).__name__}, declared is a struct of {', '.join(names)}")
     return {name: conform(value.get(name), dtype) for name, dtype in fields}
-

@@ -20,6 +20,7 @@ from penstock.operators.keyed_window import KeyedWindow
 from penstock.operators.limit import Limit
 from penstock.operators.map_batches import MapBatches
 from penstock.operators.over import Over
+from penstock.operators.process import Process
 from penstock.operators.read import Read
 from penstock.operators.refused import Refused
 from penstock.operators.select import Select
@@ -36,7 +37,7 @@ OPERATORS: dict[str, type[Executable]] = {
     for operator in (
         Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog,
         KeyedWindow, Join, IntervalJoin, AsofJoin, WindowJoin, Dedup, AsTable, TopN, Sort, Over, Limit,
-        Refused, Write, Apply, FlatMap, MapBatches,
+        Refused, Write, Apply, FlatMap, MapBatches, Process,
     )
 }  # fmt: skip
 
