@@ -35,7 +35,7 @@ class ProcessVerbs:
     node: Node
     keys: tuple[str, ...]
 
-    def process(self, function: Process) -> Stream:
+    def process(self, function: Any) -> Stream:
         """Call a function with state and timers for the rows of each key; see `operators.process.Process`.
 
         Args:

@@ -63,6 +63,17 @@ class UserFunction:
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def gives(self) -> DType:
+        """The type of what it gives.
+
+        Raises:
+            PlanError: If none was declared.
+        """
+        if self.returns is None:
+            raise PlanError(f"{self.name} does not say what it gives", hint="@ps.udf(returns=ps.Float64)")
+        return self.returns
+
     def bound(self) -> Callable[..., Any]:
         """The function, with what its `setup` gave as the first argument."""
         if self.setup is None:
@@ -151,8 +162,8 @@ def resolve(stored: dict[str, Any]) -> UserFunction:
         local = _LOCAL.get((module, qualname, stored["line"], stored["ordinal"]))
         if local is None:
             raise PlanError(
-                f"the plan calls {qualname} of {module}, a lambda or an inner function, which only the program has that "
-                "built the plan",
+                f"the plan calls {qualname} of {module}, a lambda or an inner function, which only the program has "
+                "that built the plan",
                 hint="write it as a function of a module",
             )
         return local
@@ -219,10 +230,9 @@ def called(function: Callable[..., Any], declared: UserFunction, values: list[An
     Raises:
         RowFault: If the call fails, or gives something else than declared.
     """
-    assert declared.returns is not None
     if any(value is None and not null for value, (_, _, null) in zip(values, declared.parameters, strict=True)):
         return None
     try:
-        return conform(function(*values), declared.returns)
-    except (Exception, SystemExit) as failed:  # user code may raise anything: the row is refused
+        return conform(function(*values), declared.gives)
+    except (Exception, SystemExit) as failed:  # noqa: BLE001  (user code may raise anything)
         raise RowFault(reason_of(declared.name, failed)) from None

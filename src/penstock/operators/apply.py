@@ -28,10 +28,10 @@ from penstock.plan.node import UPDATING, Facts, Node
 class Apply(Executable):
     """Add a column: what a function of the user's program gives for each row.
 
-    It is called once for each row that comes (of a Table also for rows that go, with the values they came with), whether
-    or not a condition of the expression around it needs the value, as in Flink, which computes Python functions in an
-    operator of their own. A row for which the call fails, or gives what is not of the declared type, leaves by `errors`
-    with the reason. A null for a parameter whose annotation does not take None gives null without a call. Order, event
+    It is called once for each row that comes (of a Table also for rows that go, with the values they came with),
+    whether or not a condition of the expression around it needs the value, as in Flink, which computes Python functions
+    in an operator of their own. A row for which the call fails, or gives what is not of the declared type, leaves by
+    `errors` with the reason. A null for a parameter whose annotation does not take None gives null without a call. Order, event
     time and watermarks stay. No state: what the function keeps between calls is not stored, and a call is repeated
     when a run goes on from its last epoch.
 
@@ -56,9 +56,7 @@ class Apply(Executable):
         check_deterministic(function, below)
         typed = self.typed_args()
         mask = next((arg.mask for arg in typed if arg.mask), None)
-        if function.returns is None:
-            raise PlanError(f"{function.name} does not say what it gives", hint="@ps.udf(returns=ps.Float64)")
-        schema = below.schema.plus(Field(self.column, function.returns, True, mask))
+        schema = below.schema.plus(Field(self.column, function.gives, True, mask))
         return replace(below, schema=schema, deterministic=below.deterministic and function.deterministic)
 
     def typed_args(self) -> tuple[Typed, ...]:

@@ -100,7 +100,7 @@ def rows_of(function: Any, node: FlatMap, values: dict[str, Any]) -> list[dict[s
         given = function(Record(values))
         made = ([given] if given is not None else []) if node.single else _several(given)
         rows = [conform_row(row, node.columns) for row in made]
-    except (Exception, SystemExit) as failed:  # user code may raise anything: the row is refused
+    except (Exception, SystemExit) as failed:  # noqa: BLE001  (user code may raise anything)
         raise RowFault(reason_of(node.function.name, failed)) from None
     if time and any(row[time] != before for row in rows):
         raise RowFault(f'{node.function.name} changed the event time "{time}"')

@@ -73,7 +73,7 @@ class MapBatches(Executable):
         frame = pl.DataFrame({name: pl.Series([value], dtype=types[name]) for name, value in values.items()})
         try:
             found: dict[str, Any] = checked(function(frame), self, frame).row(0, named=True)
-        except (Exception, SystemExit, pl.exceptions.PanicException) as failed:  # user code may raise anything
+        except (Exception, SystemExit, pl.exceptions.PanicException) as failed:  # noqa: BLE001  (user code may raise anything)
             raise RowFault(reason_of(self.function.name, failed)) from None
         return found
 
@@ -158,7 +158,7 @@ class MapBatchesExecutor(Executor):
         """What the function gives for the rows that do not fail, in parts; the reason of each row, or None."""
         try:
             made = checked(self.function(frame.clone()), self.node, frame)
-        except (Exception, SystemExit, pl.exceptions.PanicException) as failed:
+        except (Exception, SystemExit, pl.exceptions.PanicException) as failed:  # noqa: BLE001  (user code may raise anything)
             if frame.height == 1:
                 reasons.append(reason_of(self.node.function.name, failed, masked=self.masked))
                 return

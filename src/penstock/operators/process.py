@@ -38,10 +38,10 @@ class Process(Executable):
     When bounded input is over all timers fire, and those by the clock behind them; one that a timer sets then fires
     only if it is not later than the last row, so that timers that set themselves again come to an end.
 
-    A call that fails, or gives what is not declared, changes no state: its row leaves by `errors` with the reason; for a
-    timer, which is forgotten, a row of its key, null otherwise. State: what is assigned, as declared, for each key
-    until it is the default again and no timer is set. It is stored as text of the declared types, whole for each key that
-    a step has changed; nothing is pickled. Attributes of the object that are no state are lost at a restart.
+    A call that fails, or gives what is not declared, changes no state: its row leaves by `errors` with the reason; for
+    a timer, which is forgotten, a row of its key, null otherwise. State: what is assigned, as declared, for each key
+    until it is the default again and no timer is set. It is stored as text of the declared types, whole for each key
+    that a step has changed; nothing is pickled. Attributes of the object that are no state are lost at a restart.
 
     Attributes:
         input: The rows.
@@ -91,13 +91,25 @@ class Process(Executable):
             order_sensitive=not below.watermarked,
         )
 
+    @property
+    def cls(self) -> type[UserProcess]:
+        """The class.
+
+        Raises:
+            PlanError: If what the program has under its name is no process function any more.
+        """
+        found: Any = self.function.function
+        if not (isinstance(found, type) and issubclass(found, UserProcess)):
+            raise PlanError(f"{self.function} is no ps.Process")
+        return found
+
     def declared(self) -> Schema:
         """The columns of `output`."""
-        return Schema.of(self.function.function.output)
+        return Schema.of(self.cls.output)
 
     def sides(self) -> dict[str, Schema]:
         """The columns of the side outputs."""
-        found = {name: Schema.of(columns) for name, columns in self.function.function.sides.items()}
+        found = {name: Schema.of(columns) for name, columns in self.cls.sides.items()}
         for name, columns in found.items():
             if not len(columns):
                 raise PlanError(f'the side output "{name}" has no column')
@@ -105,8 +117,7 @@ class Process(Executable):
 
     def instance(self) -> UserProcess:
         """An object of the class, with the attributes that were at hand."""
-        cls = self.function.function
-        made: UserProcess = cls.__new__(cls)
+        made = self.cls.__new__(self.cls)
         vars(made).update(self.settings)
         return made
 

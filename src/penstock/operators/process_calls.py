@@ -253,9 +253,12 @@ class Calls:
         number: The number of the next timer.
     """
 
-    def __init__(self, process: Process, columns: Schema, sides: Mapping[str, Schema], time: Any) -> None:
+    def __init__(
+        self, process: Process, columns: Schema, sides: Mapping[str, Schema], time: tuple[str, DType] | None
+    ) -> None:
         self.process, self.columns, self.sides = process, columns, sides
-        self.time, self.dtype = time or (None, None)
+        self.time = time[0] if time else None
+        self.dtype = time[1] if time else None
         self.states = states_of(type(process))
         self.name = type(process).__name__
         self.number = 0
@@ -282,7 +285,7 @@ class Calls:
             made = getattr(self.process, method)(given, context)
             rows = [self._row(one, state.key, context.time) for one in made or ()]
             values = {name: self._kept(name, value) for name, value in cell.items()}
-        except (Exception, SystemExit) as failed:  # user code may raise anything: the row is refused
+        except (Exception, SystemExit) as failed:  # noqa: BLE001  (user code may raise anything)
             raise RowFault(reason_of(f"{self.name}.{method}", failed)) from None
         finally:
             del vars(self.process)[CELL]

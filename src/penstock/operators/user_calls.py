@@ -37,7 +37,7 @@ class PerRow:
     def __init__(self, declared: UserFunction, *, masked: bool) -> None:
         self.declared, self.masked = declared, masked
         self.function = declared.bound()
-        self.dtype = to_polars(declared.returns)  # type: ignore[arg-type]  (checked by the node)
+        self.dtype = to_polars(declared.gives)
 
     def __call__(self, columns: Sequence[pl.Series], count: int) -> Made:
         """What the function gives for the rows of some columns."""
@@ -65,13 +65,13 @@ class PerSeries:
     def __init__(self, declared: UserFunction, *, masked: bool) -> None:
         self.declared, self.masked = declared, masked
         self.function = declared.bound()
-        self.dtype = to_polars(declared.returns)  # type: ignore[arg-type]  (checked by the node)
+        self.dtype = to_polars(declared.gives)
 
     def __call__(self, columns: Sequence[pl.Series], count: int) -> Made:
         """What the function gives for the rows of some columns."""
         try:
             return Made(self._checked(self.function(*columns), count))
-        except (Exception, SystemExit, pl.exceptions.PanicException) as failed:
+        except (Exception, SystemExit, pl.exceptions.PanicException) as failed:  # noqa: BLE001  (user code may raise anything)
             if count == 1:
                 reason = reason_of(self.declared.name, failed, masked=self.masked)
                 return Made(pl.Series([None], dtype=self.dtype), pl.Series([reason]))
@@ -98,16 +98,17 @@ class PerSeries:
             if type(given).__module__ != "numpy":
                 raise RowFault(f"gave {type(given).__name__}, a vectorized function gives a Polars series")
             given = pl.Series(given)
-        if len(given) != count:
-            raise RowFault(f"gave {len(given)} values for {count} rows")
-        if given.dtype == self.dtype:
-            return given
-        if given.dtype == pl.Null or (given.dtype.is_numeric() and self.dtype.is_numeric()):
-            converted = given.cast(self.dtype, strict=False)
-            back = converted.cast(given.dtype, strict=False)
-            if back.eq_missing(given).all():
+        series: pl.Series = given
+        if len(series) != count:
+            raise RowFault(f"gave {len(series)} values for {count} rows")
+        if series.dtype == self.dtype:
+            return series
+        if series.dtype == pl.Null or (series.dtype.is_numeric() and self.dtype.is_numeric()):
+            converted: pl.Series = series.cast(self.dtype, strict=False)
+            back = converted.cast(series.dtype, strict=False)
+            if back.eq_missing(series).all():
                 return converted
-        raise RowFault(f"gave {given.dtype}, declared is {self.declared.returns}")
+        raise RowFault(f"gave {series.dtype}, declared is {self.declared.returns}")
 
 
 def one_by_series(function: Callable[..., Any], node: Apply) -> Callable[..., Any]:
