@@ -29,11 +29,11 @@ class Apply(Executable):
     """Add a column: what a function of the user's program gives for each row.
 
     It is called once for each row that comes (of a Table also for rows that go, with the values they came with),
-    whether or not a condition of the expression around it needs the value, as in Flink, which computes Python functions
-    in an operator of their own. A row for which the call fails, or gives what is not of the declared type, leaves by
-    `errors` with the reason. A null for a parameter whose annotation does not take None gives null without a call. Order, event
-    time and watermarks stay. No state: what the function keeps between calls is not stored, and a call is repeated
-    when a run goes on from its last epoch.
+    whether or not a condition of the expression around it needs the value, as in Flink, which computes Python
+    functions in an operator of their own. A row for which the call fails, or gives what is not of the declared
+    type, leaves by `errors` with the reason. A null for a parameter whose annotation does not take None gives null
+    without a call. Order, event time and watermarks stay. No state: what the function keeps between calls is not
+    stored, and a call is repeated when a run goes on from its last epoch.
 
     Attributes:
         input: The rows.
