@@ -201,7 +201,7 @@ def test_what_does_not_fit_its_declaration_is_refused_and_changes_no_state():
 
 def test_what_cannot_be_processed_is_refused_with_the_reason():
     rows = ps.read([{"k": "a", "v": 1}])
-    with pytest.raises(ps.PlanError, match="object of a ps.Process"):
+    with pytest.raises(ps.PlanError, match="takes an object"):
         rows.group_by("k").process(NoTime)
     with pytest.raises(ps.PlanError, match="rows of a Table change"):
         rows.group_by("k").agg(n=ps.count()).group_by("k").process(NoTime(1))
@@ -210,7 +210,7 @@ def test_what_cannot_be_processed_is_refused_with_the_reason():
     with pytest.raises(ps.PlanError, match="side output"):
         rows.group_by("k").process(NoTime(1)).side("alarms")
     with pytest.raises(ps.PlanError, match="state of a key"):
-        print(NoTime(1).n)
+        assert NoTime(1).n
 
 
 def test_state_is_seen_as_a_table_and_leaves_when_it_is_the_default():

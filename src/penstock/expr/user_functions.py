@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import typing
 import weakref
 from collections.abc import Callable
@@ -17,6 +16,9 @@ from penstock.expr.user_values import conform
 
 _LOCAL: weakref.WeakValueDictionary[tuple[str, str, int, int], UserFunction] = weakref.WeakValueDictionary()
 """Functions that have no place in a module, by what tells them apart in this process."""
+
+ASYNC = 0x80 | 0x200
+"""The flags of coroutine functions and of asynchronous generators (`inspect.CO_COROUTINE`, `CO_ASYNC_GENERATOR`)."""
 
 SHOWN = 200
 """How many characters of an exception are shown in a reason."""
@@ -111,7 +113,7 @@ def reference(function: Any, *, named: bool = False, **declared: Any) -> UserFun
         return function
     if not callable(function):
         raise PlanError(f"a function is needed, found {function!r}")
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+    if getattr(getattr(function, "__code__", None), "co_flags", 0) & ASYNC:
         raise UnsupportedError(
             f"{function.__name__} is async: rows that wait for an answer are not offered yet",
             hint="call it in a sink or a source, or use a function that blocks for a short time",
@@ -195,6 +197,8 @@ def annotated(function: Any, *, skip: int = 0) -> tuple[tuple[tuple[str, DType |
     Raises:
         PlanError: If a parameter is given by keyword only, or an annotation is no type of values.
     """
+    import inspect
+
     try:
         hints = typing.get_type_hints(function)
     except NameError:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from penstock.core.delta import Delta
 from penstock.core.errors import PlanError
@@ -16,7 +16,6 @@ from penstock.expr.interpret import interpret
 from penstock.expr.signatures import common
 from penstock.expr.user_functions import UserFunction, called
 from penstock.operators.base import Emission, Environment, Executable, Executor, Meaning, Output, Row, StepContext
-from penstock.operators.sharding import project
 from penstock.operators.user_calls import PerRow, PerSeries, one_by_series
 from penstock.operators.why import refuse
 from penstock.plan.node import UPDATING, Facts, Node
@@ -93,7 +92,8 @@ class Apply(Executable):
 
     def meaning(self) -> Meaning:
         """See `ApplyMeaning`."""
-        return ApplyMeaning(self)
+        bound = self.function.bound()
+        return ApplyMeaning(self, one_by_series(bound, self) if self.function.vectorized else bound)
 
     def executor(self, environment: Environment) -> Executor:
         """See `ApplyExecutor`."""
@@ -119,11 +119,9 @@ def check_deterministic(function: UserFunction, below: Facts) -> None:
 class ApplyMeaning(Meaning):
     """Call it with the values of the row."""
 
-    def __init__(self, node: Apply) -> None:
-        self.column, self.declared = node.column, node.function
+    def __init__(self, node: Apply, function: Callable[..., Any]) -> None:
+        self.column, self.declared, self.function = node.column, node.function, function
         self.args = [interpret(arg) for arg in node.typed_args()]
-        bound = node.function.bound()
-        self.function = one_by_series(bound, node) if node.function.vectorized else bound
 
     def row(self, port: int, row: Row) -> Iterable[Emission]:
         """One row in, one out."""
@@ -141,6 +139,8 @@ class ApplyExecutor(Executor):
     """Computes the arguments of a delta at once, and calls the function."""
 
     def __init__(self, node: Apply, environment: Environment) -> None:
+        from penstock.operators.sharding import project
+
         schema = node.input.schema
         typed = node.typed_args()
         self.columns, self.column, self.environment = schema.names, node.column, environment

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from penstock.core.delta import Delta, consolidate
@@ -57,7 +58,7 @@ class MapBatches(Executable):
 
     def meaning(self) -> Meaning:
         """See `MapBatchesMeaning`."""
-        return MapBatchesMeaning(self)
+        return MapBatchesMeaning(partial(self.one, self.function.bound()))
 
     def executor(self, environment: Environment) -> Executor:
         """See `MapBatchesExecutor`."""
@@ -114,13 +115,13 @@ def checked(given: Any, node: MapBatches, taken: pl.DataFrame) -> pl.DataFrame:
 class MapBatchesMeaning(Meaning):
     """Call it with a batch of one row."""
 
-    def __init__(self, node: MapBatches) -> None:
-        self.one, self.function = node.one, node.function.bound()
+    def __init__(self, call: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        self.call = call
 
     def row(self, port: int, row: Row) -> Iterable[Emission]:
         """One row in, one out."""
         try:
-            return [("out", row.with_values(self.one(self.function, dict(row.values))))]
+            return [("out", row.with_values(self.call(dict(row.values))))]
         except RowFault:
             return [("errors", row)]
 
