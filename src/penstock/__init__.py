@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any as _Any
 
+from penstock.api.functions import udf
 from penstock.api.grouping_sets import cube, grouping_sets, rollup
 from penstock.api.planned import unknown_member as _unknown_member
 from penstock.api.read import read
@@ -44,6 +45,7 @@ from penstock.core.spec import Secret as secret
 from penstock.expr.build import Expr, col, count, from_epoch, lit, struct, when
 from penstock.expr.build import function as _function
 from penstock.expr.functions import FUNCTIONS as _FUNCTIONS
+from penstock.operators.process_calls import ListState, MapState, Process, ValueState, side
 from penstock.plan.custom_windows import custom
 from penstock.plan.emission import every
 from penstock.plan.keyed_windows import count_window, global_window, session
@@ -74,11 +76,14 @@ __all__ = [
     "JobError",
     "Json",
     "List",
+    "ListState",
     "Map",
+    "MapState",
     "Null",
     "PenstockError",
     "Pipeline",
     "PlanError",
+    "Process",
     "Schema",
     "StartError",
     "Stream",
@@ -90,6 +95,7 @@ __all__ = [
     "UInt16",
     "UInt32",
     "UInt64",
+    "ValueState",
     "col",
     "count",
     "count_window",
@@ -112,10 +118,12 @@ __all__ = [
     "run",
     "secret",
     "session",
+    "side",
     "sql",
     "start",
     "struct",
     "tumbling",
+    "udf",
     "when",
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import MappingProxyType
 
 from hypothesis import given
 
@@ -39,6 +40,29 @@ def nothing(moment):
     return []
 
 
+@ps.udf
+def doubled(x: int) -> int:
+    """Twice."""
+    return x * 2
+
+
+def as_it_is(row):
+    """The same."""
+    return row
+
+
+class Last(ps.Process):
+    """Gives what it was made with."""
+
+    output = MappingProxyType({"name": ps.String})
+
+    def __init__(self, name):
+        self.name = name
+
+    def on_row(self, row, ctx):
+        yield {"name": self.name}
+
+
 def everything():
     """A plan that has every verb."""
     given = Input.of(T("at:Datetime | k:String | v:Int64 | l:List(Int64)"), "rows", watermark="5 s")
@@ -54,6 +78,9 @@ def everything():
     clock = both.window(ps.session(col("gap")), on=ps.processing_time()).agg(n=ps.count())
     once = both.group_by("k").window(ps.global_window(), emit=ps.every(rows=7)).agg(n=ps.count())
     streams = [
+        both.with_columns(w=doubled(col("v"))).map(as_it_is, {"v": int}),
+        both.map_batches(as_it_is, dict(zip(both.columns, (f.dtype for f in both.schema), strict=True))),
+        both.group_by("k").process(Last("x")),
         windows,
         sessions,
         again,

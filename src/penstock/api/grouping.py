@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from penstock.api.columns import NamedTerms, named_terms, split_aggregates
+from penstock.api.process import ProcessVerbs
 from penstock.api.rows import RankVerbs
 from penstock.api.verbs import unknown_verb
 from penstock.api.window_rows import WindowRowVerbs
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from penstock.api.stream import Stream, Table
 
 
-class Grouped(RankVerbs):
+class Grouped(RankVerbs, ProcessVerbs):
     """Rows by key, waiting to be told what to do with each key.
 
     Attributes:

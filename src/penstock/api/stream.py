@@ -8,10 +8,12 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from penstock.api.columns import flat, named_terms, names_of, passed, replaced
-from penstock.api.frames import with_frames
+from penstock.api.functions import calls_of_verb, with_functions
 from penstock.api.grouping import Grouped
 from penstock.api.grouping_sets import GroupedSets
 from penstock.api.joins import Joining
+from penstock.api.mapping import MapVerbs
+from penstock.api.process import process_of, side_of
 from penstock.api.rows import RowVerbs
 from penstock.api.timing import add_event_time
 from penstock.api.verbs import unknown_verb
@@ -57,7 +59,7 @@ class Output:
         return f"<Output {self.node.describe()}>"
 
 
-class Stream(RowVerbs, Joining):
+class Stream(RowVerbs, Joining, MapVerbs):
     """Append-only rows: a value that describes them. Nothing runs until a pipeline does.
 
     Attributes:
@@ -87,12 +89,12 @@ class Stream(RowVerbs, Joining):
 
     def select(self: S, *columns: Any, **named: Any) -> S:
         """Only the columns named or computed; see `Select`."""
-        node, terms = with_frames(self.node, named_terms(columns, named))
+        node, terms = with_functions(self.node, named_terms(columns, named))
         return self._to(Select(input=node, columns=terms, where=caller()))
 
     def with_columns(self: S, *columns: Any, **named: Any) -> S:
         """All columns, and those computed: new ones, or in the place of one with the same name; see `Select`."""
-        node, terms = with_frames(self.node, named_terms(columns, named))
+        node, terms = with_functions(self.node, named_terms(columns, named))
         terms = replaced(self.schema, terms)
         return self._to(Select(input=node, columns=terms, spelling="with_columns", where=caller()))
 
@@ -156,7 +158,7 @@ class Stream(RowVerbs, Joining):
         predicate = and_all([term_of(c) for c in flat(conditions)])
         if predicate is None:
             raise PlanError("filter takes a condition", where=caller())
-        node, ((_, predicate),) = with_frames(self.node, (("", predicate),))
+        node, ((_, predicate),) = with_functions(self.node, (("", predicate),))
         made: Node = Filter(input=node, predicate=predicate, where=caller())
         if node is not self.node:
             made = Select(input=made, columns=passed(self.schema), spelling="filter", where=caller())
@@ -204,6 +206,7 @@ class Stream(RowVerbs, Joining):
         computed = tuple((name, term) for name, term in terms if term != Column(name))
         node = self.node
         if computed:
+            node, computed = with_functions(node, computed)
             columns = replaced(self.schema, computed)
             node = Select(input=node, columns=columns, spelling="group_by", where=caller())
         return Grouped(node, tuple(name for name, _ in terms))
@@ -246,7 +249,7 @@ class Stream(RowVerbs, Joining):
         Of `read` with an event time these are the rows that could not be decoded, those for which the time has no
         value, and those without one.
         """
-        parts = parts_of_verb(self.node)
+        parts = calls_of_verb(self.node) or parts_of_verb(self.node)
         if len(parts) < 2:
             return self._refused("errors")
         where = caller()
@@ -255,9 +258,17 @@ class Stream(RowVerbs, Joining):
         refused = [Refused(input=part, port="errors", where=where) for part in parts]
         return Stream(Union(streams=tuple(Select(input=r, columns=terms, where=where) for r in refused), where=where))
 
+    def side(self, name: str) -> Stream:
+        """The rows that a process function sent to a side output: the key, and the columns declared for it."""
+        return Stream(side_of(self.node, name))
+
     def _refused(self, port: str) -> Stream:
-        node = self.node
-        while port not in node.refuses and node.verb in ("select", "watermark", "inspect", "over") and node.inputs:
+        node = process_of(self.node)
+        while (
+            port not in node.refuses
+            and node.verb in ("select", "watermark", "inspect", "over", "apply", "process")
+            and node.inputs
+        ):
             node = node.inputs[0]
         return Stream(Refused(input=node, port=port, where=caller()))
 

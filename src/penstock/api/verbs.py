@@ -20,7 +20,7 @@ GUESSES: dict[str, str] = {
 """Verbs of other systems, and ours for the same."""
 
 PLANNED = (
-    "map", "flat_map", "map_batches", "map_async", "lookup", "match", "process", "saga", "broadcast", "side",
+    "map_async", "lookup", "match", "saga", "broadcast",
 )  # fmt: skip
 """Verbs that the design has and this version does not."""
 

@@ -249,6 +249,31 @@ class Over(Term):
         return f"{self.function}.over({', '.join([*self.keys, str(self.frame)])})"
 
 
+@dataclass(frozen=True)
+class Apply(Term):
+    """A function that the user wrote, applied to terms of a row; verbs compute it in a node of its own.
+
+    Attributes:
+        function: The function, a `UserFunction`.
+        args: Its arguments.
+    """
+
+    function: Any
+    args: tuple[Term, ...]
+
+    @property
+    def children(self) -> tuple[Term, ...]:
+        """The arguments."""
+        return self.args
+
+    def rewrite(self, change: Callable[[Term], Term]) -> Term:
+        """As `Term.rewrite`."""
+        return change(Apply(self.function, tuple(a.rewrite(change) for a in self.args)))
+
+    def __str__(self) -> str:
+        return f"{self.function}({', '.join(map(str, self.args))})"
+
+
 class Pairs(dict[Any, Any]):
     """A dict that is a map as a constant, where a plain dict is a struct."""
 

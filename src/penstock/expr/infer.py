@@ -19,7 +19,7 @@ from penstock.core.dtypes import (
 from penstock.core.errors import PlanError, UnknownNameError
 from penstock.core.schema import Schema
 from penstock.expr.aggregates import AGGREGATES
-from penstock.expr.ast import Aggregation, Call, Case, Cast, Column, Lag, Literal, Over, Term
+from penstock.expr.ast import Aggregation, Apply, Call, Case, Cast, Column, Lag, Literal, Over, Term
 from penstock.expr.casts import check_cast
 from penstock.expr.function import Function, Signature
 from penstock.expr.functions import FUNCTIONS
@@ -72,7 +72,7 @@ def infer(term: Term, schema: Schema) -> Typed:
             return _call(term, schema)
         case Aggregation():
             raise PlanError(f"the aggregate {term} has no place here", hint="aggregates belong into .agg(...)")
-        case Over() | Lag():
+        case Over() | Lag() | Apply():
             raise PlanError(f"{term} has no place here", hint="compute it by .select or .with_columns before")
     raise PlanError(f"{term!r} is no expression")
 

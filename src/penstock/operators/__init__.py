@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from penstock.operators.apply import Apply
 from penstock.operators.as_table import AsTable
 from penstock.operators.asof_join import AsofJoin
 from penstock.operators.base import Executable
@@ -10,13 +11,16 @@ from penstock.operators.dedup import Dedup
 from penstock.operators.expect import Expect
 from penstock.operators.explode import Explode
 from penstock.operators.filter import Filter
+from penstock.operators.flat_map import FlatMap
 from penstock.operators.group import Group
 from penstock.operators.inspect import Inspect
 from penstock.operators.interval_join import IntervalJoin
 from penstock.operators.join import Join
 from penstock.operators.keyed_window import KeyedWindow
 from penstock.operators.limit import Limit
+from penstock.operators.map_batches import MapBatches
 from penstock.operators.over import Over
+from penstock.operators.process import Process
 from penstock.operators.read import Read
 from penstock.operators.refused import Refused
 from penstock.operators.select import Select
@@ -35,7 +39,7 @@ OPERATORS: dict[str, type[Executable]] = {
     for operator in (
         Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog,
         KeyedWindow, Join, IntervalJoin, AsofJoin, WindowJoin, Dedup, AsTable, TopN, Sort, Over, Limit,
-        Refused, Write, WindowRows, Stamp,
+        Refused, Write, WindowRows, Stamp, Apply, FlatMap, MapBatches, Process,
     )
 }  # fmt: skip
 
@@ -60,5 +64,6 @@ MACHINERY = (
     "lateness",
     "over_frames",
     "lives",
+    "user_calls",
 )
 """Files that operators share and that are none themselves."""

@@ -13,7 +13,8 @@ from penstock.core.dtypes import DType, from_json
 from penstock.core.errors import PlanError, one_of
 from penstock.core.schema import Schema
 from penstock.core.timespan import Span
-from penstock.expr.ast import Aggregation, Call, Case, Cast, Column, Frame, Lag, Literal, Over
+from penstock.expr.ast import Aggregation, Apply, Call, Case, Cast, Column, Frame, Lag, Literal, Over
+from penstock.expr.user_functions import UserFunction, resolve
 from penstock.plan.custom_windows import Custom
 from penstock.plan.emission import Emit
 from penstock.plan.keyed_windows import Count, Everything, Session
@@ -49,6 +50,7 @@ VALUES: dict[str, type] = {
         TimeToLive,
         Custom,
         Punctuated,
+        Apply,
     )
 }
 """The classes of values inside nodes, by the names that tag them."""
@@ -77,6 +79,8 @@ def encode(value: Any) -> Any:
             return {"$": "bytes", "v": value.hex()}
         case DType():
             return {"$": "type", "v": value.to_json()}
+        case UserFunction():
+            return {"$": "function", "v": value.plan_reference()}
         case Schema():
             return {"$": "schema", "v": value.to_json()}
         case tuple() | list():
@@ -132,4 +136,5 @@ _SCALARS: dict[Any, Callable[[dict[str, Any]], Any]] = {
     "bytes": lambda d: bytes.fromhex(d["v"]),
     "type": lambda d: from_json(d["v"]),
     "schema": lambda d: Schema.from_json(d["v"]),
+    "function": lambda d: resolve(d["v"]),
 }
