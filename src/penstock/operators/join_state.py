@@ -14,7 +14,8 @@ from penstock.operators.joining import TwoInputs
 from penstock.operators.sharding import Sharded
 from penstock.state.keys import KeyCodec
 from penstock.state.row_layout import RowLayout
-from penstock.state.rows import MOST_PAIRS, RowStore, spread_all
+from penstock.state.row_spread import spread_all
+from penstock.state.rows import MOST_PAIRS, RowStore
 
 if TYPE_CHECKING:
     import polars as pl

@@ -303,6 +303,11 @@ class Arrangement:
         """Key words and heap offsets of live slots, and the heap: what `KeyCodec.decode` takes."""
         return np.take(self.table, slots, axis=0)[:, : self._mark], self._heap
 
+    @property
+    def heap(self) -> Bytes:
+        """The bytes of the long texts of all slots; another array once it has grown."""
+        return self._heap
+
     def group_of(self, slots: Array) -> Rows:
         """The key group of each slot."""
         return groups_of_slots(self.table, self.layout.width, frozen(slots, np.int32))
