@@ -9,7 +9,7 @@ from penstock.core.delta import Delta, Positions
 from penstock.core.lazy import np
 from penstock.operators.base import StepContext
 from penstock.operators.join_parts import Batch, DeltaRows, MergedRows, Rows, StoredRows
-from penstock.operators.join_state import StoredJoin
+from penstock.operators.join_state import StoredJoin, chosen_of
 from penstock.state.rows import Put, RowStore
 
 
@@ -92,7 +92,7 @@ class OrderedJoin(StoredJoin):
             columns = [batch.delta.columns[name] for name in self.layouts[side].names]
             times = self.instants(side, batch)
             for shard, parts in self.sharded.rows(batch.keys):
-                rows = None if parts[0] is None else np.concatenate(parts)
+                rows = chosen_of(parts)
                 places = batch.places if rows is None else batch.places[rows]
                 if (np.diff(places) < 0).any():
                     order = np.argsort(places).astype(np.int32)
@@ -176,7 +176,8 @@ class OrderedJoin(StoredJoin):
                 StoredRows(self.keys, 1, stores[1], np.concatenate(others)[order]),
             )
         sides = [self._sides(pairs) for pairs in found]
-        return MergedRows([left for left, _ in sides], order), MergedRows([right for _, right in sides], order)
+        lefts = MergedRows(self.keys, 0, [left for left, _ in sides], order)
+        return lefts, MergedRows(self.keys, 1, [right for _, right in sides], order)
 
     def _pairs(self, work: Work, slots: Any, low: int = 0, high: int | None = None) -> Iterator[Pairs]:
         """The pairs of some of the rows of a batch."""

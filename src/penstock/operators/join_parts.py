@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.delta import Delta, Positions, concat, consolidate
-from penstock.core.lazy import np, pl
+from penstock.core.lazy import np, pa, pl
 from penstock.expr.ast import Column
 from penstock.expr.lower import lower
 from penstock.operators.base import Environment, StepContext
@@ -117,7 +117,8 @@ class StoredRows(Rows):
 class MergedRows(Rows):
     """Rows from several places, laid end to end and then put in an order."""
 
-    def __init__(self, parts: Sequence[Rows], order: Any) -> None:
+    def __init__(self, keys: JoinKeys, side: int, parts: Sequence[Rows], order: Any) -> None:
+        super().__init__(keys, side)
         self._parts, self._order = parts, pl.Series(order)
 
     def column(self, name: str) -> pl.Series:
@@ -127,6 +128,29 @@ class MergedRows(Rows):
     def key(self, number: int) -> pl.Series:
         """As `Rows.key`."""
         return pl.concat([part.key(number) for part in self._parts])[self._order]
+
+
+class PaddedRows(Rows):
+    """Rows some of which are missing, and are nulls.
+
+    Args:
+        keys: The keys.
+        side: Of which side they are.
+        rows: Those that are there.
+        there: By row, whether it is.
+    """
+
+    def __init__(self, keys: JoinKeys, side: int, rows: Rows, there: Any) -> None:
+        super().__init__(keys, side)
+        self._rows, self._index = rows, pl.Series(pa.array(np.cumsum(there) - 1, mask=~there))
+
+    def column(self, name: str) -> pl.Series:
+        """As `Rows.column`."""
+        return self._rows.column(name).gather(self._index)
+
+    def key(self, number: int) -> pl.Series:
+        """As `Rows.key`."""
+        return self._rows.key(number).gather(self._index)
 
 
 class Batch:
