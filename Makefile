@@ -12,7 +12,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install check fix lint types test demo bench bench-checkpoints docs services soak simulate coverage lowest wheel clean
+.PHONY: help install check fix lint types test demo bench bench-checkpoints bench-joins docs services soak simulate coverage lowest wheel clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ soak: $(STAMP)  ## Kill a pipeline a thousand times; ARGS="--kind files|postgres
 
 bench-checkpoints: $(STAMP)  ## What checkpoints cost: bytes, pauses, recovery, exactly once; ARGS="--quick" for less
 	$(BIN)/python bench/checkpoints.py $(ARGS)
+
+bench-joins: $(STAMP)  ## Joins beside DuckDB at three sizes; ARGS="--help" for its options
+	$(BIN)/python bench/joins.py $(ARGS)
 
 docs: $(STAMP)  ## Run every block of README.md and docs/, and every example
 	$(BIN)/python -m pytest -n $(WORKERS) tests/docs $(ARGS)

@@ -136,9 +136,7 @@ class AsofJoinExecutor(StoredJoin):
             found = np.where(before >= 0, before, after)
             both = (before >= 0) & (after >= 0)
             versions = [rights.moments(rows[both]) - self.keep for rows in (before, after)]
-            found[both] = np.where(
-                times[both] - versions[0] <= versions[1] - times[both], before[both], after[both]
-            )
+            found[both] = np.where(times[both] - versions[0] <= versions[1] - times[both], before[both], after[both])
         good = found >= 0
         if self.asof.tolerance is not None:
             apart = rights.moments(found[good]) - self.keep - times[good]
@@ -211,4 +209,3 @@ class AsofJoinExecutor(StoredJoin):
     def watermark(self, incoming: Sequence[int]) -> int:
         """Held back by what waits."""
         return self.asof.held(min(incoming))
-

@@ -10,7 +10,8 @@ from penstock.core.lazy import np
 from penstock.operators.base import StepContext
 from penstock.operators.join_parts import Batch, DeltaRows, MergedRows, Rows, StoredRows
 from penstock.operators.join_state import StoredJoin, chosen_of
-from penstock.state.rows import Put, RowStore
+from penstock.state.row_parts import Put
+from penstock.state.rows import RowStore
 
 
 class Work(NamedTuple):
@@ -55,6 +56,11 @@ class Pairs(NamedTuple):
     def some(self, chosen: Any) -> Pairs:
         """Some of them."""
         return Pairs(self.work, self.mine[chosen], self.found[chosen], self.slots[chosen])
+
+    def positions(self) -> Positions | None:
+        """Where the rows of the batch came from."""
+        known = self.work.batch.delta.positions
+        return None if known is None else known.take(self.mine)
 
     def lefts(self) -> tuple[RowStore, Any]:
         """The left rows of the pairs: their store, and their slots in it."""
@@ -155,10 +161,11 @@ class OrderedJoin(StoredJoin):
             causes = np.concatenate([pairs.work.batch.places[pairs.mine] for pairs in found])
             order = np.argsort(causes, kind="stable")
         count = sum(len(pairs.mine) for pairs in found)
+        taken = [pairs.positions() for pairs in found]
+        known = [positions for positions in taken if positions is not None]
         positions = None
-        if all(pairs.work.batch.delta.positions is not None for pairs in found):
-            taken = [pairs.work.batch.delta.positions.take(pairs.mine) for pairs in found]
-            positions = taken[0] if order is None else Positions.concat(taken).take(order)
+        if len(known) == len(taken):
+            positions = known[0] if order is None else Positions.concat(known).take(order)
         sides = self.sides(*self._merged(found, order))
         yield self.maker.delta(*sides, count, positions=positions)
 

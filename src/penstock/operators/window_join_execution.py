@@ -19,7 +19,8 @@ from penstock.operators.watermark import instants
 from penstock.operators.window_execution import BEYOND
 from penstock.state.keys import KeyCodec
 from penstock.state.row_layout import RowLayout
-from penstock.state.rows import RowStore, gathered
+from penstock.state.row_parts import gathered
+from penstock.state.rows import RowStore
 from penstock.state.slots import distinct
 
 if TYPE_CHECKING:

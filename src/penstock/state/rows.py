@@ -17,20 +17,20 @@ How it is used, in a step numbered `step` (numbers never go back, and a number i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.errors import InvariantError, StateError
 from penstock.core.lazy import np, pl
 from penstock.kernels import chains
 from penstock.kernels.arrays import frozen
-from penstock.kernels.row_slots import take_words, walk_earlier
 from penstock.kernels.chains import check_chains, link_rows, unlink_rows, walk_chains
+from penstock.kernels.row_slots import take_words, walk_earlier
 from penstock.state.aggregates import Loader, Saver
 from penstock.state.arrangement import Arrangement
 from penstock.state.deadlines import Deadlines
 from penstock.state.keys import Keys
 from penstock.state.row_layout import TIME, RowLayout
+from penstock.state.row_parts import Put, gathered, some_of
 from penstock.state.slots import IN_ORDER, Slots, distinct
 
 if TYPE_CHECKING:
@@ -39,32 +39,6 @@ if TYPE_CHECKING:
 NONE = -1
 MOST_PAIRS = 1 << 16
 """How many pairs a batch of `RowStore.probe` has at most, unless told otherwise."""
-
-
-@dataclass(frozen=True)
-class Put:
-    """What one `put` did.
-
-    Attributes:
-        slots: By row given, the slot of the stored row.
-        keys: By row given, the slot of its key.
-        counts: By row given, how often the stored row is there now.
-        before: By row given, how often it was there before the call.
-        new: The slots that this call made, in order of their first row.
-        first_row: For each of them, its first row, as a place among the rows given.
-    """
-
-    slots: NDArray[np.int32]
-    keys: NDArray[np.int32]
-    counts: NDArray[np.int64]
-    before: NDArray[np.int64]
-    new: NDArray[np.int32]
-    first_row: NDArray[np.int32]
-
-    def emptied(self) -> NDArray[np.int32]:
-        """The slots of rows that are not there any more, each once: what `drop` takes."""
-        found: NDArray[np.int32] = distinct(self.slots[self.counts == 0])
-        return found
 
 
 class RowStore:
@@ -136,9 +110,9 @@ class RowStore:
         new, first_row = touched.touched[touched.is_new], touched.first_row[touched.is_new]
         counts = self.word(chains.COUNT)
         before = counts[touched.slots]
-        np.add.at(counts, touched.slots, 1 if signs is None else _some(signs, chosen).astype(np.int64))
+        np.add.at(counts, touched.slots, 1 if signs is None else some_of(signs, chosen).astype(np.int64))
         if self.layout.timed and len(new):
-            moments = _some(times, chosen)[first_row]
+            moments = some_of(times, chosen)[first_row]
             self.word(TIME)[new] = moments
             self.deadlines.put(moments, new)
         self._link(new, step)
@@ -152,10 +126,10 @@ class RowStore:
     ) -> Put:
         owners = self.keys.upsert(keys, chosen, step).slots
         given = columns if chosen is None else gathered(columns, chosen)
-        numbers = np.asarray(_some(places, chosen), np.int64)
+        numbers = np.asarray(some_of(places, chosen), np.int64)
         slots = rows.append(self.layout.rows.encode([owners, numbers, *given], len(owners)), step)
         if self.layout.timed:
-            moments = np.asarray(_some(times, chosen), np.int64)
+            moments = np.asarray(some_of(times, chosen), np.int64)
             self.word(TIME)[slots] = moments
             self.deadlines.put(moments, slots)
         rows.chain(slots, self.keys, step, TIME if self.layout.by_time else IN_ORDER)
@@ -401,13 +375,3 @@ class RowStore:
         if self.layout.timed:
             live = self.rows.live()
             self.deadlines.put(self.word(TIME)[live], live)
-
-
-def gathered(columns: Sequence[pl.Series], rows: Any) -> list[pl.Series]:
-    """Some rows of columns, by index. By `[]`: `Series.gather` builds a query for it."""
-    index = pl.Series(rows)
-    return [series[index] for series in columns]
-
-
-def _some(values: Any, chosen: Any) -> Any:
-    return np.asarray(values) if chosen is None else np.asarray(values)[chosen]

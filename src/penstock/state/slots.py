@@ -59,9 +59,7 @@ class Slots(Arrangement):
             time: The word of the instant by which chains are in order; `IN_ORDER` = in order of place.
         """
         column = time if time == IN_ORDER else self.first + time
-        chain_rows(
-            keys.table, keys.first, self.table, self.first, self._header, self._queues, slots, step, column
-        )
+        chain_rows(keys.table, keys.first, self.table, self.first, self._header, self._queues, slots, step, column)
 
     def release(self, slots: Array, keys: Arrangement, step: int) -> None:
         """Take rows out of their chains and free their slots, and delete the keys that have none left.
