@@ -96,9 +96,12 @@ def write_rows(
 @kernel
 def chain_rows(
     keys: Words, key: Number, rows: Words, row: Number, header: Words, queues: Rows, slots: Rows, step: Number,
-    time: Number,
+    time: Number, finger: Number,
 ) -> None:  # fmt: skip
     """Put new rows into the chains of their keys: at the end, or by their instants.
+
+    By instants, a row is looked for from the one that was put in before it, so that a call passes each row of a chain
+    that is later than the first new one twice at most, whatever the number of new rows.
 
     Args:
         keys: The table of keys.
@@ -107,20 +110,32 @@ def chain_rows(
         row: The column of their first accumulator.
         header: Of the rows.
         queues: Of the rows.
-        slots: The slots of the new rows, in order of their places.
+        slots: The slots of the new rows, in order of their places; by instants, of (instant, place).
         step: The number of the step.
-        time: The column of their instant if chains are in order of (instant, place), else -1. What it costs then
-            is the number of rows of the key that are later.
+        time: The column of their instant if chains are in order of (instant, place), else -1.
+        finger: A column of a key that is used here then, and means nothing to anybody else.
     """
     epoch = header[EPOCH_START]
+    if time >= 0:
+        for number in range(slots.shape[0]):
+            keys[rows[slots[number], 0], finger] = -1
     for number in range(slots.shape[0]):
         entry = np.int64(slots[number])
         owner = rows[entry, 0]
         above, below = keys[owner, key + NEWEST], np.int64(-1)
         if time >= 0:
-            while above >= 0 and rows[above, time] > rows[entry, time]:
-                below = above
-                above = rows[above, row + OLDER]
+            if above >= 0 and rows[above, time] > rows[entry, time]:
+                if keys[owner, finger] >= 0:
+                    above = keys[owner, finger]
+                    below = rows[above, row + NEWER]
+                    while below >= 0 and rows[below, time] <= rows[entry, time]:
+                        above = below
+                        below = rows[above, row + NEWER]
+                else:
+                    while above >= 0 and rows[above, time] > rows[entry, time]:
+                        below = above
+                        above = rows[above, row + OLDER]
+            keys[owner, finger] = entry
         rows[entry, row + OLDER] = above
         rows[entry, row + NEWER] = below
         if above >= 0:

@@ -29,6 +29,7 @@ class RowLayout:
         words: The initial values of further words of each row, which are the operator's own.
         key_words: The initial values of further words of each key.
         by_time: Whether the rows of a key are in order of (instant, place), not of place: only if ordered and timed.
+            The first of `key_words` is then used while rows are put, and by the operator in between.
     """
 
     keys: KeyCodec

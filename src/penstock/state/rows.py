@@ -29,9 +29,9 @@ from penstock.state.aggregates import Loader, Saver
 from penstock.state.arrangement import Arrangement
 from penstock.state.deadlines import Deadlines
 from penstock.state.keys import Keys
-from penstock.state.row_layout import TIME, RowLayout
+from penstock.state.row_layout import BASE_WORDS, TIME, RowLayout
 from penstock.state.row_parts import Put, gathered, some_of
-from penstock.state.slots import IN_ORDER, Slots, distinct
+from penstock.state.slots import Slots, distinct
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -128,11 +128,16 @@ class RowStore:
         given = columns if chosen is None else gathered(columns, chosen)
         numbers = np.asarray(some_of(places, chosen), np.int64)
         slots = rows.append(self.layout.rows.encode([owners, numbers, *given], len(owners)), step)
+        moments = numbers
         if self.layout.timed:
             moments = np.asarray(some_of(times, chosen), np.int64)
             self.word(TIME)[slots] = moments
             self.deadlines.put(moments, slots)
-        rows.chain(slots, self.keys, step, TIME if self.layout.by_time else IN_ORDER)
+        if self.layout.by_time:
+            order = np.argsort(moments, kind="stable")
+            rows.chain(np.ascontiguousarray(slots[order]), self.keys, step, TIME, BASE_WORDS)
+        else:
+            rows.chain(slots, self.keys, step)
         before, every = np.zeros(len(slots), np.int64), np.arange(len(slots), dtype=np.int32)
         return Put(slots, owners, before + 1, before, slots, every)
 

@@ -49,17 +49,21 @@ class Slots(Arrangement):
         )  # fmt: skip
         return slots
 
-    def chain(self, slots: Rows, keys: Arrangement, step: int, time: int = IN_ORDER) -> None:
+    def chain(self, slots: Rows, keys: Arrangement, step: int, time: int = IN_ORDER, finger: int = IN_ORDER) -> None:
         """Put new rows into the chains of their keys.
 
         Args:
-            slots: What `append` gave; of each key in order of place, beyond all that are there.
+            slots: What `append` gave; of each key in order of place, beyond all that are there. By time, in order of
+                (instant, place).
             keys: The table of keys.
             step: The number of the step.
             time: The word of the instant by which chains are in order; `IN_ORDER` = in order of place.
+            finger: By time, a word of a key that nothing else needs meanwhile.
         """
-        column = time if time == IN_ORDER else self.first + time
-        chain_rows(keys.table, keys.first, self.table, self.first, self._header, self._queues, slots, step, column)
+        column, beside = (IN_ORDER, IN_ORDER) if time == IN_ORDER else (self.first + time, keys.first + finger)
+        chain_rows(
+            keys.table, keys.first, self.table, self.first, self._header, self._queues, slots, step, column, beside
+        )
 
     def release(self, slots: Array, keys: Arrangement, step: int) -> None:
         """Take rows out of their chains and free their slots, and delete the keys that have none left.
