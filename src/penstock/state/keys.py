@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from penstock.core import dtypes
@@ -220,8 +221,7 @@ class KeyCodec:
             return _text_series(column, views, taken[:needed], valid)
         words = _taken(table, slots, column.place)
         if column.kind == DECIMAL:
-            pairs = np.stack([words, _taken(table, slots, column.place + 1)], axis=1)
-            return _fixed_series(column, pairs, valid)
+            words = np.stack([words, _taken(table, slots, column.place + 1)], axis=1)
         return _fixed_series(column, words, valid)
 
 
@@ -294,6 +294,7 @@ def _plain_values(column: _Column, series: pl.Series | Array) -> Array:
     return series
 
 
+@cache
 def _no_flags() -> Flags:
     return frozen(np.empty(0, np.bool_))
 
@@ -391,9 +392,7 @@ def _take_texts(column: _Column, rows: Words, start_column: int, heap: Bytes, va
 
 def _text_series(column: _Column, views: Words, taken: Bytes, valid: Flags) -> pl.Series:
     kind = pa.binary_view() if column.dtype == dtypes.Binary else pa.string_view()
-    bitmap = None
-    if valid.shape[0] > 0:
-        bitmap = pa.py_buffer(np.packbits(valid, bitorder="little").tobytes())
+    bitmap = None if valid.shape[0] == 0 else pa.py_buffer(np.packbits(valid, bitorder="little").tobytes())
     buffers = [bitmap, pa.py_buffer(views)]
     if taken.shape[0] > 0:
         buffers.append(pa.py_buffer(taken))
