@@ -12,7 +12,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install check fix lint types test demo bench bench-aggregates bench-checkpoints bench-flow docs services soak simulate coverage lowest wheel clean
+.PHONY: help install check fix lint types test demo bench bench-aggregates bench-checkpoints bench-flow bench-joins bench-latency docs services soak simulate coverage lowest wheel clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,12 @@ soak: $(STAMP)  ## Kill a pipeline a thousand times; ARGS="--kind files|postgres
 
 bench-checkpoints: $(STAMP)  ## What checkpoints cost: bytes, pauses, recovery, exactly once; ARGS="--quick" for less
 	$(BIN)/python bench/checkpoints.py $(ARGS)
+
+bench-joins: $(STAMP)  ## Joins beside DuckDB at three sizes; ARGS="--help" for its options
+	$(BIN)/python bench/joins.py $(ARGS)
+
+bench-latency: $(STAMP)  ## What little things cost: a step of one row, an import, a second start
+	$(BIN)/python bench/latency.py $(ARGS)
 
 docs: $(STAMP)  ## Run every block of README.md and docs/, and every example
 	$(BIN)/python -m pytest -n $(WORKERS) tests/docs $(ARGS)

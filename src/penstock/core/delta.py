@@ -166,11 +166,12 @@ class Delta:
     def take(self, rows: npt.NDArray[np.int64]) -> Delta:
         """Some rows by index, in the given order."""
         index = pl.Series(rows)
+        # By `[]`: `Series.gather` builds a query for each column.
         return Delta(
-            {name: series.gather(index) for name, series in self.columns.items()},
+            {name: series[index] for name, series in self.columns.items()},
             len(rows),
-            diff=None if self.diff is None else self.diff.gather(index),
-            watermarks=None if self.watermarks is None else self.watermarks.gather(index),
+            diff=None if self.diff is None else self.diff[index],
+            watermarks=None if self.watermarks is None else self.watermarks[index],
             positions=None if self.positions is None else self.positions.take(rows),
         )
 

@@ -144,21 +144,33 @@ def remove(
         The number of slots done; less than given if a slot was not live, which stops the call there.
     """
     seed = np.uint64(header[SEED])
+    homes = np.empty(BLOCK, np.int64)
+    groups = np.empty(BLOCK, np.int64)
     for done in range(slots.shape[0]):
+        ahead = done % BLOCK
+        if ahead == 0:
+            # Hash a block, and ask for its index entries.
+            for place in range(min(BLOCK, slots.shape[0] - done)):
+                slot = np.int64(slots[done + place])
+                if slot < 0 or slot >= header[NEXT_SLOT]:
+                    break
+                state = np.uint64(0)
+                tagging = seed
+                for column in range(key_width):
+                    word = np.uint64(table[slot, column])
+                    state = mix_word(state, word)
+                    tagging = tag_word(tagging, word)
+                region = REGIONS + 4 * group_of_hash(state)
+                homes[place] = (np.int64(tag_of_hash(tagging)) & header[SPREAD]) & header[region + 1]
+                groups[place] = region
+                prefetch(entries, header[region] + homes[place])
         slot = np.int64(slots[done])
         if slot < 0 or slot >= header[NEXT_SLOT] or table[slot, mark] < 0:
             return done
-        state = np.uint64(0)
-        tagging = seed
-        for column in range(key_width):
-            word = np.uint64(table[slot, column])
-            state = mix_word(state, word)
-            tagging = tag_word(tagging, word)
-        tag = np.int64(tag_of_hash(tagging)) & header[SPREAD]
-        region = REGIONS + 4 * group_of_hash(state)
+        region = groups[ahead]
         start = header[region]
         mask = header[region + 1]
-        hole = tag & mask
+        hole = homes[ahead]
         while np.int64(entries[start + hole] & np.uint64(LOW_HALF)) != slot + 1:
             hole = (hole + 1) & mask
         # Shift back what a probe would no longer reach over the hole.

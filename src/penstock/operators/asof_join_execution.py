@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from penstock.core.delta import Delta, concat
 from penstock.core.lazy import np
 from penstock.core.timespan import NEVER
 from penstock.expr.infer import infer
 from penstock.expr.lower import lower
+from penstock.kernels.arrays import frozen
+from penstock.kernels.versions import find_versions, outdated_versions
 from penstock.operators.base import Environment, Output, StepContext
 from penstock.operators.interval_join_execution import LateRows
-from penstock.operators.join_parts import StoredRows
-from penstock.operators.join_state import StoredJoin, rows_of
+from penstock.operators.join_parts import PaddedRows, Rows, StoredRows
+from penstock.operators.join_state import StoredJoin, chosen_of
 from penstock.operators.joining import LEFT
 from penstock.operators.watermark import instants
-from penstock.state.row_layout import TIME, RowLayout
+from penstock.state.row_layout import BASE_WORDS, TIME, RowLayout
 from penstock.state.rows import RowStore
 
 if TYPE_CHECKING:
     from penstock.operators.asof_join import AsofJoin
 
-GONE = 0
-"""Word of a right row: whether it is a delete."""
+GONE, KEPT = 0, 1
+"""Words of a right row: whether it is a delete; whether it was the last one of its key before a watermark."""
+
+CURSOR = BASE_WORDS
+"""Word of a right key: used while versions are looked up."""
 
 NONE = -1
 
@@ -31,7 +36,7 @@ NONE = -1
 class AsofJoinExecutor(StoredJoin):
     """Keeps left rows until their time is up, and right rows as long as they count; see `AsofJoin`."""
 
-    keeps_nulls: ClassVar[bool] = True
+    keeps_nulls = True
 
     def __init__(self, node: AsofJoin, environment: Environment) -> None:
         self.asof = node
@@ -44,7 +49,9 @@ class AsofJoinExecutor(StoredJoin):
 
     def layout(self, side: int) -> RowLayout:
         """What comes out of a side, and its time; of a right row, whether it is a delete."""
-        return self.layout_of(side, ordered=True, timed=True, words=[0] * side)
+        if side == 0:
+            return self.layout_of(side, ordered=True, timed=True)
+        return self.layout_of(side, ordered=True, timed=True, words=[0, 0], key_words=[NONE], by_time=True)
 
     def step(self, inputs: Sequence[Delta | None], context: StepContext) -> Iterator[Output]:
         """Keep the rows that are in time, then join those whose time is up; see `Executor.step`."""
@@ -74,11 +81,11 @@ class AsofJoinExecutor(StoredJoin):
         columns = [delta.columns[name] for name in self.layouts[side].names]
         gone = self._deletes(delta) if side == 1 and self.delete is not None else None
         for shard, parts in self.sharded.rows(batch.keys):
-            rows = rows_of(parts, delta.length)
+            rows = chosen_of(parts)
             store = self.stores[shard][side]
             put = store.put(batch.keys, columns, self.turn, chosen=rows, places=places, times=times)
             if gone is not None:
-                store.own(GONE)[put.slots] = gone[rows]
+                store.own(GONE)[put.slots] = gone if rows is None else gone[rows]
 
     def _deletes(self, delta: Delta) -> Any:
         frame = delta.frame()
@@ -113,30 +120,30 @@ class AsofJoinExecutor(StoredJoin):
 
     def _partners(self, lefts: RowStore, rights: RowStore, slots: Any) -> Any:
         """For each left row the right row that counts, or -1."""
-        owners, mine = np.unique(lefts.owners(slots), return_inverse=True)
-        keys, rows = rights.walk(rights.find(lefts.keys_of(owners)))
-        times = lefts.word(TIME)[slots] - self.asof.wait
-        versions, places = rights.word(TIME)[rows] - self.keep, rights.places(rows)
-        strategy, count = self.asof.strategy, len(slots)
-        none = np.full(count, NONE, np.int64)
-        before = after = none
-        if strategy != "forward":
-            before = last_before(mine, times, keys, versions, places)
-        if strategy != "backward":
-            # The first after a time is the last before it where time goes back; of equal ones, the last to arrive.
-            after = last_before(mine, -times, keys, -versions, places)
-        found = np.where(before >= 0, before, after)
-        both = (before >= 0) & (after >= 0)
-        if both.any():
-            near = times[both] - versions[before[both]] <= versions[after[both]] - times[both]
-            found[both] = np.where(near, before[both], after[both])
+        times = lefts.moments(slots) - self.asof.wait
+        keys = rights.find(lefts.keys_of(lefts.owners(slots)))
+        strategy = self.asof.strategy
+        before = np.empty(len(slots), np.int32)
+        after = np.empty(0 if strategy == "backward" else len(slots), np.int32)
+        find_versions(
+            rights.keys.table, rights.keys.first, rights.keys.first + CURSOR, rights.rows.table, rights.rows.first,
+            rights.rows.first + TIME, frozen(keys), frozen(times + self.keep), before, after,
+        )  # fmt: skip
+        found = before
+        if strategy == "forward":
+            found = after
+        elif strategy == "nearest":
+            found = np.where(before >= 0, before, after)
+            both = (before >= 0) & (after >= 0)
+            versions = [rights.moments(rows[both]) - self.keep for rows in (before, after)]
+            found[both] = np.where(times[both] - versions[0] <= versions[1] - times[both], before[both], after[both])
         good = found >= 0
         if self.asof.tolerance is not None:
-            good[good] = np.abs(versions[found[good]] - times[good]) <= self.asof.tolerance
+            apart = rights.moments(found[good]) - self.keep - times[good]
+            good[good] = np.abs(apart) <= self.asof.tolerance
         if self.delete is not None:
-            good[good] = rights.own(GONE)[rows[found[good]]] == 0
-        partners = np.full(count, NONE, np.int64)
-        partners[good] = rows[found[good]]
+            good[good] = rights.own(GONE)[found[good]] == 0
+        partners = np.where(good, found, NONE).astype(np.int32)
         if self.maker.compares and good.any():
             left = StoredRows(self.keys, 0, lefts, slots[good])
             holds = self.maker.holds(left, StoredRows(self.keys, 1, rights, partners[good]), int(good.sum()))
@@ -144,44 +151,53 @@ class AsofJoinExecutor(StoredJoin):
         return partners
 
     def _sorted(self, sent: Sequence[tuple[RowStore, RowStore, Any, Any]]) -> Iterator[Delta]:
-        parts = np.repeat(np.arange(len(sent)), [len(slots) for _, _, slots, _ in sent])
-        slots = np.concatenate([slots for _, _, slots, _ in sent])
-        found = np.concatenate([found for *_, found in sent])
-        times = np.concatenate([lefts.word(TIME)[slots] for lefts, _, slots, _ in sent])
-        places = np.concatenate([lefts.places(slots) for lefts, _, slots, _ in sent])
-        order = np.lexsort((places, times))
-        for low in range(0, len(order), self.most):
-            chosen = order[low : low + self.most]
-            made, where = [], []
-            for number, (lefts, rights, *_) in enumerate(sent):
-                for matched in (True, False):
-                    mine = np.flatnonzero((parts[chosen] == number) & ((found[chosen] >= 0) == matched))
-                    if len(mine):
-                        left = StoredRows(self.keys, 0, lefts, slots[chosen[mine]])
-                        right = StoredRows(self.keys, 1, rights, found[chosen[mine]]) if matched else None
-                        made.append(self.maker.delta(left, right, len(mine)))
-                        where.append(mine)
-            if made:
-                yield concat(made).take(np.argsort(np.concatenate(where)))
+        """Rows with their partners, in order; those of one shard are."""
+        order = None
+        if len(sent) > 1:
+            times = np.concatenate([lefts.moments(slots) for lefts, _, slots, _ in sent])
+            order = np.lexsort((np.concatenate([lefts.places(slots) for lefts, _, slots, _ in sent]), times))
+        for low in range(0, sum(len(slots) for _, _, slots, _ in sent), self.most):
+            if order is None:
+                lefts, rights, slots, found = sent[0]
+                yield self._made(lefts, rights, slots[low : low + self.most], found[low : low + self.most])
+            else:
+                yield self._merged(sent, order[low : low + self.most])
+
+    def _merged(self, sent: Sequence[tuple[RowStore, RowStore, Any, Any]], chosen: Any) -> Delta:
+        ends = np.cumsum([len(slots) for _, _, slots, _ in sent])
+        parts = np.searchsorted(ends, chosen, side="right")
+        made, where = [], []
+        for number, (lefts, rights, slots, found) in enumerate(sent):
+            mine = np.flatnonzero(parts == number)
+            if len(mine):
+                rows = chosen[mine] - (ends[number] - len(slots))
+                made.append(self._made(lefts, rights, slots[rows], found[rows]))
+                where.append(mine)
+        return concat(made).take(np.argsort(np.concatenate(where)))
+
+    def _made(self, lefts: RowStore, rights: RowStore, slots: Any, found: Any) -> Delta:
+        left = StoredRows(self.keys, 0, lefts, slots)
+        there = found >= 0
+        right: Rows | None = None
+        if there.all():
+            right = StoredRows(self.keys, 1, rights, found)
+        elif there.any():
+            right = PaddedRows(self.keys, 1, StoredRows(self.keys, 1, rights, found[there]), there)
+        return self.maker.delta(left, right, len(slots))
 
     def _forget(self, rights: RowStore, watermark: int) -> None:
         """Forget right rows that no left row to come will take."""
         over = rights.expired(watermark)
-        if not len(over):
-            return
-        if self.asof.keep is None:
+        if len(over) and self.asof.keep is None:
             # The last one before the watermark stays until another one takes its place; a delete need not.
-            owners = np.unique(rights.owners(over))
-            keys, rows = rights.walk(owners)
-            old = rights.word(TIME)[rows] < watermark
-            keys, rows = keys[old], rows[old]
-            order = np.lexsort((rights.places(rows), rights.word(TIME)[rows], keys))
-            last = np.append(keys[order][1:] != keys[order][:-1], True)
-            stays = rows[order[last]]
-            if self.delete is not None:
-                stays = stays[rights.own(GONE)[stays] == 0]
-            over = np.setdiff1d(rows, stays)
-        rights.drop(over.astype(np.int32), self.turn)
+            made, first = np.empty(2 * len(over), np.int32), rights.rows.first
+            word = first + rights.layout.word(0)
+            count = outdated_versions(
+                rights.keys.table, rights.keys.first, rights.rows.table, first, first + TIME, word + KEPT,
+                word + GONE if self.delete is not None else NONE, over, watermark, made,
+            )  # fmt: skip
+            over = made[:count]
+        rights.drop(over, self.turn)
 
     def state_layout(self) -> Any:
         """What is kept of either side, and by which rule."""
@@ -193,26 +209,3 @@ class AsofJoinExecutor(StoredJoin):
     def watermark(self, incoming: Sequence[int]) -> int:
         """Held back by what waits."""
         return self.asof.held(min(incoming))
-
-
-def last_before(keys: Any, times: Any, right_keys: Any, right_times: Any, right_places: Any) -> Any:
-    """For each left row the index of the last right row of its key at or before its time, or -1; by one sort.
-
-    Args:
-        keys: By left row, its key, as a number.
-        times: By left row, its time.
-        right_keys: By right row, its key.
-        right_times: By right row, its time.
-        right_places: By right row, its place: of equal times the greatest counts.
-    """
-    count = len(right_keys)
-    all_keys, all_times = np.concatenate([right_keys, keys]), np.concatenate([right_times, times])
-    is_left = np.arange(len(all_keys)) >= count
-    places = np.concatenate([right_places, np.zeros(len(keys), np.int64)])
-    order = np.lexsort((places, is_left, all_times, all_keys))
-    seen = np.maximum.accumulate(np.where(is_left[order], -1, np.arange(len(order))))
-    found = np.where(seen >= 0, order[seen], -1)
-    found[(seen < 0) | (all_keys[np.maximum(found, 0)] != all_keys[order])] = -1
-    result = np.full(len(keys), -1, np.int64)
-    result[order[is_left[order]] - count] = found[is_left[order]]
-    return result

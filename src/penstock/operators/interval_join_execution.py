@@ -9,14 +9,14 @@ from penstock.core.delta import Delta, concat
 from penstock.core.lazy import np, pl
 from penstock.core.timespan import MILLISECOND
 from penstock.operators.base import Environment, Output, StepContext
-from penstock.operators.join_ordered import OrderedJoin, Work
+from penstock.operators.join_ordered import OrderedJoin, Pairs, Work
 from penstock.operators.join_parts import Batch, DeltaRows, Rows, StoredRows
 from penstock.operators.joining import ANTI, SEMI, SIDES
 from penstock.operators.watermark import instants
 from penstock.operators.why import refuse
 from penstock.plan.node import Node
 from penstock.plan.watermark import Bounded
-from penstock.state.row_layout import TIME, RowLayout
+from penstock.state.row_layout import RowLayout
 
 if TYPE_CHECKING:
     from penstock.operators.interval_join import IntervalJoin
@@ -84,32 +84,31 @@ class IntervalJoinExecutor(OrderedJoin):
         batch.times = instants(batch.delta.columns[name]) + shift
         return batch.times + self.reach[side]
 
-    def near(self, work: Work, mine: Any, found: Any) -> Any:
-        """Whether times differ by as much as they may."""
-        others = work.partner.word(TIME)[found] - self.reach[1 - work.side]
-        apart = others - work.batch.times[mine]
-        if work.side == 1:
-            apart = -apart
-        return (apart >= self.interval.lower) & (apart <= self.interval.upper)
+    def bounds(self, work: Work, rows: Any) -> tuple[Any, Any]:
+        """Times that differ by as much as they may, as the other side stores them."""
+        times = work.batch.times[rows] + self.reach[1 - work.side]
+        lower, upper = self.interval.lower, self.interval.upper
+        return (times + lower, times + upper) if work.side == 0 else (times - upper, times - lower)
 
-    def made(self, work: Work, mine: Any, found: Any, slots: Any) -> tuple[Delta, Any]:
+    def paired(self, pairs: Pairs) -> Pairs | None:
         """Pairs; of a semi join left rows with their first partner."""
-        lefts = (work.store, slots) if work.side == 0 else (work.partner, found)
-        new = None
+        store, slots = pairs.lefts()
+        first = None
         if self.interval.how == SEMI:
-            _, first = np.unique(lefts[1], return_index=True)
-            new = np.sort(first[lefts[0].own(MATCHED)[lefts[1][first]] == 0])
+            _, first = np.unique(slots, return_index=True)
+            first = np.sort(first[store.own(MATCHED)[slots[first]] == 0])
         if self.marks:
-            for store, rows in ((work.store, slots), (work.partner, found)):
-                store.own(MATCHED)[rows] = 1
-                store.rows.mark_touched(np.unique(rows), self.turn)
+            work = pairs.work
+            for one, rows in ((work.store, pairs.slots), (work.partner, pairs.found)):
+                one.own(MATCHED)[rows] = 1
+                one.rows.mark_touched(rows, self.turn)
         if self.interval.pairs:
-            return super().made(work, mine, found, slots)
-        if new is None:
-            return Delta({}, 0), None
-        rows = StoredRows(self.keys, 0, lefts[0], lefts[1][new])
-        positions = None if work.batch.delta.positions is None else work.batch.delta.positions.take(mine[new])
-        return self.maker.delta(rows, None, len(new), positions=positions), new
+            return pairs
+        return None if first is None else pairs.some(first)
+
+    def sides(self, left: Rows, right: Rows) -> tuple[Rows | None, Rows | None]:
+        """What of pairs comes out."""
+        return left, right if self.interval.pairs else None
 
     # -- rows out
 
@@ -138,7 +137,7 @@ class IntervalJoinExecutor(OrderedJoin):
     def _sorted(self, sent: Sequence[tuple[int, Any, Any]]) -> Iterator[Delta]:
         parts = np.repeat(np.arange(len(sent)), [len(rows) for *_, rows in sent])
         rows = np.concatenate([rows for *_, rows in sent])
-        instant = np.concatenate([store.word(TIME)[rows] for _, store, rows in sent])
+        instant = np.concatenate([store.moments(rows) for _, store, rows in sent])
         places = np.concatenate([store.places(rows) for _, store, rows in sent])
         order = np.lexsort((places, instant))
         for low in range(0, len(order), self.most):

@@ -12,11 +12,12 @@ from penstock.core.timespan import NEVER
 from penstock.operators.base import Environment, Output, StepContext
 from penstock.operators.join_ordered import OrderedJoin
 from penstock.operators.join_parts import Batch, Collector, DeltaRows, Rows, StoredRows, repeated
-from penstock.operators.join_state import rows_of
+from penstock.operators.join_state import chosen_of
 from penstock.operators.joining import SEMI
 from penstock.plan.node import APPEND
 from penstock.state.row_layout import BASE_WORDS, RowLayout
 from penstock.state.rows import RowStore
+from penstock.state.slots import distinct
 
 if TYPE_CHECKING:
     from penstock.operators.join import Join
@@ -94,16 +95,17 @@ class JoinExecutor(OrderedJoin):
         store_columns = [batch.delta.columns[name] for name in self.layouts[side].names]
         signs = np.ones(batch.delta.length, np.int64) if batch.signs is None else batch.signs
         for shard, parts in self.sharded.rows(batch.keys):
-            rows = rows_of(parts, batch.delta.length)
+            chosen = chosen_of(parts)
+            rows = np.arange(batch.delta.length, dtype=np.int32) if chosen is None else chosen
             store, partner = self.stores[shard][side], self.stores[shard][1 - side]
-            put = store.put(batch.keys, store_columns, self.turn, chosen=rows, signs=signs)
+            put = store.put(batch.keys, store_columns, self.turn, chosen=chosen, signs=signs)
             self.pending[shard][0][side].append(put.slots)
             self.pending[shard][1][side].append(put.keys)
             np.add.at(store.key_word(TOTAL), put.keys, signs[rows])
             if not self.node.pairs and not self.maker.compares:
                 continue
             fresh = self._fresh(store, put, side)
-            for probes, found in partner.probe(partner.find(batch.keys, rows), self.most):
+            for probes, found in partner.probe(partner.find(batch.keys, chosen), self.most):
                 yield from self._changes(shard, side, batch, rows, signs, (probes, found), (put.slots, fresh))
 
     def _fresh(self, store: RowStore, put: Any, side: int) -> Any:
@@ -131,7 +133,7 @@ class JoinExecutor(OrderedJoin):
                 np.add.at(store.own(MATCHES), mine[0][probes[counted]], partner.counts(found[counted]))
             if self.alone[1 - side]:
                 np.add.at(partner.own(MATCHES), found, signs[rows[probes]])
-                touched = np.unique(found)
+                touched = distinct(found)
                 partner.rows.mark_touched(touched, self.turn)
                 self.pending[shard][0][1 - side].append(touched)
         if self.node.pairs and len(found):
@@ -179,18 +181,17 @@ class JoinExecutor(OrderedJoin):
         """Rows of a side that come out alone otherwise than before, and how many times more or less."""
         store, partner = self.stores[shard][side], self.stores[shard][1 - side]
         if keys and not self.maker.compares:
-            others = np.unique(np.concatenate(keys))
+            others = distinct(np.concatenate(keys))
             turned = others[(partner.key_word(TOTAL)[others] > 0) != (partner.key_word(WAS)[others] > 0)]
             touched = [*touched, *(rows for _, rows in store.probe(store.find(partner.keys_of(turned))))]
         if not touched:
             return np.empty(0, np.int32), np.empty(0, np.int64)
-        slots = np.unique(np.concatenate(touched))
+        slots = distinct(np.concatenate(touched))
         if self.maker.compares:
             has = store.own(MATCHES)[slots] > 0
         else:
-            owners, back = np.unique(store.owners(slots), return_inverse=True)
-            found = partner.find(store.keys_of(owners))
-            has = ((found >= 0) & (partner.key_word(TOTAL)[found] > 0))[back]
+            found = partner.find(store.keys_of(store.owners(slots)))
+            has = (found >= 0) & (partner.key_word(TOTAL)[found] > 0)
         wanted = np.where(has == (self.how == SEMI), store.counts(slots), 0)
         change = wanted - store.own(SENT)[slots]
         store.own(SENT)[slots] = wanted
@@ -207,11 +208,11 @@ class JoinExecutor(OrderedJoin):
 
     def _forget(self, store: RowStore, rows: list[Any], keys: list[Any]) -> None:
         if keys:
-            slots = np.unique(np.concatenate(keys))
+            slots = distinct(np.concatenate(keys))
             store.key_word(WAS)[slots] = store.key_word(TOTAL)[slots]
             store.keys.mark_touched(slots, self.turn)
         if rows:
-            slots = np.unique(np.concatenate(rows))
+            slots = distinct(np.concatenate(rows))
             store.drop(slots[store.counts(slots) == 0], self.turn)
 
     def state_layout(self) -> Any:

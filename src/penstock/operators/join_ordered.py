@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from penstock.core.delta import Delta, concat
+from penstock.core.delta import Delta, Positions
 from penstock.core.lazy import np
 from penstock.operators.base import StepContext
-from penstock.operators.join_parts import Batch, DeltaRows, Rows, StoredRows
-from penstock.operators.join_state import StoredJoin
-from penstock.state.rows import Put, RowStore
+from penstock.operators.join_parts import Batch, DeltaRows, MergedRows, Rows, StoredRows
+from penstock.operators.join_state import StoredJoin, chosen_of
+from penstock.state.row_parts import Put
+from penstock.state.rows import RowStore
 
 
 class Work(NamedTuple):
@@ -19,7 +20,7 @@ class Work(NamedTuple):
     Attributes:
         side: Of which side.
         batch: The rows.
-        rows: Which of them, in the order of their places.
+        rows: Which of them, in the order of their places; None if all are in order.
         put: Where they are kept.
         store: The store of their own side.
         partner: The store of the other side.
@@ -31,6 +32,39 @@ class Work(NamedTuple):
     put: Put
     store: RowStore
     partner: RowStore
+
+    def places(self) -> Any:
+        """The places of the rows, ascending."""
+        return self.batch.places if self.rows is None else self.batch.places[self.rows]
+
+
+class Pairs(NamedTuple):
+    """Pairs of rows, of which one is of this step and was stored by it.
+
+    Attributes:
+        work: Where the rows are.
+        mine: By pair, the row of the batch, ascending by place.
+        found: By pair, the slot of the row of the other side, of each row the oldest first.
+        slots: By pair, the slot of the row of the batch.
+    """
+
+    work: Work
+    mine: Any
+    found: Any
+    slots: Any
+
+    def some(self, chosen: Any) -> Pairs:
+        """Some of them."""
+        return Pairs(self.work, self.mine[chosen], self.found[chosen], self.slots[chosen])
+
+    def positions(self) -> Positions | None:
+        """Where the rows of the batch came from."""
+        known = self.work.batch.delta.positions
+        return None if known is None else known.take(self.mine)
+
+    def lefts(self) -> tuple[RowStore, Any]:
+        """The left rows of the pairs: their store, and their slots in it."""
+        return (self.work.store, self.slots) if self.work.side == 0 else (self.work.partner, self.found)
 
 
 class OrderedJoin(StoredJoin):
@@ -44,21 +78,17 @@ class OrderedJoin(StoredJoin):
         """By row, the instant at which it goes; None if it stays."""
         return None
 
-    def near(self, work: Work, mine: Any, found: Any) -> Any:
-        """Of which pairs of equal keys the rows are partners; None = of all."""
+    def bounds(self, work: Work, rows: Any) -> tuple[Any, Any] | None:
+        """By row of a batch, the first and last instant (as stored) of its partners; None if any will do."""
         return None
 
-    def made(self, work: Work, mine: Any, found: Any, slots: Any) -> tuple[Delta, Any]:
-        """What comes out of pairs, and which of them it comes of.
+    def paired(self, pairs: Pairs) -> Pairs | None:
+        """Told of pairs once they are known; those that come out, or None."""
+        return pairs
 
-        Args:
-            work: Where the rows are.
-            mine: By pair, the row of the batch.
-            found: By pair, the stored row of the other side.
-            slots: By pair, where the row of the batch is stored.
-        """
-        positions = None if work.batch.delta.positions is None else work.batch.delta.positions.take(mine)
-        return self.maker.delta(*self._sides(work, mine, found), len(found), positions=positions), None
+    def sides(self, left: Rows, right: Rows) -> tuple[Rows | None, Rows | None]:
+        """What of pairs comes out."""
+        return left, right
 
     def pair(self, inputs: Sequence[Delta | None], context: StepContext) -> Iterator[Delta]:
         """Keep the rows of a step, and give all pairs of which one of them is the later one."""
@@ -68,10 +98,11 @@ class OrderedJoin(StoredJoin):
             columns = [batch.delta.columns[name] for name in self.layouts[side].names]
             times = self.instants(side, batch)
             for shard, parts in self.sharded.rows(batch.keys):
-                found = [np.arange(batch.delta.length, dtype=np.int32) if rows is None else rows for rows in parts]
-                rows = np.concatenate(found)
-                if (np.diff(batch.places[rows]) < 0).any():
-                    rows = rows[np.argsort(batch.places[rows])]
+                rows = chosen_of(parts)
+                places = batch.places if rows is None else batch.places[rows]
+                if (np.diff(places) < 0).any():
+                    order = np.argsort(places).astype(np.int32)
+                    rows = order if rows is None else rows[order]
                 store, partner = self.stores[shard][side], self.stores[shard][1 - side]
                 put = store.put(batch.keys, columns, self.turn, chosen=rows, places=batch.places, times=times)
                 work.append(Work(side, batch, rows, put, store, partner))
@@ -94,55 +125,85 @@ class OrderedJoin(StoredJoin):
             batch.places = self.rows + ranks[start : start + batch.delta.length]
             start += batch.delta.length
         self.rows += total
-        return made
+        return [(side, batch) for side, batch in made if batch.delta.length]
 
     def _in_order(self, work: Sequence[Work]) -> Iterator[Delta]:
+        """The pairs, in order of the later row, then of the earlier one; at most `most` in a delta."""
         if not work:
             return
         slots = [one.partner.find(one.batch.keys, one.rows) for one in work]
-        places = np.concatenate([one.batch.places[one.rows] for one in work])
-        fans = np.concatenate([one.partner.measure(found) for one, found in zip(work, slots, strict=True)])
-        order = np.argsort(places)
-        for low, high in segments(fans[order], self.most):
-            first, last = int(places[order[low]]), int(places[order[high - 1]])
-            parts: list[tuple[Delta, Any, Any]] = []
-            for one, found in zip(work, slots, strict=True):
-                for part in self._pairs(one, found, first, last):
-                    if high - low == 1:
-                        yield part[0]  # one row with more partners than a delta should have
-                    else:
-                        parts.append(part)
-            if parts:
-                merged = concat([part for part, _, _ in parts])
-                causes, others = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
-                in_order = np.lexsort((others, causes))
-                yield merged if bool((np.diff(in_order) == 1).all()) else merged.take(in_order)
+        fans = [one.partner.measure(found) for one, found in zip(work, slots, strict=True)]
+        if sum(int(one.sum()) for one in fans) <= self.most:
+            yield from self._joined([self._pairs(one, found) for one, found in zip(work, slots, strict=True)])
+            return
+        places = [one.places() for one in work]
+        order = np.argsort(np.concatenate(places))
+        every, fan = np.concatenate(places)[order], np.concatenate(fans)[order]
+        for low, high in segments(fan, self.most):
+            parts = []
+            for one, found, mine in zip(work, slots, places, strict=True):
+                first, last = np.searchsorted(mine, [every[low], every[high - 1] + 1])
+                if first < last and high - low == 1:
+                    for some in self._pairs(one, found, int(first), int(last)):
+                        yield from self._joined([[some]])  # one row with more partners than a delta should have
+                elif first < last:
+                    parts.append(self._pairs(one, found, int(first), int(last)))
+            yield from self._joined(parts)
 
-    def _pairs(self, work: Work, slots: Any, first: int, last: int) -> Iterator[tuple[Delta, Any, Any]]:
-        """The pairs of rows with places from `first` to `last`: a delta, the places of both rows of each."""
-        batch, partner = work.batch, work.partner
-        low, high = np.searchsorted(batch.places[work.rows], [first, last + 1])
-        for probes, found in partner.probe(slots[low:high], self.most):
-            chosen = probes + low
-            keep = partner.places(found) < batch.places[work.rows[chosen]]
-            near = self.near(work, work.rows[chosen], found)
-            keep = keep if near is None else keep & near
-            if not keep.all():
-                chosen, found = chosen[keep], found[keep]
-            if self.maker.compares and len(found):
-                holds = self.maker.holds(*self._sides(work, work.rows[chosen], found), len(found))
-                chosen, found = chosen[holds], found[holds]
-            if not len(found):
-                continue
-            mine = work.rows[chosen]
-            delta, kept = self.made(work, mine, found, work.put.slots[chosen])
-            if delta.length:
-                causes, others = batch.places[mine], partner.places(found)
-                yield (delta, causes, others) if kept is None else (delta, causes[kept], others[kept])
+    def _joined(self, parts: Sequence[Iterator[Pairs] | list[Pairs]]) -> Iterator[Delta]:
+        """Pairs from several places as one delta."""
+        found = [pairs for part in parts for pairs in part]
+        if not found:
+            return
+        if len(found) == 1:
+            order = None
+        else:
+            causes = np.concatenate([pairs.work.batch.places[pairs.mine] for pairs in found])
+            order = np.argsort(causes, kind="stable")
+        count = sum(len(pairs.mine) for pairs in found)
+        taken = [pairs.positions() for pairs in found]
+        known = [positions for positions in taken if positions is not None]
+        positions = None
+        if len(known) == len(taken):
+            positions = known[0] if order is None else Positions.concat(known).take(order)
+        sides = self.sides(*self._merged(found, order))
+        yield self.maker.delta(*sides, count, positions=positions)
 
-    def _sides(self, work: Work, rows: Any, found: Any) -> tuple[Rows, Rows]:
-        mine = DeltaRows(self.keys, work.side, work.batch, rows)
-        other = StoredRows(self.keys, 1 - work.side, work.partner, found)
+    def _merged(self, found: Sequence[Pairs], order: Any) -> tuple[Rows, Rows]:
+        if order is None:
+            return self._sides(found[0])
+        store, partner = found[0].work.store, found[0].work.partner
+        if all(pairs.work.store in (store, partner) for pairs in found):
+            # All rows of the step are stored, so that both sides of all pairs are read from the same two stores.
+            stores = (store, partner) if found[0].work.side == 0 else (partner, store)
+            mine = [pairs.lefts()[1] for pairs in found]
+            others = [pairs.found if pairs.work.side == 0 else pairs.slots for pairs in found]
+            return (
+                StoredRows(self.keys, 0, stores[0], np.concatenate(mine)[order]),
+                StoredRows(self.keys, 1, stores[1], np.concatenate(others)[order]),
+            )
+        sides = [self._sides(pairs) for pairs in found]
+        lefts = MergedRows(self.keys, 0, [left for left, _ in sides], order)
+        return lefts, MergedRows(self.keys, 1, [right for _, right in sides], order)
+
+    def _pairs(self, work: Work, slots: Any, low: int = 0, high: int | None = None) -> Iterator[Pairs]:
+        """The pairs of some of the rows of a batch."""
+        high = len(slots) if high is None else high
+        rows = np.arange(low, high, dtype=np.int32) if work.rows is None else work.rows[low:high]
+        bounds = self.bounds(work, rows)
+        for probes, found in work.partner.earlier(slots[low:high], work.batch.places[rows], self.most, bounds):
+            pairs = Pairs(work, rows[probes], found, work.put.slots[probes + low])
+            if self.maker.compares:
+                holds = self.maker.holds(*self._sides(pairs), len(found))
+                pairs = pairs if holds.all() else pairs.some(holds)
+            wanted = self.paired(pairs) if len(pairs.mine) else None
+            if wanted is not None and len(wanted.mine):
+                yield wanted
+
+    def _sides(self, pairs: Pairs) -> tuple[Rows, Rows]:
+        work = pairs.work
+        mine = DeltaRows(self.keys, work.side, work.batch, pairs.mine)
+        other = StoredRows(self.keys, 1 - work.side, work.partner, pairs.found)
         return (mine, other) if work.side == 0 else (other, mine)
 
 

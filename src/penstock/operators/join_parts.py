@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.delta import Delta, Positions, concat, consolidate
-from penstock.core.lazy import np, pl
+from penstock.core.lazy import np, pa, pl
 from penstock.expr.ast import Column
 from penstock.expr.lower import lower
 from penstock.operators.base import Environment, StepContext
@@ -89,11 +89,11 @@ class DeltaRows(Rows):
 
     def column(self, name: str) -> pl.Series:
         """As `Rows.column`."""
-        return self._batch.delta.columns[name].gather(self._index)
+        return self._batch.delta.columns[name][self._index]
 
     def key(self, number: int) -> pl.Series:
         """As `Rows.key`."""
-        return self._batch.columns[number].gather(self._index)
+        return self._batch.columns[number][self._index]
 
 
 class StoredRows(Rows):
@@ -102,22 +102,55 @@ class StoredRows(Rows):
     def __init__(self, keys: JoinKeys, side: int, store: RowStore, rows: Any) -> None:
         super().__init__(keys, side)
         self._store, self._rows = store, rows
-        self._columns: dict[str, pl.Series] | None = None
-        self._keys: list[pl.Series] | None = None
 
     def column(self, name: str) -> pl.Series:
         """As `Rows.column`."""
         if name in self._numbers and name not in self._store.layout.names:
             return self.key(self._numbers[name])
-        if self._columns is None:
-            self._columns = {series.name: series for series in self._store.columns(self._rows)}
-        return self._columns[name]
+        return self._store.column(name, self._rows)
 
     def key(self, number: int) -> pl.Series:
         """As `Rows.key`."""
-        if self._keys is None:
-            self._keys = self._store.key_columns(self._rows)
-        return self._keys[number]
+        return self._store.key_column(number, self._rows)
+
+
+class MergedRows(Rows):
+    """Rows from several places, laid end to end and then put in an order."""
+
+    def __init__(self, keys: JoinKeys, side: int, parts: Sequence[Rows], order: Any) -> None:
+        super().__init__(keys, side)
+        self._parts, self._order = parts, pl.Series(order)
+
+    def column(self, name: str) -> pl.Series:
+        """As `Rows.column`."""
+        return pl.concat([part.column(name) for part in self._parts])[self._order]
+
+    def key(self, number: int) -> pl.Series:
+        """As `Rows.key`."""
+        return pl.concat([part.key(number) for part in self._parts])[self._order]
+
+
+class PaddedRows(Rows):
+    """Rows some of which are missing, and are nulls.
+
+    Args:
+        keys: The keys.
+        side: Of which side they are.
+        rows: Those that are there.
+        there: By row, whether it is.
+    """
+
+    def __init__(self, keys: JoinKeys, side: int, rows: Rows, there: Any) -> None:
+        super().__init__(keys, side)
+        self._rows, self._index = rows, pl.Series(pa.array(np.cumsum(there) - 1, mask=~there))
+
+    def column(self, name: str) -> pl.Series:
+        """As `Rows.column`."""
+        return self._rows.column(name).gather(self._index)
+
+    def key(self, number: int) -> pl.Series:
+        """As `Rows.key`."""
+        return self._rows.key(number).gather(self._index)
 
 
 class Batch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from penstock.core.delta import Delta
 from penstock.core.errors import InvariantError
@@ -14,7 +14,8 @@ from penstock.operators.joining import TwoInputs
 from penstock.operators.sharding import Sharded
 from penstock.state.keys import KeyCodec
 from penstock.state.row_layout import RowLayout
-from penstock.state.rows import MOST_PAIRS, RowStore, spread_all
+from penstock.state.row_spread import spread_all
+from penstock.state.rows import MOST_PAIRS, RowStore
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,8 +34,8 @@ class StoredJoin(Executor):
         rows: How many rows it has taken: the place of the next one.
     """
 
-    keeps_nulls: ClassVar[bool] = False
-    """Whether left rows are kept whose key is null and equal to none."""
+    keeps_nulls: bool = False
+    """Whether rows are kept whose key is null and equal to none."""
 
     def __init__(self, node: TwoInputs, environment: Environment) -> None:
         self.node, self.environment, self.seed = node, environment, environment.seed
@@ -122,10 +123,9 @@ class StoredJoin(Executor):
         return sum(map(len, stores)), sum(store.nbytes for store in stores)
 
 
-def rows_of(parts: Sequence[Any], length: int) -> Any:
-    """The rows of a shard (`Sharded.rows`), as indices."""
-    found = [np.arange(length, dtype=np.int32) if rows is None else rows for rows in parts]
-    return found[0] if len(found) == 1 else np.concatenate(found)
+def chosen_of(parts: Sequence[Any]) -> Any:
+    """The rows of a shard (`Sharded.rows`), as indices in order; None = all."""
+    return None if parts[0] is None else np.concatenate(parts)
 
 
 def pairs_of(environment: Environment, node: TwoInputs) -> int:

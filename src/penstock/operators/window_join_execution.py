@@ -13,13 +13,15 @@ from penstock.operators.base import Environment, Output, StepContext
 from penstock.operators.grid import LocalGrid, grid_of
 from penstock.operators.interval_join_execution import LateRows
 from penstock.operators.join_parts import JoinKeys, Rows, StoredRows
-from penstock.operators.join_state import StoredJoin, rows_of
+from penstock.operators.join_state import StoredJoin, chosen_of
 from penstock.operators.joining import SEMI
 from penstock.operators.watermark import instants
 from penstock.operators.window_execution import BEYOND
 from penstock.state.keys import KeyCodec
 from penstock.state.row_layout import RowLayout
+from penstock.state.row_parts import gathered
 from penstock.state.rows import RowStore
+from penstock.state.slots import distinct
 
 if TYPE_CHECKING:
     from penstock.operators.window_join import WindowJoin
@@ -31,14 +33,13 @@ LAST = 2**62
 class WindowJoinExecutor(StoredJoin):
     """Keeps the rows of open windows; see `WindowJoin` for what it gives."""
 
-    keeps_nulls = True
-
     def __init__(self, node: WindowJoin, environment: Environment) -> None:
         self.window, self.grid = node, grid_of(node.windows)
         self.times = [(str(side.facts.time), side.facts.time_shift) for side in (node.left, node.right)]
         self.late = LateRows(node, environment)
         self.alone = node.padded if node.pairs else (True, False)
         self.closed = NEVER
+        self.keeps_nulls = any(self.alone)
         super().__init__(node, environment)
 
     def key_codec(self, keys: JoinKeys) -> KeyCodec:
@@ -75,9 +76,11 @@ class WindowJoinExecutor(StoredJoin):
             return
         times = instants(delta.columns[name]) + shift
         rows, starts, ends = self._windows(times)
+        in_time = None
         if delta.watermarks is not None:
             watermarks = delta.watermarks.to_numpy()
             in_time = ends - MILLISECOND > watermarks[rows]
+        if in_time is not None and not in_time.all():
             latest = np.full(delta.length, NEVER, np.int64)
             np.maximum.at(latest, rows, ends)
             late = (latest > NEVER) & (latest - MILLISECOND <= watermarks)
@@ -92,10 +95,16 @@ class WindowJoinExecutor(StoredJoin):
     def _windows(self, times: Any) -> tuple[Any, Any, Any]:
         """Pairs of a row and a window that it is in: rows, and the windows' bounds."""
         panes = self.grid.assign(times, None).panes
-        distinct, place = np.unique(panes, return_inverse=True)
-        windows = [list(self.grid.windows(self.grid.start(int(pane)))) for pane in distinct]
+        known = distinct(panes)
+        place = np.searchsorted(known, panes) if len(known) > 1 else np.zeros(len(panes), np.int64)
+        windows = [list(self.grid.windows(self.grid.start(int(pane)))) for pane in known]
         counts = np.array([len(one) for one in windows], np.int64)
         bounds = np.array([bound for one in windows for bound in one], np.int64).reshape(-1, 2)
+        if (counts == 1).all():
+            starts, ends = bounds[place, 0], bounds[place, 1]
+            inside = (times >= starts) & (times < ends)
+            rows = np.arange(len(times), dtype=np.int64)
+            return (rows, starts, ends) if inside.all() else (rows[inside], starts[inside], ends[inside])
         rows = np.repeat(np.arange(len(times), dtype=np.int64), counts[place])
         firsts = (np.cumsum(counts) - counts)[place[rows]]
         since = np.arange(len(rows)) - np.repeat(np.cumsum(counts[place]) - counts[place], counts[place])
@@ -105,13 +114,18 @@ class WindowJoinExecutor(StoredJoin):
         return rows[inside], starts[inside], ends[inside]
 
     def _keep(self, side: int, delta: Delta, context: StepContext, rows: Any, starts: Any, ends: Any) -> None:
-        keys = [series.gather(pl.Series(rows)) for series in self.keys.of(side, delta, context)]
-        columns = [delta.columns[name].gather(pl.Series(rows)) for name in self.layouts[side].names]
+        keys = self.keys.of(side, delta, context)
+        without = None if self.keeps_nulls else self.keys.without(keys)
+        if without is not None:
+            able = ~without[rows]
+            rows, starts, ends = rows[able], starts[able], ends[able]
+        columns = [delta.columns[name] for name in self.layouts[side].names]
+        if len(rows) != delta.length or (np.diff(rows) != 1).any():
+            keys, columns = gathered(keys, rows), gathered(columns, rows)
         encoded = self.keys.codec.encode([*keys, starts, ends], len(rows))
         for shard, parts in self.sharded.rows(encoded):
-            self.stores[shard][side].put(
-                encoded, columns, self.turn, chosen=rows_of(parts, len(rows)), places=self.rows + rows, times=ends
-            )
+            store = self.stores[shard][side]
+            store.put(encoded, columns, self.turn, chosen=chosen_of(parts), places=self.rows + rows, times=ends)
 
     # -- windows out
 
@@ -155,10 +169,10 @@ class WindowJoinExecutor(StoredJoin):
         left: Any = np.concatenate(mine)
         right: Any = np.concatenate(others)
         if not self.window.pairs:
-            left = np.unique(left) if self.window.how == SEMI else np.setdiff1d(gone[0], left)
+            left = _among(lefts, gone[0], left, wanted=self.window.how == SEMI)
             return left, np.full(len(left), NONE, np.int32)
         alone: list[Any] = [
-            np.setdiff1d(gone[side], matched) if self.alone[side] else np.empty(0, np.int32)
+            _among(sides[side], gone[side], matched, wanted=False) if self.alone[side] else np.empty(0, np.int32)
             for side, matched in ((0, left), (1, right))
         ]
         none = [np.full(len(rows), NONE, np.int32) for rows in alone]
@@ -166,25 +180,23 @@ class WindowJoinExecutor(StoredJoin):
 
     def _null(self, store: RowStore, slots: Any) -> Any:
         """Which rows have a key that is equal to none."""
-        columns = store.key_columns(slots)[: len(self.keys.types)]
+        if not any(column.null_bit >= 0 for column in store.layout.keys.columns):
+            return np.zeros(len(slots), np.bool_)
+        columns = [store.key_column(number, slots) for number in range(len(self.keys.types))]
         found = self.keys.without(columns)
         return np.zeros(len(slots), np.bool_) if found is None else found
 
     def _sorted(self, found: Sequence[tuple[list[RowStore], Any, Any]]) -> Iterator[Delta]:
-        parts = np.repeat(np.arange(len(found)), [len(left) for _, left, _ in found])
-        bounds, places = [], []
-        for (lefts, rights), left, right in found:
-            window, one, other = np.empty((len(left), 2), np.int64), np.full(len(left), LAST), np.full(len(left), NONE)
-            for store, rows, ages in ((rights, right, other), (lefts, left, one)):
-                there = rows >= 0
-                ages[there] = store.places(rows[there])
-                width = store.layout.keys.columns[-2].place
-                window[there] = store.keys.table[store.owners(rows[there]), width : width + 2]
-            bounds.append(window)
-            places.append(np.stack([one, other], axis=1))
-        window, ages = np.concatenate(bounds), np.concatenate(places)
         left, right = (np.concatenate([one[i] for one in found]) for i in (1, 2))
-        order = np.lexsort((ages[:, 1], ages[:, 0], window[:, 0], window[:, 1]))
+        parts = np.repeat(np.arange(len(found)), [len(left) for _, left, _ in found])
+        window = np.concatenate([self._bounds(*one) for one in found])
+        if len(found) == 1 and not any(self.alone):
+            # Pairs of one shard are in order: left rows go by the end of their window and then by their place.
+            order = np.arange(len(left))
+        else:
+            one = np.concatenate([np.where(rows >= 0, sides[0].places(rows), LAST) for sides, rows, _ in found])
+            other = np.concatenate([np.where(rows >= 0, sides[1].places(rows), NONE) for sides, _, rows in found])
+            order = np.lexsort((other, one, window[:, 0], window[:, 1]))
         for low in range(0, len(order), self.most):
             chosen = order[low : low + self.most]
             made, where = [], []
@@ -199,7 +211,16 @@ class WindowJoinExecutor(StoredJoin):
                         second = StoredRows(self.keys, 1, rights, right[rows]) if has_right else None
                         made.append(self._made(first, second, window[rows]))
                         where.append(mine)
-            yield concat(made).take(np.argsort(np.concatenate(where)))
+            yield made[0] if len(made) == 1 else concat(made).take(np.argsort(np.concatenate(where)))
+
+    def _bounds(self, sides: list[RowStore], left: Any, right: Any) -> Any:
+        """By pair, the bounds of its window."""
+        window = np.empty((len(left), 2), np.int64)
+        for store, rows in ((sides[1], right), (sides[0], left)):
+            there = rows >= 0
+            place = store.layout.keys.columns[-2].place
+            window[there] = store.keys.table[store.owners(rows[there]), place : place + 2]
+        return window
 
     def _made(self, left: Rows | None, right: Rows | None, window: Any) -> Delta:
         """Pairs with the bounds of their window."""
@@ -215,3 +236,10 @@ class WindowJoinExecutor(StoredJoin):
         lengths = [str(length) for length in windows.lengths()]
         shape = {"kind": windows.kind, "lengths": lengths, "offset": windows.offset, "zone": windows.zone}
         return {"kind": "window_join", "how": self.window.how, "windows": shape, "left": sides[0], "right": sides[1]}
+
+
+def _among(store: RowStore, rows: Any, some: Any, *, wanted: bool) -> Any:
+    """Those of some rows that are, or are not, among others, in their order."""
+    found = np.zeros(store.rows.used, np.bool_)
+    found[some] = True
+    return rows[found[rows] == wanted]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from penstock.core import dtypes
@@ -17,6 +18,7 @@ from penstock.core.dtypes import DType, to_polars
 from penstock.core.errors import InvariantError, UnsupportedError
 from penstock.core.lazy import np, pa, pl
 from penstock.kernels.arrays import frozen
+from penstock.kernels.row_slots import take_slot_texts, take_words
 from penstock.kernels.texts import (
     long_bytes,
     put_floats,
@@ -28,11 +30,13 @@ from penstock.kernels.texts import (
 )
 
 if TYPE_CHECKING:
-    from penstock.kernels.arrays import Array, Bytes, Flags, Words
+    from penstock.kernels.arrays import Array, Bytes, Flags, Rows, Words
 
 WORD, FLOAT, TEXT, DECIMAL, NOTHING = "word", "float", "text", "decimal", "nothing"
 MAX_NULLABLE = 64
 MOST_BUFFERS = 16
+TEXT_GUESS = 32
+"""How many bytes a long text is thought to have, before it is known."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +196,46 @@ class KeyCodec:
             made.append(series.rename(column.name))
         return made
 
+    def take(self, number: int, table: Words, slots: Rows, heap: Bytes) -> pl.Series:
+        """One column of some slots of a table, read where it lies: what `decode` gives of it.
+
+        Args:
+            number: Which column.
+            table: All slots (`Arrangement.table`).
+            slots: Which slots, in which order.
+            heap: The bytes of their long texts (`Arrangement.heap`).
+        """
+        column, slots = self.columns[number], frozen(slots, np.int32)
+        valid = _no_flags()
+        if column.null_bit >= 0:
+            there = (_taken(table, slots, self.mask_place) >> column.null_bit) & 1 == 0
+            valid = valid if there.all() else there
+        if column.kind == TEXT:
+            views = np.empty((len(slots), 2), np.int64)
+            start = self.layout.width + column.text
+            taken = np.empty(TEXT_GUESS * len(slots), np.uint8)
+            needed = take_slot_texts(table, slots, column.place, start, heap, views, taken)
+            if needed > len(taken):
+                taken = np.empty(_most_bytes(needed), np.uint8)
+                take_slot_texts(table, slots, column.place, start, heap, views, taken)
+            return _text_series(column, views, taken[:needed], valid)
+        words = _taken(table, slots, column.place)
+        if column.kind == DECIMAL:
+            words = np.stack([words, _taken(table, slots, column.place + 1)], axis=1)
+        return _fixed_series(column, words, valid)
+
+
+def _taken(table: Words, slots: Rows, column: int) -> Words:
+    words: Words = np.empty(len(slots), np.int64)
+    take_words(table, slots, column, words)
+    return words
+
+
+def _most_bytes(count: int) -> int:
+    if count >= 1 << 31:
+        raise InvariantError("more than 2 GiB of texts in one batch of output")
+    return count
+
 
 @dataclass(frozen=True)
 class _Texts:
@@ -250,6 +294,7 @@ def _plain_values(column: _Column, series: pl.Series | Array) -> Array:
     return series
 
 
+@cache
 def _no_flags() -> Flags:
     return frozen(np.empty(0, np.bool_))
 
@@ -296,16 +341,22 @@ def _put_fixed(column: _Column, series: pl.Series | Array, valid: Flags, words: 
 
 
 def _take_fixed(column: _Column, rows: Words, valid: Flags) -> pl.Series:
+    pairs = column.kind == DECIMAL
+    words = rows[:, column.place : column.place + 2] if pairs else rows[:, column.place]
+    return _fixed_series(column, np.ascontiguousarray(words), valid)
+
+
+def _fixed_series(column: _Column, words: Words, valid: Flags) -> pl.Series:
+    """A column of a fixed number of words, one per row or (decimals) two."""
     target = to_polars(column.dtype)
+    count = words.shape[0]
     if column.kind == NOTHING:
-        return pl.Series([None] * rows.shape[0], dtype=pl.Null)
-    nulls = None if valid.shape[0] == 0 else ~valid
-    words = np.ascontiguousarray(rows[:, column.place])
+        return pl.Series([None] * count, dtype=pl.Null)
+    nulls = None if valid.shape[0] == 0 or valid.all() else ~valid
     if column.kind == DECIMAL:
-        pairs = np.ascontiguousarray(rows[:, column.place : column.place + 2])
         kind = pa.decimal128(*_decimal_of(column.dtype))
         bitmap = None if nulls is None else pa.py_buffer(np.packbits(valid, bitorder="little").tobytes())
-        array = pa.Array.from_buffers(kind, rows.shape[0], [bitmap, pa.py_buffer(pairs)])
+        array = pa.Array.from_buffers(kind, count, [bitmap, pa.py_buffer(words)])
         return _series(array).cast(target)
     values: Array = words.view(np.float64) if column.kind == FLOAT else words
     if column.dtype == dtypes.UInt64:
@@ -313,7 +364,7 @@ def _take_fixed(column: _Column, rows: Words, valid: Flags) -> pl.Series:
     series = pl.Series(values) if nulls is None else _series(pa.array(values, mask=nulls))
     if column.dtype == dtypes.Date:
         series = series.cast(pl.Int32)
-    return series.cast(target)
+    return series if series.dtype == target else series.cast(target)
 
 
 def _decimal_of(dtype: DType) -> tuple[int, int]:
@@ -336,12 +387,13 @@ def _take_texts(column: _Column, rows: Words, start_column: int, heap: Bytes, va
     if taken.shape[0] >= 1 << 31:
         raise InvariantError("more than 2 GiB of keys in one batch of output")
     take_texts(rows, column.place, start_column, frozen(heap), views, taken)
-    binary = column.dtype == dtypes.Binary
-    kind = pa.binary_view() if binary else pa.string_view()
-    bitmap = None
-    if valid.shape[0] > 0:
-        bitmap = pa.py_buffer(np.packbits(valid, bitorder="little").tobytes())
+    return _text_series(column, views, taken, valid)
+
+
+def _text_series(column: _Column, views: Words, taken: Bytes, valid: Flags) -> pl.Series:
+    kind = pa.binary_view() if column.dtype == dtypes.Binary else pa.string_view()
+    bitmap = None if valid.shape[0] == 0 else pa.py_buffer(np.packbits(valid, bitorder="little").tobytes())
     buffers = [bitmap, pa.py_buffer(views)]
     if taken.shape[0] > 0:
         buffers.append(pa.py_buffer(taken))
-    return _series(pa.Array.from_buffers(kind, rows.shape[0], buffers))
+    return _series(pa.Array.from_buffers(kind, views.shape[0], buffers))

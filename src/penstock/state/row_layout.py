@@ -28,6 +28,8 @@ class RowLayout:
         timed: Whether a row has an instant (word `TIME`), by which it can be taken out.
         words: The initial values of further words of each row, which are the operator's own.
         key_words: The initial values of further words of each key.
+        by_time: Whether the rows of a key are in order of (instant, place), not of place: only if ordered and timed.
+            The first of `key_words` is then used while rows are put, and by the operator in between.
     """
 
     keys: KeyCodec
@@ -37,6 +39,7 @@ class RowLayout:
     timed: bool
     words: tuple[int, ...] = ()
     key_words: tuple[int, ...] = ()
+    by_time: bool = False
 
     @classmethod
     def of(
@@ -49,6 +52,7 @@ class RowLayout:
         timed: bool = False,
         words: Sequence[int] = (),
         key_words: Sequence[int] = (),
+        by_time: bool = False,
     ) -> RowLayout:
         """The layout for columns of a schema.
 
@@ -60,6 +64,7 @@ class RowLayout:
             timed: Whether rows have an instant by which they go.
             words: The initial values of further words of each row.
             key_words: The initial values of further words of each key.
+            by_time: Whether the rows of a key are in order of (instant, place), not of place.
 
         Raises:
             UnsupportedError: If rows with such a column cannot be kept.
@@ -73,7 +78,7 @@ class RowLayout:
             [*[Int32, Int64][: len(hidden)], *(field.dtype for field in fields)],
             [*[False] * len(hidden), *(field.nullable for field in fields)],
         )
-        return cls(keys, rows, tuple(names), ordered, timed, tuple(words), tuple(key_words))
+        return cls(keys, rows, tuple(names), ordered, timed, tuple(words), tuple(key_words), by_time)
 
     def word(self, number: int) -> int:
         """Which of the words of a row (`RowStore.word`) is the operator's own of a number."""

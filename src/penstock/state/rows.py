@@ -17,7 +17,6 @@ How it is used, in a step numbered `step` (numbers never go back, and a number i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.errors import InvariantError, StateError
@@ -25,12 +24,14 @@ from penstock.core.lazy import np, pl
 from penstock.kernels import chains
 from penstock.kernels.arrays import frozen
 from penstock.kernels.chains import check_chains, link_rows, unlink_rows, walk_chains
-from penstock.kernels.scatter import shards_of
+from penstock.kernels.row_slots import take_words, walk_earlier
 from penstock.state.aggregates import Loader, Saver
 from penstock.state.arrangement import Arrangement
 from penstock.state.deadlines import Deadlines
 from penstock.state.keys import Keys
 from penstock.state.row_layout import BASE_WORDS, TIME, RowLayout
+from penstock.state.row_parts import Put, gathered, some_of
+from penstock.state.slots import Slots, distinct
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,32 +39,6 @@ if TYPE_CHECKING:
 NONE = -1
 MOST_PAIRS = 1 << 16
 """How many pairs a batch of `RowStore.probe` has at most, unless told otherwise."""
-
-
-@dataclass(frozen=True)
-class Put:
-    """What one `put` did.
-
-    Attributes:
-        slots: By row given, the slot of the stored row.
-        keys: By row given, the slot of its key.
-        counts: By row given, how often the stored row is there now.
-        before: By row given, how often it was there before the call.
-        new: The slots that this call made, in order of their first row.
-        first_row: For each of them, its first row, as a place among the rows given.
-    """
-
-    slots: NDArray[np.int32]
-    keys: NDArray[np.int32]
-    counts: NDArray[np.int64]
-    before: NDArray[np.int64]
-    new: NDArray[np.int32]
-    first_row: NDArray[np.int32]
-
-    def emptied(self) -> NDArray[np.int32]:
-        """The slots of rows that are not there any more, each once: what `drop` takes."""
-        found: NDArray[np.int32] = np.unique(self.slots[self.counts == 0])
-        return found
 
 
 class RowStore:
@@ -82,7 +57,10 @@ class RowStore:
         self.layout = layout
         self.seed = seed
         self.keys = Arrangement(layout.keys.layout, [NONE, NONE, 0, *layout.key_words], seed=seed)
-        self.rows = Arrangement(layout.rows.layout, [0, NONE, NONE, *([0] * layout.timed), *layout.words], seed=seed)
+        # Of an ordered store each row is an entry of its own: it needs no hash, and is there once.
+        kind, count = (Slots, 1) if layout.ordered else (Arrangement, 0)
+        initial = [count, NONE, NONE, *([0] * layout.timed), *layout.words]
+        self.rows: Arrangement = kind(layout.rows.layout, initial, seed=seed)
         self.deadlines = Deadlines()
 
     def __len__(self) -> int:
@@ -117,28 +95,24 @@ class RowStore:
             columns: The columns of `layout.names` of the delta.
             step: The number of the step.
             chosen: Which rows of the delta (int32), in which order; all if not given.
-            signs: By row of the delta, +1 or -1 (or any count); all +1 if not given.
-            places: By row of the delta, its place: for an ordered store. A place belongs to one row for ever.
+            signs: By row of the delta, +1 or -1 (or any count); all +1 if not given, and in an ordered store.
+            places: By row of the delta, its place: for an ordered store, in which rows are put in order of place.
             times: By row of the delta, its instant: for a timed store. Equal rows have equal instants.
 
         Raises:
             InvariantError: If a row goes more often than it came; the store is then broken.
         """
-        chosen = np.arange(len(keys), dtype=np.int32) if chosen is None else frozen(chosen, np.int32)
+        if isinstance(self.rows, Slots):
+            return self._append(self.rows, keys, columns, step, chosen, places, times)
         owners = self.keys.upsert(keys, chosen, step).slots
-        hidden = [pl.Series("slot", owners)]
-        if self.layout.ordered:
-            hidden.append(pl.Series("place", np.asarray(places, np.int64)[chosen]))
-        index = pl.Series(chosen)
-        whole = len(chosen) == len(keys) and bool((chosen == np.arange(len(keys))).all())
-        given = columns if whole else [series.gather(index) for series in columns]
-        touched = self.rows.upsert(self.layout.rows.encode([*hidden, *given], len(chosen)), None, step)
+        given = columns if chosen is None else gathered(columns, chosen)
+        touched = self.rows.upsert(self.layout.rows.encode([owners, *given], len(owners)), None, step)
         new, first_row = touched.touched[touched.is_new], touched.first_row[touched.is_new]
         counts = self.word(chains.COUNT)
         before = counts[touched.slots]
-        np.add.at(counts, touched.slots, 1 if signs is None else np.asarray(signs)[chosen].astype(np.int64))
+        np.add.at(counts, touched.slots, 1 if signs is None else some_of(signs, chosen).astype(np.int64))
         if self.layout.timed and len(new):
-            moments = np.asarray(times, np.int64)[chosen[first_row]]
+            moments = some_of(times, chosen)[first_row]
             self.word(TIME)[new] = moments
             self.deadlines.put(moments, new)
         self._link(new, step)
@@ -146,6 +120,26 @@ class RowStore:
         if len(after) and int(after.min()) < 0:
             raise InvariantError("a row was taken back that never came")
         return Put(touched.slots, owners, after, before, new, first_row)
+
+    def _append(
+        self, rows: Slots, keys: Keys, columns: Sequence[pl.Series], step: int, chosen: Any, places: Any, times: Any
+    ) -> Put:
+        owners = self.keys.upsert(keys, chosen, step).slots
+        given = columns if chosen is None else gathered(columns, chosen)
+        numbers = np.asarray(some_of(places, chosen), np.int64)
+        slots = rows.append(self.layout.rows.encode([owners, numbers, *given], len(owners)), step)
+        moments = numbers
+        if self.layout.timed:
+            moments = np.asarray(some_of(times, chosen), np.int64)
+            self.word(TIME)[slots] = moments
+            self.deadlines.put(moments, slots)
+        if self.layout.by_time:
+            order = np.argsort(moments, kind="stable")
+            rows.chain(np.ascontiguousarray(slots[order]), self.keys, step, TIME, BASE_WORDS)
+        else:
+            rows.chain(slots, self.keys, step)
+        before, every = np.zeros(len(slots), np.int64), np.arange(len(slots), dtype=np.int32)
+        return Put(slots, owners, before + 1, before, slots, every)
 
     def _link(self, new: Any, step: int) -> None:
         if not len(new):
@@ -166,15 +160,18 @@ class RowStore:
         slots = frozen(slots, np.int32)
         if not len(slots):
             return
-        owners = np.unique(self.owners(slots))
-        changed = np.empty(2 * len(slots), np.int32)
-        count = unlink_rows(self.keys.table, self.keys.first, self.rows.table, self.rows.first, slots, changed)
-        self.rows.delete(slots, step)
-        beside = changed[:count]
-        self.rows.mark_touched(beside[self.rows.marks[beside] >= 0], step)
-        empty = self.key_word(chains.ROWS)[owners] == 0
-        self.keys.mark_touched(owners[~empty], step)
-        self.keys.delete(owners[empty], step)
+        if isinstance(self.rows, Slots):
+            self.rows.release(slots, self.keys, step)
+        else:
+            owners = distinct(self.owners(slots))
+            changed = np.empty(2 * len(slots), np.int32)
+            count = unlink_rows(self.keys.table, self.keys.first, self.rows.table, self.rows.first, slots, changed)
+            self.rows.delete(slots, step)
+            beside = changed[:count]
+            self.rows.mark_touched(beside[self.rows.marks[beside] >= 0], step)
+            empty = self.key_word(chains.ROWS)[owners] == 0
+            self.keys.mark_touched(owners[~empty], step)
+            self.keys.delete(owners[empty], step)
         if len(self.deadlines) > 2 * len(self.rows) + 1024:
             self._find_deadlines()
 
@@ -187,11 +184,14 @@ class RowStore:
         times, slots = self.deadlines.take(until)
         if not len(slots):
             return slots
-        live = (self.rows.marks[slots] >= 0) & (self.word(TIME)[slots] == times)
-        found = np.unique(slots[live])
-        ages = self.places(found) if self.layout.ordered else found
-        order = np.lexsort((ages, self.word(TIME)[found]))
-        return np.ascontiguousarray(found[order])
+        live = (self.rows.marks[slots] >= 0) & (self.moments(slots) == times)
+        if not live.all():
+            times, slots = times[live], slots[live]
+        order = np.lexsort((self.places(slots) if self.layout.ordered else slots, times))
+        found = slots[order]
+        # A slot that was given out again may be there twice, with one instant.
+        fresh = np.append(True, found[1:] != found[:-1])[: len(found)]
+        return np.ascontiguousarray(found if fresh.all() else found[fresh])
 
     def postpone(self, slots: Any, times: Any, step: int) -> None:
         """Give rows of a timed store other instants."""
@@ -234,11 +234,32 @@ class RowStore:
 
     def measure(self, slots: Any) -> NDArray[np.int64]:
         """How many entries each of some keys has (those of count zero included); 0 for slot -1."""
-        slots = np.asarray(slots, np.int32)
-        found = np.zeros(len(slots), np.int64)
-        there = slots >= 0
-        found[there] = self.key_word(chains.ROWS)[slots[there]]
-        return found
+        return self._words(self.keys, slots, self.keys.first + chains.ROWS)
+
+    def earlier(
+        self, slots: Any, places: Any, most: int, bounds: tuple[Any, Any] | None = None
+    ) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
+        """As `probe`, of an ordered store: pairs with rows whose place is smaller than that of the probe.
+
+        Args:
+            slots: Slots of keys, -1 for none.
+            places: By probe, its place.
+            most: How many pairs a batch has at most.
+            bounds: By probe, the first and the last instant (word `TIME`) of the rows wanted; all if not given.
+        """
+        slots, places = frozen(slots, np.int32), frozen(places, np.int64)
+        lows, highs = (places, places) if bounds is None else (frozen(bounds[0]), frozen(bounds[1]))
+        time = NONE if bounds is None else self.rows.first + TIME
+        state = np.array([0, NONE], np.int64)
+        most = int(min(max(1, most), self.measure(slots).sum()))
+        while most and state[chains.PROBE] < len(slots):
+            probes, entries = np.empty(most, np.int32), np.empty(most, np.int32)
+            made = walk_earlier(
+                self.keys.table, self.keys.first, self.rows.table, self.rows.first, slots, places, time, lows, highs,
+                state, probes, entries,
+            )  # fmt: skip
+            if made:
+                yield probes[:made], entries[:made]
 
     def walk(self, slots: Any) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """As `probe`, all at once: for keys that are known to have few rows."""
@@ -253,25 +274,39 @@ class RowStore:
 
     def columns(self, slots: Any) -> list[pl.Series]:
         """The kept columns of rows, by name."""
-        made = self._decoded(slots)[1 + self.layout.ordered :]
-        return [series.alias(name) for name, series in zip(self.layout.names, made, strict=True)]
+        return [self.column(name, slots) for name in self.layout.names]
 
-    def _decoded(self, slots: Any) -> list[pl.Series]:
-        return self.layout.rows.decode(*self.rows.key_rows(slots))
+    def column(self, name: str, slots: Any) -> pl.Series:
+        """One of the kept columns of rows."""
+        number = 1 + self.layout.ordered + self.layout.names.index(name)
+        return self.layout.rows.take(number, self.rows.table, slots, self.rows.heap).alias(name)
 
     def key_columns(self, slots: Any) -> list[pl.Series]:
         """The key columns of rows."""
-        return self.layout.keys.decode(*self.keys.key_rows(self.owners(slots)))
+        return [self.key_column(number, slots) for number in range(len(self.layout.keys.columns))]
+
+    def key_column(self, number: int, slots: Any) -> pl.Series:
+        """One of the key columns of rows, by its number."""
+        made = self.layout.keys.take(number, self.keys.table, self.owners(slots), self.keys.heap)
+        return made.alias(self.layout.keys.columns[number].name)
 
     def owners(self, slots: Any) -> NDArray[np.int32]:
         """The slots of the keys of rows."""
-        found: NDArray[np.int32] = self.rows.table[slots, 0].astype(np.int32)
-        return found
+        return self._words(self.rows, slots, 0).astype(np.int32)
 
     def places(self, slots: Any) -> NDArray[np.int64]:
-        """The places of rows of an ordered store."""
-        found: NDArray[np.int64] = self.rows.table[slots, 1]
-        return found
+        """The places of rows of an ordered store; 0 for slot -1."""
+        return self._words(self.rows, slots, 1)
+
+    def moments(self, slots: Any) -> NDArray[np.int64]:
+        """The instants of rows of a timed store; 0 for slot -1."""
+        return self._words(self.rows, slots, self.rows.first + TIME)
+
+    def _words(self, table: Arrangement, slots: Any, column: int) -> NDArray[np.int64]:
+        slots = frozen(slots, np.int32)
+        words: NDArray[np.int64] = np.empty(len(slots), np.int64)
+        take_words(table.table, slots, column, words)
+        return words
 
     def word(self, number: int) -> NDArray[np.int64]:
         """A word of all rows, by slot, as a view: read it again after each `put`.
@@ -292,8 +327,7 @@ class RowStore:
 
     def counts(self, slots: Any) -> NDArray[np.int64]:
         """How often each of some rows is there."""
-        found: NDArray[np.int64] = self.word(chains.COUNT)[slots]
-        return found
+        return self._words(self.rows, slots, self.rows.first + chains.COUNT)
 
     def keys_of(self, slots: Any) -> Keys:
         """The keys of key slots, to look them up in another table of the same layout of keys."""
@@ -346,38 +380,3 @@ class RowStore:
         if self.layout.timed:
             live = self.rows.live()
             self.deadlines.put(self.word(TIME)[live], live)
-
-    def spread(self, stores: Sequence[RowStore], step: int) -> None:
-        """Copy all rows to other stores of the same layout by shard, the words of rows and keys included."""
-        owners = self.keys.live()
-        if not len(owners):
-            return
-        keys = self.keys_of(owners)
-        shard_of = shards_of(keys.words, len(stores))
-        probes, rows = self.walk(owners)
-        decoded = self._decoded(rows)
-        columns = decoded[1 + self.layout.ordered :]
-        places = decoded[1].to_numpy() if self.layout.ordered else None
-        for shard, store in enumerate(stores):
-            mine = np.flatnonzero(shard_of[probes] == shard).astype(np.int32)
-            if not len(mine):
-                continue
-            starts = keys.starts[probes] if len(keys.starts) else keys.starts
-            spread = Keys(frozen(keys.words[probes]), frozen(starts), keys.heap)
-            put = store.put(
-                spread, columns, step, chosen=mine, signs=self.counts(rows), places=places,
-                times=self.word(TIME)[rows] if self.layout.timed else None,
-            )  # fmt: skip
-            for number in range(len(self.layout.words)):
-                store.own(number)[put.slots] = self.own(number)[rows[mine]]
-            for number in range(len(self.layout.key_words)):
-                word = BASE_WORDS + number
-                store.key_word(word)[put.keys] = self.key_word(word)[owners[probes[mine]]]
-
-
-def spread_all(stores: Sequence[RowStore], shards: int, step: int) -> list[RowStore]:
-    """The rows of some stores over as many new ones as there are shards; in an ordered store by place."""
-    new = [RowStore(stores[0].layout, stores[0].seed) for _ in range(shards)]
-    for store in stores:
-        store.spread(new, step)
-    return new

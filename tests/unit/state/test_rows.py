@@ -17,7 +17,8 @@ from penstock.state.arrangement import Arrangement
 from penstock.state.keys import KeyCodec
 from penstock.state.record import Record
 from penstock.state.row_layout import RowLayout
-from penstock.state.rows import RowStore, spread_all
+from penstock.state.row_spread import spread_all
+from penstock.state.rows import RowStore
 
 SCHEMA = Schema((Field("k", dtypes.String, True), Field("a", dtypes.Float64, True), Field("b", dtypes.String, True)))
 CODEC = KeyCodec(["k"], [dtypes.String], [True])
