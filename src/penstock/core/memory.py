@@ -47,6 +47,9 @@ LARGEST_KEPT = 32 << 20
 MOST_KEPT = 128 << 20
 """How much freed memory the process keeps at most at the end of its heap."""
 
+KEPT_SHARE = 32
+"""Within a budget, the share of it that freed memory may take."""
+
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # of malloc.h
 _NORESERVE = 0x4000  # MAP_NORESERVE of Linux; `mmap` names it from Python 3.13 on
 _LINUX = sys.platform == "linux"
@@ -158,6 +161,8 @@ class Scratch(Memory):
     def __init__(self, folder: Path | None, budget: int) -> None:
         if not _LINUX:
             raise StartError("a memory budget needs Linux", hint="run without memory=")
+        keep_freed(min(MOST_KEPT, budget // KEPT_SHARE))
+        give_back_freed()
         found = resident()
         if budget < found + LEAST_BUDGET:
             raise StartError(
@@ -216,6 +221,7 @@ class Scratch(Memory):
     def relieve(self) -> None:
         """Give back down to five eighths of the budget, if the process has passed three quarters of it."""
         if resident() > self.budget // 4 * 3:
+            give_back_freed()
             self.release(self.budget // 8 * 5)
 
     def release(self, target: int) -> None:
@@ -284,18 +290,29 @@ def using(memory: Memory) -> Iterator[Memory]:
         leave(memory)
 
 
-def keep_freed() -> None:
+def keep_freed(most: int = MOST_KEPT) -> None:
     """Let what the arrays of a step take stay with the process when they are freed, up to some bytes.
 
     Else the C library gives large arrays back at once, and every step asks the system for the same pages again: up to
     half the time of steps that touch many keys. Only where the library is that of GNU; elsewhere nothing is changed.
+
+    Args:
+        most: How many bytes it keeps at most.
     """
     import ctypes
 
     with contextlib.suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
-        library.mallopt(_MMAP_THRESHOLD, LARGEST_KEPT)
-        library.mallopt(_TRIM_THRESHOLD, MOST_KEPT)
+        library.mallopt(_MMAP_THRESHOLD, min(most, LARGEST_KEPT))
+        library.mallopt(_TRIM_THRESHOLD, most)
+
+
+def give_back_freed() -> None:
+    """Give back what `keep_freed` has kept: before memory is measured against a budget."""
+    import ctypes
+
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def resident() -> int:

@@ -14,7 +14,7 @@ from penstock.engine.options import LEAST_ROWS, MOST_ROWS
 STEPS_SHARE = 4
 """Which part of the budget a step may bring into memory: one of so many. What stays below three quarters is kept."""
 
-LOOK_EVERY = 20 * MILLISECOND
+LOOK_EVERY = 4 * MILLISECOND
 """How often to look how much memory is in use, beside the steps: one call may touch all state, as a restart does."""
 
 

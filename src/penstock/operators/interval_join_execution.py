@@ -12,10 +12,9 @@ from penstock.operators.base import Environment, Output, StepContext
 from penstock.operators.join_ordered import OrderedJoin, Pairs, Work
 from penstock.operators.join_parts import Batch, DeltaRows, Rows, StoredRows
 from penstock.operators.joining import ANTI, SEMI, SIDES
+from penstock.operators.lateness import stated_delay
 from penstock.operators.watermark import instants
 from penstock.operators.why import refuse
-from penstock.plan.node import Node
-from penstock.plan.watermark import Bounded
 from penstock.state.row_layout import RowLayout
 
 if TYPE_CHECKING:
@@ -170,7 +169,7 @@ class LateRows:
         self.times = [(str(side.facts.time), side.facts.time_shift) for side in (node.left, node.right)]
         self.names = [node.late_names(side) for side in (0, 1)]
         self.schema = node.late_schema().to_polars()
-        self.delays = [delay_of(node.left), delay_of(node.right)]
+        self.delays = [stated_delay(node.left), stated_delay(node.right)]
 
     def without(self, side: int, delta: Delta) -> tuple[Delta, Delta | None]:
         """The rows that are in time, and the late ones as refused rows."""
@@ -209,14 +208,3 @@ class LateRows:
             needed = pl.Series(delay + -(-behind // MILLISECOND) * MILLISECOND + more)
         told = f"late on the {SIDES[side]} side"
         return refuse(rows, told, self.environment, behind=pl.Series(behind), needed=needed)
-
-
-def delay_of(node: Node) -> int | None:
-    """The bound of disorder that the nearest watermark at or below a node states."""
-    while True:
-        policy = getattr(node, "policy", None)
-        if policy is not None:
-            return policy.delay if isinstance(policy, Bounded) else None
-        if len(node.inputs) != 1:
-            return None
-        node = node.inputs[0]

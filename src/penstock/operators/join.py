@@ -73,9 +73,13 @@ class Join(TwoInputs):
 
 
 class JoinMeaning(Meaning):
-    """The join of all rows that are there, by definition, before and after each row: what differs goes and comes."""
+    """The join of all rows that are there, by definition, before and after each row: what differs goes and comes.
+
+    Where rows only come, that is each row with all that are there on the other side, in the order in which they came.
+    """
 
     def __init__(self, node: Join) -> None:
+        self.plain = node.facts.mode == APPEND
         self.pairs = PlainPairs(node)
         self.rows: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
         self.before: list[dict[str, Any]] = []
@@ -88,6 +92,9 @@ class JoinMeaning(Meaning):
         else:
             identities = [plain_key(one, list(one)) for one in rows]
             del rows[identities.index(plain_key(row.values, list(row.values)))]
+        if self.plain:
+            sides = ([row.values], self.rows[1]) if port == 0 else (self.rows[0], [row.values])
+            return [("out", Row(values)) for values in self.pairs.join(*sides)]
         after = self.pairs.join(*self.rows)
         made = [*_without(self.before, after, -1), *_without(after, self.before, 1)]
         self.before = after

@@ -14,10 +14,11 @@ from penstock.expr.ast import Term
 from penstock.operators.aggregation import unfit_reason
 from penstock.operators.base import Environment, Executor, Loader, Output, Saver, StepContext
 from penstock.operators.keyed_window_places import Places, places_of
+from penstock.operators.lateness import delay_of, refuse_late
 from penstock.operators.sharding import KeyedLayout, Sharded, project
 from penstock.operators.watermark import instants
 from penstock.operators.why import refuse
-from penstock.operators.window_execution import BEYOND, delay_of
+from penstock.operators.window_execution import BEYOND
 from penstock.plan.emission import CHANGE, TIME
 from penstock.plan.node import UPDATING
 from penstock.state.instances import BEGIN, CLOSED, FLAGS, WORDS, Instances, Rows, Sent, joined
@@ -152,10 +153,7 @@ class KeyedWindowExecutor(Executor):
         rows = self.original(delta).filter(pl.Series(late))
         assert rows.watermarks is not None
         behind = rows.watermarks.to_numpy() - (ends - MILLISECOND + self.emit.lateness)
-        needed = None
-        if self.delay is not None:
-            needed = pl.Series(self.delay + behind // MILLISECOND * MILLISECOND + MILLISECOND)
-        return refuse(rows, "late", self.environment, behind=pl.Series(behind), needed=needed)
+        return refuse_late(rows, behind, self.delay, self.environment)
 
     # -- rows out
 

@@ -29,8 +29,13 @@ def refuse_late(delta: Delta, behind: Any, delay: int | None, environment: Envir
 
 
 def delay_of(node: Node) -> int | None:
-    """The bound of disorder that the nearest watermark below states."""
-    below: Node | None = node.inputs[0]
+    """The bound of disorder that the nearest watermark below a node states, on the way of its first input."""
+    return stated_delay(node.inputs[0])
+
+
+def stated_delay(node: Node) -> int | None:
+    """The bound of disorder that a node, or the nearest watermark below it, states."""
+    below: Node | None = node
     while below is not None:
         policy = getattr(below, "policy", None)
         if policy is not None:

@@ -16,13 +16,12 @@ from penstock.kernels.windows import LATE_FOR_ALL, LATE_FOR_SOME, ON_TIME
 from penstock.operators.aggregation import unfit_reason
 from penstock.operators.base import Environment, Executor, Loader, Output, Saver, StepContext
 from penstock.operators.grid import LocalGrid, grid_of
+from penstock.operators.lateness import delay_of, refuse_late
 from penstock.operators.sharding import KeyedLayout, Sharded, project
 from penstock.operators.watermark import instants
 from penstock.operators.why import refuse
 from penstock.operators.window_parts import Closed, Pane, Side, Sorted, fold_all, ranks_of, rejoined
 from penstock.operators.window_snapshot import pane_contents, restore_window, save_window
-from penstock.plan.node import Node
-from penstock.plan.watermark import Bounded
 from penstock.plan.windows import Tumbling
 from penstock.state import raw
 from penstock.state.aggregates import AggregateTable
@@ -209,11 +208,7 @@ class WindowExecutor(Executor):
         numbers, places = np.unique(panes[late], return_inverse=True)
         ends = [max(end for _, end in self.grid.windows(self.grid.start(int(n)))) for n in numbers]
         behind = rows.watermarks.to_numpy() - (np.array(ends, np.int64)[places] - MILLISECOND)
-        # A bound greater by what the watermark was ahead of the window's end, and one millisecond, would do.
-        needed = None
-        if self.delay is not None:
-            needed = pl.Series(self.delay + behind // MILLISECOND * MILLISECOND + MILLISECOND)
-        return refuse(rows, "late", self.environment, behind=pl.Series(behind), needed=needed)
+        return refuse_late(rows, behind, self.delay, self.environment)
 
     # -- windows out
 
@@ -370,14 +365,3 @@ class WindowExecutor(Executor):
         """Keys in panes, and bytes."""
         tables = [table for pane in self.panes.values() for table in pane.tables.values()]
         return sum(map(len, tables)), sum(table.nbytes for table in tables)
-
-
-def delay_of(node: Node) -> int | None:
-    """The bound of disorder that the nearest watermark below states."""
-    below: Node | None = node.inputs[0]
-    while below is not None:
-        policy = getattr(below, "policy", None)
-        if policy is not None:
-            return policy.delay if isinstance(policy, Bounded) else None
-        below = below.inputs[0] if len(below.inputs) == 1 else None
-    return None

@@ -12,9 +12,10 @@ from penstock.core.timespan import END, MILLISECOND, NEVER
 from penstock.operators.base import Environment, Executor, Loader, Output, Saver, StepContext
 from penstock.operators.grid import LocalGrid, grid_of
 from penstock.operators.keyed_window_places import window_bounds
+from penstock.operators.lateness import delay_of, refuse_late
 from penstock.operators.watermark import instants
 from penstock.operators.why import refuse
-from penstock.operators.window_execution import BEYOND, delay_of
+from penstock.operators.window_execution import BEYOND
 from penstock.state.deadlines import Deadlines
 from penstock.state.ordered import OrderedRows
 
@@ -88,11 +89,7 @@ class WindowRowsExecutor(Executor):
         return delta.with_columns({name: delta.columns[name] for name in self.columns}).filter(pl.Series(chosen))
 
     def _late(self, delta: Delta, late: Any, behind: Any) -> Delta:
-        needed = None
-        if self.delay is not None:
-            needed = pl.Series(self.delay + behind // MILLISECOND * MILLISECOND + MILLISECOND)
-        rows = self._original(delta, late)
-        return refuse(rows, "late", self.environment, behind=pl.Series(behind), needed=needed)
+        return refuse_late(self._original(delta, late), behind, self.delay, self.environment)
 
     def _keep(self, delta: Delta, rows: Any, starts: Any, ends: Any) -> None:
         self.turn += 1

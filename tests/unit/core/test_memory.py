@@ -15,12 +15,14 @@ from penstock.core import memory
 from penstock.core.errors import ScratchError, StartError
 from penstock.core.memory import SMALL, Buffer, Scratch, array, resident, using
 
-ROOM = resident() + (512 << 20)
+
+def room() -> int:
+    return resident() + (512 << 20)
 
 
 @pytest.fixture
 def scratch(tmp_path):
-    with using(Scratch(tmp_path, ROOM)) as made:
+    with using(Scratch(tmp_path, room())) as made:
         yield made
 
 
@@ -63,7 +65,7 @@ def test_a_full_disk_is_an_error_before_anything_is_written(scratch, monkeypatch
 
 
 def test_a_file_that_cannot_be_made_is_an_error(tmp_path):
-    with using(Scratch(tmp_path / "gone", ROOM)), pytest.raises(ScratchError, match="no scratch file in"):
+    with using(Scratch(tmp_path / "gone", room())), pytest.raises(ScratchError, match="no scratch file in"):
         Buffer(SMALL, np.int64)
 
 
@@ -98,11 +100,11 @@ def test_a_budget_that_the_process_exceeds_already_is_refused(tmp_path):
 def test_elsewhere_a_budget_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "_LINUX", False)
     with pytest.raises(StartError, match="needs Linux"):
-        Scratch(tmp_path, ROOM)
+        Scratch(tmp_path, room())
 
 
 def test_buffers_come_from_the_run_that_was_started_last(tmp_path):
-    one, other = Scratch(tmp_path, ROOM), Scratch(tmp_path, ROOM)
+    one, other = Scratch(tmp_path, room()), Scratch(tmp_path, room())
     memory.enter(one)
     memory.enter(other)
     assert memory.current() is other

@@ -73,10 +73,14 @@ def test_what_an_epoch_gathers_comes_in_pieces(monkeypatch):
     assert held(again) == held(state)
 
 
+STEP = 64
+"""MiB: what a step, or 4 ms of one, may bring into memory before it is looked at again."""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1_200)
 def test_state_of_four_times_the_budget_leaves_memory(tmp_path):
-    """The first epoch, later ones, and a restart, too: the process never has much more than its budget."""
+    """The first epoch, later ones, and a restart, too: above the budget is only what a step makes, whatever the state."""
     cases = Path(__file__).parents[3] / "bench" / "checkpoint_cases.py"
     for number, keys in enumerate((1_300_000, 4_500_000)):
         command = [sys.executable, str(cases), "memory", str(tmp_path / str(number)), "--keys", str(keys)]
@@ -84,6 +88,6 @@ def test_state_of_four_times_the_budget_leaves_memory(tmp_path):
         assert done.returncode == 0, done.stderr
         found = json.loads(done.stdout.splitlines()[-1])
         assert found["rows"] == keys
-        assert found["peak_mb"] <= 1.25 * 272, found
-        assert found["restored_peak_mb"] <= 1.25 * 272, found
+        assert found["peak_mb"] <= 272 + STEP, found
+        assert found["restored_peak_mb"] <= 272 + STEP, found
     assert found["state_mb"] >= 4 * 272, found
