@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.errors import ScratchError, StartError
+from penstock.core.freed import MOST_KEPT, give_back_freed, keep_freed
 from penstock.core.lazy import np
 
 if TYPE_CHECKING:
@@ -41,16 +42,9 @@ AT_ONCE = 16 << 20
 PIECE = 4 << 20
 """How many bytes are given back at once."""
 
-LARGEST_KEPT = 32 << 20
-"""Arrays up to so many bytes are used again once they are freed: what a step makes is no larger."""
-
-MOST_KEPT = 128 << 20
-"""How much freed memory the process keeps at most at the end of its heap."""
-
 KEPT_SHARE = 32
 """Within a budget, the share of it that freed memory may take."""
 
-_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1  # of malloc.h
 _NORESERVE = 0x4000  # MAP_NORESERVE of Linux; `mmap` names it from Python 3.13 on
 _LINUX = sys.platform == "linux"
 
@@ -288,31 +282,6 @@ def using(memory: Memory) -> Iterator[Memory]:
         yield memory
     finally:
         leave(memory)
-
-
-def keep_freed(most: int = MOST_KEPT) -> None:
-    """Let what the arrays of a step take stay with the process when they are freed, up to some bytes.
-
-    Else the C library gives large arrays back at once, and every step asks the system for the same pages again: up to
-    half the time of steps that touch many keys. Only where the library is that of GNU; elsewhere nothing is changed.
-
-    Args:
-        most: How many bytes it keeps at most.
-    """
-    import ctypes
-
-    with contextlib.suppress(OSError, AttributeError):
-        library = ctypes.CDLL(None)
-        library.mallopt(_MMAP_THRESHOLD, min(most, LARGEST_KEPT))
-        library.mallopt(_TRIM_THRESHOLD, most)
-
-
-def give_back_freed() -> None:
-    """Give back what `keep_freed` has kept: before memory is measured against a budget."""
-    import ctypes
-
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def resident() -> int:

@@ -12,9 +12,10 @@ from typing import Any
 from penstock.checkpoint.ledger import Ledger
 from penstock.checkpoint.store import Store, open_store
 from penstock.checkpoint.tables import History
-from penstock.core import files, memory
+from penstock.core import files
 from penstock.core.clock import Clock
 from penstock.core.errors import StartError, StateError, SupersededError
+from penstock.core.freed import keep_freed
 from penstock.core.threads import pool
 from penstock.core.timespan import instant_text
 from penstock.engine.compile import compile_plan, sources_of
@@ -104,7 +105,7 @@ class Assembly:
             StateError: If what is stored cannot be used.
             SupersededError: If another process has gone on with the run meanwhile.
         """
-        memory.keep_freed()
+        keep_freed()
         planned = pipeline.with_outputs(optimize(pipeline.outputs)) if options.optimized else pipeline
         made = cls(planned, options, clock, run)
         try:

@@ -118,8 +118,8 @@ def test_buffers_come_from_the_run_that_was_started_last(tmp_path):
 def test_arrays_of_a_step_take_the_memory_that_the_last_step_has_freed():
     code = """
 import resource, numpy as np
-from penstock.core import memory
-memory.keep_freed()
+from penstock.core.freed import keep_freed
+keep_freed()
 def step():
     held = [np.ones(1 << 17) for _ in range(8)]
 step()

@@ -80,7 +80,7 @@ STEP = 64
 @pytest.mark.slow
 @pytest.mark.timeout(1_200)
 def test_state_of_four_times_the_budget_leaves_memory(tmp_path):
-    """The first epoch, later ones, and a restart, too: above the budget is only what a step makes, whatever the state."""
+    """The first epoch, later ones, and a restart, too: above the budget is only what a step makes."""
     cases = Path(__file__).parents[3] / "bench" / "checkpoint_cases.py"
     for number, keys in enumerate((1_300_000, 4_500_000)):
         command = [sys.executable, str(cases), "memory", str(tmp_path / str(number)), "--keys", str(keys)]
