@@ -15,7 +15,6 @@ from penstock.core.timespan import DAY, END, NEVER, floor_to_millisecond, from_d
 from penstock.expr.function import NotOnFlink, RowFault
 from penstock.expr.infer import infer
 from penstock.expr.interpret import interpret
-from penstock.kernels.watermark import watermark_before
 from penstock.operators.base import (
     Emission,
     Environment,
@@ -28,7 +27,6 @@ from penstock.operators.base import (
     Saver,
     StepContext,
 )
-from penstock.operators.sharding import project
 from penstock.operators.stateless import StatelessExecutor
 from penstock.operators.why import refuse
 from penstock.plan.node import UPDATING, Facts, Node
@@ -163,6 +161,8 @@ class WatermarkExecutor(Executor):
         self.script = node.policy if isinstance(node.policy, Scripted) else None
         self.marks: StatelessExecutor | None = None
         if isinstance(node.policy, Punctuated):
+            from penstock.operators.sharding import project
+
             self.delay = 0
             self.marks = project(node.input.schema, [(MARK, node.policy.mark)], environment)
         self.silence = node.silence
@@ -216,6 +216,8 @@ class WatermarkExecutor(Executor):
                 yield "out", self._follow(made.with_columns(columns), found)
 
     def _follow(self, delta: Delta, marks: pl.Series | None) -> Delta:
+        from penstock.kernels.watermark import watermark_before  # a plan needs no kernels
+
         result = Delta(delta.columns, delta.length, diff=delta.diff, positions=delta.positions)
         if self.script is not None:
             result.watermarks = pl.Series("watermark", self._scripted(delta, self.script))
