@@ -544,7 +544,7 @@ def test_a_run_that_was_seen_and_goes_on_is_not_a_newer_one(tmp_path):
 
 
 def test_files_are_adopted_once_by_runs_that_begin_together(tmp_path, monkeypatch):
-    FRAME[:2].write_parquet(tmp_path / "old.parquet")
+    FRAME[:2].write_ndjson(tmp_path / "old.json")
     first, second = (opened(tmp_path, mode="append") for _ in range(2))
 
     def other():
