@@ -137,10 +137,8 @@ class FileWriter(Writer):
                 if format_of_name(one.name) == self._layout.format.name:
                     adopted.append(Part(one.name, one.size, -1, ""))
         partitions = {name: self._request.schema[name].dtype.to_json() for name in self._layout.partition_by}
-        replaces = self._mode == "overwrite"
-        return {
-            "parts": tuple(adopted), "owner": self._request.pipeline, "replaces": replaces, "partitions": partitions,
-        }  # fmt: skip
+        told = {"parts": tuple(adopted), "owner": self._request.pipeline, "partitions": partitions}
+        return {**told, "replaces": self._mode == "overwrite"}
 
     def last_token(self) -> Token | None:
         """Keep all older writers of the directory from publishing; the token of the newest epoch of this run.
