@@ -20,6 +20,8 @@ BUILTIN: dict[str, str] = {
     "blackhole": "penstock.connectors.blackhole",
     "kafka": "penstock.connectors.kafka",
     "flow": "penstock.connectors.flow",
+    "sqlite": "penstock.connectors.sqlite",
+    "http": "penstock.connectors.http",
 }
 """Connector names and the modules that hold their `SOURCE` and `SINK` classes (None if they have none)."""
 

@@ -34,7 +34,7 @@ class Asked:
     """Rows that wait for one request.
 
     Attributes:
-        keys: The keys that were asked for; None: the whole table.
+        keys: The keys that were asked for.
         slots: The slots of the rows, in order.
         ids: Their numbers, in order.
         numbers: By row, the number of its key; -1 if it has none.
@@ -42,7 +42,7 @@ class Asked:
         tries: How often its keys were asked for without a row.
     """
 
-    keys: pl.DataFrame | None
+    keys: pl.DataFrame
     slots: Any
     ids: Any
     numbers: Any
@@ -192,8 +192,8 @@ class LookupExecutor(AskingExecutor):
             return found, np.ones(keys.height, np.bool_)
         if self.node.source.inline:
             self.direct = self.direct or self.opened()
-            found = matched(keys, self.direct.ask(keys), self.values) if keys.height else None
-            return found or Found(self.blank, nothing, nothing), np.ones(keys.height, np.bool_)
+            given = self.direct.ask(keys) if keys.height else pl.DataFrame(schema=self.node.table.to_polars())
+            return self._matched(keys, given), np.ones(keys.height, np.bool_)
         if self.answers is None:
             return Found(self.blank, nothing, nothing), nothing.astype(np.bool_)
         return self.answers.find(keys, now, options.idle_us)
@@ -241,15 +241,14 @@ class LookupExecutor(AskingExecutor):
         if answer.rows is None:
             yield from self._failed(asked, answer.failure)
             return
-        assert asked.keys is not None
-        found = self._matched(asked.keys, answer.rows)
+        keys = asked.keys
+        found, misses = self._matched(keys, answer.rows), self.options.cache_misses
         if asked.tries < self.options.misses and (found.count == 0).any():
-            asked = self._again(asked, found.count == 0)
-            if not len(asked.ids):
-                return
+            asked, misses = self._again(asked, found.count == 0), False
         if self.answers is not None:
-            self.answers.keep(asked.keys, found, now, self.options.ttl_us, misses=self.options.cache_misses)
-        self._put(self.rows.take(asked.slots), asked.slots, asked.ids, asked.numbers, found)
+            self.answers.keep(keys, found, now, self.options.ttl_us, misses=misses)
+        if len(asked.ids):
+            self._put(self.rows.take(asked.slots), asked.slots, asked.ids, asked.numbers, found)
 
     def _matched(self, keys: pl.DataFrame, rows: pl.DataFrame) -> Found:
         try:
@@ -273,13 +272,11 @@ class LookupExecutor(AskingExecutor):
         self._fill(answer.rows, now)
         assert self.answers is not None
         for asked in waiting.values():
-            assert asked.keys is not None
             found, _ = self.answers.find(asked.keys, now, None)
             self._put(self.rows.take(asked.slots), asked.slots, asked.ids, asked.numbers, found)
 
     def _again(self, asked: Asked, missing: Any) -> Asked:
         """Ask once more for the keys without rows; gives what is left."""
-        assert asked.keys is not None
         again = missing[asked.numbers]
         keys = np.flatnonzero(missing)
         renumbered = np.cumsum(missing) - 1
@@ -413,5 +410,3 @@ def _cut(part: Part, until: int) -> tuple[Part, Part]:
         Part(part.ids[:rows], part.slots[:rows], part.made[:made], head),
         Part(part.ids[rows:], part.slots[rows:], part.made[made:], rest),
     )
-
-
