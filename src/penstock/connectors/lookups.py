@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from penstock.connectors.base import ReadRequest, Source
@@ -114,7 +114,8 @@ class LookupSource(ABC):
 
     def plan_value(self) -> dict[str, Any]:
         """How a plan stores the source: its connector and the options that are not defaults."""
-        return {"role": "lookup", "connector": self.connector, "options": given_options(self)}
+        options = given_options(self) if is_dataclass(self) else {}
+        return {"role": "lookup", "connector": self.connector, "options": options}
 
 
 def frame_of(rows: Iterable[Mapping[str, Any]], schema: Schema) -> pl.DataFrame:
