@@ -12,6 +12,8 @@ from penstock.core.dtypes import INTEGERS, Boolean, Date, Datetime, Decimal, DTy
 from penstock.core.errors import PlanError, nearest
 from penstock.core.schema import Schema
 from penstock.core.spec import configure
+from penstock.sql.lookups import OPTIONS as LOOKUP_OPTIONS
+from penstock.sql.lookups import asked_table
 from penstock.sql.statements import (
     CreateTable,
     Option,
@@ -34,6 +36,7 @@ class Connector:
         source: Builds the source's options; None if it cannot be read from.
         sink: Builds the sink's options; None if it cannot be written to.
         later: Why it is not offered at all.
+        asked: Builds a table that is asked by key, and not read.
     """
 
     ours: str
@@ -43,6 +46,7 @@ class Connector:
     source: Callable[[dict[str, str], Schema], dict[str, Any]] | None = None
     sink: Callable[[dict[str, str], Schema, tuple[str, ...]], dict[str, Any]] | None = None
     later: str | None = None
+    asked: Callable[[dict[str, str], Schema], Source] | None = None
 
 
 _JSON = {
@@ -255,6 +259,7 @@ CONNECTORS: dict[str, Connector] = {
             "sink.parallelism": IGNORED, "connection.max-retry-timeout": IGNORED,
         },
         prefixes=("scan.", "lookup."), sink=lambda given, schema, parts: _jdbc_sink(given, schema, parts),
+        asked=lambda given, schema: asked_table(given, schema, _jdbc_sink),
     ),
     "datagen": Connector(
         "generate", {"rows-per-second": "rate", "number-of-rows": "rows", "scan.parallelism": IGNORED},
@@ -331,7 +336,7 @@ class Table:
 
     def _check_option(self, name: str, connector: Connector, key: str, one: Option) -> None:
         if any(key.startswith(prefix) for prefix in connector.prefixes):
-            if name == "jdbc":
+            if name == "jdbc" and key not in LOOKUP_OPTIONS:
                 raise self.text.unsupported(f"'{key}': reading from 'jdbc' is not offered yet", one.at, one.end)
             return
         if key not in connector.options:
@@ -365,9 +370,12 @@ class Table:
             PlanError: If it cannot be.
         """
         connector, given = self._checked()
-        if connector.source is None:
+        if connector.source is None and connector.asked is None:
             raise self._cannot("read from")
         try:
+            if connector.asked is not None:
+                return connector.asked(given, schema)
+            assert connector.source is not None
             return configure(source_class(connector.ours), connector.source(given, schema))
         except PlanError as refused:
             raise refused.at(self.text.where(self.statement.at, self.statement.at + 12)) from None
