@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from penstock.connectors.base import ReadRequest, Source
@@ -114,7 +114,7 @@ class LookupSource(ABC):
 
     def plan_value(self) -> dict[str, Any]:
         """How a plan stores the source: its connector and the options that are not defaults."""
-        options = given_options(self) if is_dataclass(self) else {}
+        options = given_options(self) if hasattr(self, "__dataclass_fields__") else {}
         return {"role": "lookup", "connector": self.connector, "options": options}
 
 

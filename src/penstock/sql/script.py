@@ -17,10 +17,10 @@ from penstock.plan.node import UPDATING, Node
 from penstock.sql import functions
 from penstock.sql.bind_query import Queries, of_node
 from penstock.sql.connectors import Table
+from penstock.sql.lookups import refuse_reading
 from penstock.sql.options import NAME, SessionOptions
 from penstock.sql.parse_statement import parse
 from penstock.sql.ranks import numbered
-from penstock.sql.lookups import refuse_reading
 from penstock.sql.scope import PROCTIME, Related, ScopeColumn
 from penstock.sql.statements import (
     CreateFunction,
