@@ -346,6 +346,15 @@ def test_a_source_that_is_loaded_whole_is_loaded_anew():
     assert pairs(one)[4:] == [(5, "cyd")]
 
 
+def test_rows_that_come_with_the_table_do_not_wait():
+    one = asking(source(), cache="full", how="left")
+    push(one, 1)
+    one.hand.finish()
+    push(one, 2, 3, first=2)
+    assert pairs(one) == [(1, "ann"), (2, "bob"), (2, "bo"), (3, None)]
+    assert not one.calls.waits
+
+
 # -- plans -------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from penstock.core.errors import PlanError, nearest
 from penstock.core.schema import Schema
 from penstock.core.spec import configure
 from penstock.sql.lookups import OPTIONS as LOOKUP_OPTIONS
-from penstock.sql.lookups import asked_table
+from penstock.sql.lookups import asked_table, jdbc_sink
 from penstock.sql.statements import (
     CreateTable,
     Option,
@@ -212,22 +212,6 @@ def _generated(name: str, dtype: DType, given: dict[str, str]) -> dict[str, Any]
     raise PlanError(f'datagen makes no column "{name}" of {kind}', hint="a number, STRING, BOOLEAN or TIMESTAMP column")
 
 
-def _jdbc_sink(given: dict[str, str], schema: Schema, partitioned: tuple[str, ...]) -> dict[str, Any]:
-    url = given["url"]
-    if url.startswith("jdbc:"):
-        if not url.startswith("jdbc:postgresql://"):
-            raise PlanError("only PostgreSQL is offered by 'jdbc'", hint="'url' = 'jdbc:postgresql://host:5432/db'")
-        rest = url.removeprefix("jdbc:postgresql://")
-        user, password = given.get("username"), given.get("password")
-        if password is not None and password.startswith("secret:"):
-            raise PlanError(
-                "a password by reference is part of a URL by reference", hint="'url' = 'secret:DATABASE_URL'"
-            )
-        login = f"{user}:{password}@" if user and password else f"{user}@" if user else ""
-        url = f"postgresql://{login}{rest}"
-    return {"table": given["table-name"], "url": url}
-
-
 def _nothing(given: dict[str, str], schema: Schema) -> dict[str, Any]:
     return {}
 
@@ -258,8 +242,7 @@ CONNECTORS: dict[str, Connector] = {
             "sink.buffer-flush.max-rows": IGNORED, "sink.buffer-flush.interval": IGNORED, "sink.max-retries": IGNORED,
             "sink.parallelism": IGNORED, "connection.max-retry-timeout": IGNORED,
         },
-        prefixes=("scan.", "lookup."), sink=lambda given, schema, parts: _jdbc_sink(given, schema, parts),
-        asked=lambda given, schema: asked_table(given, schema, _jdbc_sink),
+        prefixes=("scan.", "lookup."), sink=jdbc_sink, asked=asked_table,
     ),
     "datagen": Connector(
         "generate", {"rows-per-second": "rate", "number-of-rows": "rows", "scan.parallelism": IGNORED},

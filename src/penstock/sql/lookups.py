@@ -135,15 +135,35 @@ def options_of(given: Mapping[str, str]) -> LookupOptions:
     return LookupOptions(**found)
 
 
-def asked_table(given: dict[str, str], schema: Schema, sink: Callable[..., dict[str, Any]]) -> Asked:
+def jdbc_sink(given: dict[str, str], schema: Schema, partitioned: tuple[str, ...]) -> dict[str, Any]:
+    """The address and the name of a table of 'jdbc', which is PostgreSQL's.
+
+    Raises:
+        PlanError: If it is another database's.
+    """
+    url = given["url"]
+    if url.startswith("jdbc:"):
+        if not url.startswith("jdbc:postgresql://"):
+            raise PlanError("only PostgreSQL is offered by 'jdbc'", hint="'url' = 'jdbc:postgresql://host:5432/db'")
+        rest = url.removeprefix("jdbc:postgresql://")
+        user, password = given.get("username"), given.get("password")
+        if password is not None and password.startswith("secret:"):
+            raise PlanError(
+                "a password by reference is part of a URL by reference", hint="'url' = 'secret:DATABASE_URL'"
+            )
+        login = f"{user}:{password}@" if user and password else f"{user}@" if user else ""
+        url = f"postgresql://{login}{rest}"
+    return {"table": given["table-name"], "url": url}
+
+
+def asked_table(given: dict[str, str], schema: Schema) -> Asked:
     """A table of 'jdbc' as one that is asked.
 
     Args:
         given: Its options.
         schema: Its columns.
-        sink: Reads the address and the name of the table from them.
     """
-    where = sink(given, schema, ())
+    where = jdbc_sink(given, schema, ())
     namespace, _, table = where["table"].rpartition(".")
     source = PostgresSource(table, url=where["url"], namespace=namespace or "public")
     return Asked(asked=source, columns=schema, options=options_of(given))
