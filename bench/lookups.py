@@ -4,8 +4,8 @@
     python bench/lookups.py --postgres URL         and a table that is made in this database
     python bench/lookups.py --rows 1000000 --keys 100000
 
-Each line is a run of its own over rows in memory, whose keys are drawn evenly. What a cache saves depends on how often a
-key comes again: here each comes rows / keys times.
+Each line is a run of its own over rows in memory, whose keys are drawn evenly. What a cache saves depends on how
+often a key comes again: here each comes rows / keys times.
 """
 
 from __future__ import annotations

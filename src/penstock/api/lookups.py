@@ -52,9 +52,8 @@ class LookingUp:
         """Each row with what an outside source has for its key when it is asked; see `Lookup`.
 
         Args:
-            source: Who is asked: a connector (`PostgresSource`, `SqliteSource`, `HttpSource`), a `LookupSource` of your
-                own, or a function from the values of a key to a dict, a list of dicts, or None. A bounded source, such
-                as a `FileSource` or a frame, is loaded whole.
+            source: Who is asked: a `PostgresSource`, `SqliteSource`, `HttpSource`, a `LookupSource` of your own, or a
+                function from the values of a key to a dict, dicts, or None. A file or a frame is loaded whole.
             on: The key, if its columns have the same names on both sides.
             left_on: The key of a row: columns or expressions.
             right_on: As many columns of the source.
@@ -64,11 +63,11 @@ class LookingUp:
             cache: None: all rows are asked for; a duration: answers are kept so long, the last 10,000 keys; a dict of
                 `rows`, `ttl`, `idle` and `misses` for more; `"full"`: all is loaded. Of a source that is loaded whole
                 the duration says when it is loaded anew.
-            ordered: Whether rows leave in the order in which they came; else as soon as they are answered.
+            ordered: Whether rows leave as they came; else as soon as they are answered.
             parallelism: The most calls at a time.
             batch: The most keys of a call.
-            capacity: From how many waiting rows on no more are taken from the sources.
-            timeout: How long a call may take; one that takes longer has failed.
+            capacity: From how many waiting rows on sources are held.
+            timeout: How long a call may take.
             retry: How often a call is tried again (9), or a dict of `attempts`, `delay` (100 ms, doubled each time),
                 `most` (10 s), and `misses` and `miss_delay`: how often, and after how long, a key is asked for again
                 that had no rows (never).
@@ -76,7 +75,7 @@ class LookingUp:
             on_failure: After the last try: `fail` the run (it goes on from its last checkpoint), or `dead_letter`.
 
         Returns:
-            A Stream. Of keys that are columns on both sides only the left one comes out.
+            A Stream; of keys that are columns on both sides the left one.
 
         Raises:
             PlanError: If source, keys, types or names do not fit; or the rows are a Table's.

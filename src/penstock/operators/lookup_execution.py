@@ -196,9 +196,12 @@ class LookupExecutor(AskingExecutor):
                 self._let_wait(Asked(keys, slots, ids, numbers, int(held[0])))
             return
         wanted, order = np.unique(numbers, return_inverse=True)
-        for start in range(0, len(wanted), self.batch):
+        by_key = np.argsort(order, kind="stable")
+        starts = range(0, len(wanted), self.batch)
+        ends = np.searchsorted(order[by_key], [*starts, len(wanted)])
+        for i, start in enumerate(starts):
             batch = wanted[start : start + self.batch]
-            mine = np.flatnonzero((order >= start) & (order < start + self.batch))
+            mine = np.sort(by_key[ends[i] : ends[i + 1]])
             asked = keys[pl.Series(batch)]
             rows = Asked(asked, slots[mine], ids[mine], order[mine] - start, int(held[mine[0]]))
             self.ask(Request(self._let_wait(rows), asked))

@@ -102,7 +102,7 @@ class Kept(Sink):
 
 
 def connector(stored: Mapping[str, Any]) -> Source | Sink | LookupSource:
-    """The source, the sink, or what is looked up in, of a stored plan; what `nodes_from_json` is given for plans of tests."""
+    """What reads, writes or is asked of a stored plan; what `nodes_from_json` is given for plans of tests."""
     if "connector" not in stored or stored["role"] == "lookup":
         return lookup_of(stored)
     if stored["connector"] == Kept.connector:
