@@ -268,6 +268,15 @@ def test_a_call_that_takes_too_long_has_failed_and_its_answer_does_not_count():
     assert pairs(one) == [(1, "ann")]
 
 
+def test_calls_that_never_end_fail_what_waits():
+    one = asking(source(), timeout="1 s", retry=9, breaker=False, parallelism=2, batch=1)
+    push(one, 1, 2, 3)
+    one.hand.work.clear()  # nobody answers
+    one.driver.advance("1001 ms")
+    with pytest.raises(SourceLost, match="its calls do not end"):
+        one.step()
+
+
 def test_a_key_without_rows_is_asked_for_again():
     known = source()
     one = asking(known, retry={"misses": 2, "miss_delay": "5 s"}, how="left", ordered=False)

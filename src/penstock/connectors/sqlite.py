@@ -123,20 +123,30 @@ class SqliteLookup(Lookup):
 
     def ask(self, keys: pl.DataFrame) -> pl.DataFrame:
         """One query with the keys as parameters."""
-        names = ", ".join(map(_quoted, keys.columns))
+        values = [value for key in keys.iter_rows() for value in key]
+        if keys.width == 1:
+            where = f" WHERE {_quoted(keys.columns[0])} IN ({', '.join('?' * keys.height)})"
+            return self._select(self._query + where, values)
+        # `(a, b) IN (VALUES ...)` would read the whole table; CROSS JOIN looks each key up in the index.
         row = f"({', '.join('?' * keys.width)})"
-        where = f" WHERE ({names}) IN (VALUES {', '.join([row] * keys.height)})"
-        return self._select(where, [value for key in keys.iter_rows() for value in key])
+        names = [f"_k{i}" for i in range(keys.width)]
+        equal = [f"_t.{_quoted(name)} = _k.{key}" for name, key in zip(keys.columns, names, strict=True)]
+        columns = ", ".join(f"_t.{_quoted(name)}" for name in self._request.schema.names)
+        query = (
+            f"WITH _k({', '.join(names)}) AS (VALUES {', '.join([row] * keys.height)}) SELECT {columns} "
+            f"FROM _k CROSS JOIN {_quoted(self._source.table)} AS _t WHERE {' AND '.join(equal)}"
+        )
+        return self._select(query, values)
 
     def load(self) -> pl.DataFrame:
         """All rows."""
-        return self._select("", [])
+        return self._select(self._query, [])
 
-    def _select(self, where: str, values: Sequence[Any]) -> pl.DataFrame:
+    def _select(self, query: str, values: Sequence[Any]) -> pl.DataFrame:
         import sqlite3
 
         try:
-            rows = self._link.execute(self._query + where, values).fetchall()
+            rows = self._link.execute(query, values).fetchall()
         except sqlite3.Error as failure:
             raise self._refused(failure) from None
         schema = self._request.schema

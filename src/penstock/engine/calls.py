@@ -161,8 +161,16 @@ class Caller:
                 seconds = self.options.timeout_us / 1e6
                 late = Call(call.requests, call.tries, failure=SourceLost(f"no answer within {seconds:g} s"))
                 answers += self._ended(late, now)
+        if sum(call.given_up for call in self._running) >= self.options.parallelism:
+            answers += self._stuck()
         self._begin(now)
         return answers
+
+    def _stuck(self) -> list[Answer]:
+        """All that waits fails: as many calls as may run at a time do not end."""
+        waiting = [*(call for _, _, call in self._later), *self._fresh]
+        self._later, self._fresh = [], deque()
+        return [Answer(one.number, None, "its calls do not end") for call in waiting for one in call.requests]
 
     def begin(self) -> None:
         """Begin what can begin."""
@@ -186,7 +194,7 @@ class Caller:
 
     def _begin(self, now: int) -> None:
         """Begin calls while there are desks; while the circuit is open one, when it is time, to try it."""
-        while len(self._running) < self.options.parallelism:
+        while self._has_desk():
             if self.open_until is not None and (self.open_until > now or self._running):
                 return
             call = self._next(now)
@@ -196,6 +204,12 @@ class Caller:
             call.begun = now
             self._running.append(call)
             desk.do(lambda call=call, desk=desk: self._do(call, desk))  # type: ignore[misc]
+
+    def _has_desk(self) -> bool:
+        """Whether another call may run. One that was given up still has its desk, as many more may be hired."""
+        given_up = sum(call.given_up for call in self._running)
+        most = self.options.parallelism
+        return len(self._running) - given_up < most and given_up < most
 
     def _hired(self) -> Desk:
         desk = self._hire()
@@ -227,7 +241,7 @@ class Caller:
         """When something is to be done even if no call ends, by the monotonic clock; None: nothing."""
         found = [call.begun + self.options.timeout_us + 1 for call in self._running if not call.given_up]
         soonest = NEVER if self._fresh else self._later[0][0] if self._later else None
-        if soonest is not None and len(self._running) < self.options.parallelism:
+        if soonest is not None and self._has_desk():
             if self.open_until is None:
                 found.append(soonest)
             elif not self._running:

@@ -19,6 +19,8 @@ from penstock.connectors.memory import MemorySink
 from penstock.connectors.sqlite import SqliteSource
 from penstock.core.errors import PlanError, SourceError, SourceLost
 from penstock.core.schema import Schema
+from penstock.engine.job import Job
+from penstock.engine.options import JobOptions
 
 USERS = Schema.of({"id": ps.Int64, "name": ps.String})
 SECOND = 1_000_000
@@ -121,7 +123,7 @@ def test_a_function_that_fails_sends_its_rows_to_the_errors():
 def test_a_function_that_fails_fails_the_run_unless_told_otherwise():
     found = orders(3).lookup(broken, left_on="n", right_on="id", schema={"name": ps.String}, retry=0)
     with pytest.raises(SourceLost, match="broken failed: ValueError: no"):
-        ran(found, state=None)
+        Job(ps.Pipeline("p", found.write(MemorySink())), JobOptions()).run()
 
 
 def test_a_file_is_loaded_whole(tmp_path):
