@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any as _Any
 
+from penstock.api.aggregates import aggregate
 from penstock.api.functions import udf
 from penstock.api.grouping_sets import cube, grouping_sets, rollup
 from penstock.api.planned import unknown_member as _unknown_member
@@ -96,6 +97,7 @@ __all__ = [
     "UInt32",
     "UInt64",
     "ValueState",
+    "aggregate",
     "col",
     "count",
     "count_window",

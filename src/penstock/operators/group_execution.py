@@ -14,7 +14,8 @@ from penstock.core.timespan import NEVER
 from penstock.operators.aggregation import unfit_reason
 from penstock.operators.base import Environment, Executor, Loader, Output, Saver, StepContext
 from penstock.operators.lives import TAKEN_BACK, instants_of
-from penstock.operators.sharding import KeyedLayout, Sharded, contents_of, project
+from penstock.operators.sharding import KeyedLayout, Sharded, contents_of
+from penstock.operators.user_trials import TriedProjection
 from penstock.operators.why import refuse
 from penstock.plan.node import UPDATING
 from penstock.plan.ttl import EVENT
@@ -94,7 +95,7 @@ class GroupExecutor(Executor):
             updating=self.updating,
             ttl=node.ttl.span if node.ttl is not None else None,
         )
-        self.projection = project(below.schema, self.keyed.layout.projection, environment)
+        self.projection = TriedProjection(below.schema, self.keyed.layout, environment)
         self.sharded = Sharded(environment)
         self.tables = self.keyed.spread([], environment.shards, 0)
         self.pending: list[list[Touch]] = [[] for _ in self.tables]
