@@ -36,9 +36,7 @@ class UserAggregate:
         return f"<aggregate {self.declared.module}:{self.declared.qualname}>"
 
 
-def aggregate(
-    cls: Any = None, *, returns: Any = None, ordered: bool = False, version: str | None = None
-) -> Any:
+def aggregate(cls: Any = None, *, returns: Any = None, ordered: bool = False, version: str | None = None) -> Any:
     """Make a class an aggregate: `rows.group_by("user").agg(p=SumOfSquares(col("p")))`.
 
     A group has an object of the class; its attributes are the state, and begin as the class says (a list or dict in
@@ -77,10 +75,11 @@ def aggregate(
     return UserAggregate(made, ordered=ordered)
 
 
-def _declared(cls: Any, returns: Any, version: str | None) -> UserFunction:
-    if not isinstance(cls, type):
+def _declared(given: Any, returns: Any, version: str | None) -> UserFunction:
+    if not inspect.isclass(given):
         hint = "@ps.aggregate(returns=ps.Float64), then class SumOfSquares: ..."
-        raise PlanError(f"an aggregate is a class, found {cls!r}", hint=hint)
+        raise PlanError(f"an aggregate is a class, found {given!r}", hint=hint)
+    cls: Any = given
     for name in ("add", "result"):
         if not callable(getattr(cls, name, None)):
             raise PlanError(f"the aggregate {cls.__name__} has no method {name}", hint=f"def {name}(self, ...)")

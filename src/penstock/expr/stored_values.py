@@ -1,6 +1,6 @@
 """Values of user code as text and back: what a checkpoint holds of state whose types nobody declared.
 
-JSON says most of it; what JSON has no word for is tagged. Nothing is pickled: what comes back is made of plain types only.
+JSON says most of it; what JSON has no word for is tagged. Nothing is pickled: what comes back is of plain types only.
 """
 
 from __future__ import annotations

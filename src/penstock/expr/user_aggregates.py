@@ -140,12 +140,13 @@ class Accumulators:
 
 def _attributes(state: Any) -> dict[str, Any]:
     if hasattr(state, "__dict__"):
-        return vars(state)
+        found: dict[str, Any] = vars(state)
+        return found
     names = [name for cls in type(state).__mro__ for name in getattr(cls, "__slots__", ())]
     return {name: getattr(state, name) for name in names if hasattr(state, name)}
 
 
-def _changing_defaults(cls: type) -> dict[str, Any]:
+def _changing_defaults(cls: Any) -> dict[str, Any]:
     """Attributes of a class that could be changed in place: each state needs its own."""
     found: dict[str, Any] = {}
     for part in reversed(cls.__mro__[:-1]):

@@ -65,5 +65,6 @@ MACHINERY = (
     "over_frames",
     "lives",
     "user_calls",
+    "user_trials",
 )
 """Files that operators share and that are none themselves."""

@@ -106,7 +106,9 @@ def unfit_reason(aggregates: Named) -> str:
     theirs = [str(term) for _, term in aggregates if declaration(term).user is not None]
     sums = [str(term) for _, term in aggregates if declaration(term).name == "sum" and str(term) not in theirs]
     reasons = [f"{' or '.join(sums)} does not fit its type"] if sums or not theirs else []
-    return f"no result for the key: {', or '.join([*reasons, *(f'{one} failed, or gave another type' for one in theirs)])}"
+    return (
+        f"no result for the key: {', or '.join([*reasons, *(f'{one} failed, or gave another type' for one in theirs)])}"
+    )
 
 
 # -- Meaning -------------------------------------------------------------------

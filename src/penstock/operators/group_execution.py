@@ -23,6 +23,7 @@ from penstock.state import raw
 from penstock.state.aggregates import Before, check_counts
 from penstock.state.batch import Batch
 from penstock.state.expiry import earliest
+from penstock.state.leaving import leaving
 from penstock.state.raw import Raw
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ class GroupExecutor(Executor):
                     result.stale.append(before.admitted.stale)
                     result.stopped.append(before.admitted.stopped)
             if before.outside:
-                result.left.append(table.leaving(batch, counted, touched, before))
+                result.left.append(leaving(table, batch, counted, touched, before))
         return result
 
     def due(self) -> int | None:

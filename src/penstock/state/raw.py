@@ -20,8 +20,8 @@ class Raw(NamedTuple):
 
     Attributes:
         values: Physical values as an array, or a finished series.
-        valid: By row, whether it is not null; None = none is null, or the series says so. Beside a series: whether the row
-            has a value at all.
+        valid: By row, whether it is not null; None = none is null, or the series says so. Beside a series: whether
+            the row has a value at all.
     """
 
     values: Any

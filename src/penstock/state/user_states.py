@@ -104,9 +104,7 @@ class UserStore(ValueStore):
                 states[slot] = self._changed(states[slot], change, arguments)
         self._keep(states, step)
 
-    def fold(
-        self, slots: Any, rows: Any, series: Sequence[pl.Series], valid: Any, batch: Batch, step: int
-    ) -> Unfit:
+    def fold(self, slots: Any, rows: Any, series: Sequence[pl.Series], valid: Any, batch: Batch, step: int) -> Unfit:
         """As `add`; gives when slots had no value. It asks for the value after each row."""
         states = self._states(np.unique(slots))
         bad = {slot: not self._fits(state) for slot, state in states.items()}
