@@ -12,6 +12,7 @@ from penstock.api.functions import calls_of_verb, with_functions
 from penstock.api.grouping import Grouped
 from penstock.api.grouping_sets import GroupedSets
 from penstock.api.joins import Joining
+from penstock.api.lookups import LookingUp
 from penstock.api.mapping import MapVerbs
 from penstock.api.process import process_of, side_of
 from penstock.api.rows import RowVerbs
@@ -59,7 +60,7 @@ class Output:
         return f"<Output {self.node.describe()}>"
 
 
-class Stream(RowVerbs, Joining, MapVerbs):
+class Stream(RowVerbs, Joining, LookingUp, MapVerbs):
     """Append-only rows: a value that describes them. Nothing runs until a pipeline does.
 
     Attributes:

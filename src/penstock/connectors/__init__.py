@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 from penstock.connectors.base import Sink, Source
+from penstock.connectors.lookups import LookupSource
 from penstock.core.errors import PlanError, one_of
 
 BUILTIN: dict[str, str] = {
@@ -21,6 +22,9 @@ BUILTIN: dict[str, str] = {
     "flow": "penstock.connectors.flow",
 }
 """Connector names and the modules that hold their `SOURCE` and `SINK` classes (None if they have none)."""
+
+MACHINERY = ("lookups",)
+"""Files that connectors share and that are none themselves."""
 
 GROUP = "penstock.connectors"
 
@@ -78,4 +82,16 @@ def sink_class(name: str) -> type[Sink]:
     found: type[Sink] | None = module(name).SINK
     if found is None:
         raise PlanError(f'"{name}" cannot be written to: it is a source only')
+    return found
+
+
+def lookup_class(name: str) -> type[LookupSource]:
+    """What is asked by key of a connector.
+
+    Raises:
+        PlanError: If it has nothing.
+    """
+    found: type[LookupSource] | None = getattr(module(name), "LOOKUP", None)
+    if found is None:
+        raise PlanError(f'"{name}" cannot be asked by key')
     return found

@@ -145,6 +145,7 @@ class Assembly:
             self._connect(() if self.begun_with.manifest is None else self.begun_with.ledger)
             self.epochs = self._begin(ledger, self.begun_with)
         self.loop = Loop(self.engine, self.feeds, self.outputs, options.loop, self.clock, self.epochs, self._pressure)
+        self._opened.append(self.loop.calls)
         self.feeds.start(self.clock)
         if self.epochs is not None:
             reads = sources_of(self.pipeline)

@@ -359,6 +359,13 @@ class Feeds:
             if place.position is not None:
                 feed.reader.published(place.position)
 
+    def hold(self, now: int) -> list[Taken]:
+        """Take nothing, since too many rows wait elsewhere; nobody counts as silent who is not asked."""
+        for feed in self.feeds:
+            if feed.empty_since is not None:
+                feed.empty_since = now
+        return []
+
     def take(self, rows: int, now: int) -> list[Taken]:
         """Up to so many rows, from all splits in order, each having its share."""
         active = [feed for feed in self.feeds if not feed.ended]

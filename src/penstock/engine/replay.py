@@ -15,11 +15,12 @@ from penstock.checkpoint.ledger import Ledger
 from penstock.core.clock import Clock, SystemClock
 from penstock.core.delta import Delta
 from penstock.core.errors import StateError
-from penstock.engine.compile import PhysicalNode, compile_plan, sources_of
+from penstock.engine.compile import PhysicalNode, PhysicalPlan, compile_plan, sources_of
 from penstock.engine.epochs import restore
 from penstock.engine.feeds import Feed, Feeds
 from penstock.engine.journal import Splits, Step, unpack
 from penstock.engine.step import Engine, Taken
+from penstock.operators.asking import AskingExecutor
 from penstock.operators.base import SplitState
 from penstock.plan.pipeline import Pipeline, identities
 
@@ -39,6 +40,15 @@ class Replayed:
     number: int
     now: int
     rows: int
+
+
+def _refuse_calls(plan: PhysicalPlan) -> None:
+    for made in plan.nodes:
+        if isinstance(made.executor, AskingExecutor):
+            raise StateError(
+                f'the steps of "{made.identity}" cannot be run again: it asks an outside source, whose answers the '
+                "journal does not have"
+            )
 
 
 class _Nowhere:
@@ -88,6 +98,7 @@ class Replay:
         try:
             plan = compile_plan(pipeline, self._feeds.splits, shards=manifest["shards"])
             self.engine = Engine(plan, _Nowhere(), clock=self._clock)
+            _refuse_calls(plan)
             self.engine.split_names = self._feeds.splits
             self.engine.tap = watch
             restore(self.engine, manifest, ledger)

@@ -18,6 +18,7 @@ from penstock.operators.interval_join import IntervalJoin
 from penstock.operators.join import Join
 from penstock.operators.keyed_window import KeyedWindow
 from penstock.operators.limit import Limit
+from penstock.operators.lookup import Lookup
 from penstock.operators.map_batches import MapBatches
 from penstock.operators.over import Over
 from penstock.operators.process import Process
@@ -39,7 +40,7 @@ OPERATORS: dict[str, type[Executable]] = {
     for operator in (
         Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog,
         KeyedWindow, Join, IntervalJoin, AsofJoin, WindowJoin, Dedup, AsTable, TopN, Sort, Over, Limit,
-        Refused, Write, WindowRows, Stamp, Apply, FlatMap, MapBatches, Process,
+        Refused, Write, WindowRows, Stamp, Apply, FlatMap, MapBatches, Process, Lookup,
     )
 }  # fmt: skip
 
@@ -66,5 +67,6 @@ MACHINERY = (
     "lives",
     "user_calls",
     "user_trials",
+    "asking",
 )
 """Files that operators share and that are none themselves."""

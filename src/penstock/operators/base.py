@@ -157,6 +157,10 @@ class Executor(ABC):
         """
         return None
 
+    def called(self) -> bool:
+        """Whether answers from outside are there that the next step uses: then it is called even without rows."""
+        return False
+
     def watermark(self, incoming: Sequence[int]) -> int:
         """The watermark of its output after the step: the least of the inputs' unless it holds rows back."""
         return min(incoming)

@@ -19,6 +19,7 @@ from penstock.expr.user_functions import UserFunction, resolve
 from penstock.plan.custom_windows import Custom
 from penstock.plan.emission import Emit
 from penstock.plan.keyed_windows import Count, Everything, Session
+from penstock.plan.lookup_options import LookupOptions
 from penstock.plan.ordering import SortKey
 from penstock.plan.ttl import TimeToLive
 from penstock.plan.watermark import Bounded, Punctuated, Scripted, Silence
@@ -53,6 +54,7 @@ VALUES: dict[str, type] = {
         Punctuated,
         Apply,
         UserAggregation,
+        LookupOptions,
     )
 }
 """The classes of values inside nodes, by the names that tag them."""
