@@ -125,5 +125,3 @@ def test_whatever_is_answered_when_the_result_is_that_of_a_source_that_answers_a
 @given(asked(), st.integers(0, 1 << 30))
 def test_whatever_is_answered_when_the_result_is_that_of_a_source_that_answers_at_once_slow(drawn, seed):
     agrees(*drawn, seed)
-
-

@@ -7,8 +7,8 @@ from typing import Any
 
 from penstock.api.columns import NamedTerms
 from penstock.api.frames import with_frames
-from penstock.api.waiting import call_options
 from penstock.api.rows import free_name
+from penstock.api.waiting import call_options
 from penstock.core.dtypes import as_dtype
 from penstock.core.errors import PlanError
 from penstock.core.schema import Field, Schema

@@ -38,9 +38,17 @@ class EventLoop:
 
 async def _guarded(make: Callable[[], Awaitable[Any]], timeout_us: int | None) -> Any:
     try:
-        return await asyncio.wait_for(make(), None if timeout_us is None else timeout_us / 1e6)
-    except (SystemExit, asyncio.CancelledError) as ended:
-        raise CoroutineEndedError(type(ended).__name__) from None
+        return await asyncio.wait_for(_staying(make), None if timeout_us is None else timeout_us / 1e6)
+    except asyncio.CancelledError:
+        raise CoroutineEndedError("it was cancelled") from None
+
+
+async def _staying(make: Callable[[], Awaitable[Any]]) -> Any:
+    try:
+        return await make()
+    except SystemExit as ended:
+        # Out of a task it would end the loop, and all calls would wait for ever.
+        raise CoroutineEndedError(f"SystemExit({ended.code!r})") from None
 
 
 def to_be(value: Any) -> Awaitable[Any]:

@@ -22,6 +22,7 @@ from penstock.operators.asking import Answer, AskingExecutor, Request, asking
 if TYPE_CHECKING:
     import polars as pl
 
+
 class Desk(Protocol):
     """Somebody who does one thing at a time."""
 
@@ -280,9 +281,7 @@ class Calls:
         answered: Whether the last step had an answer.
     """
 
-    def __init__(
-        self, engine: Engine, clock: Clock, signal: Signal, hire: Callable[[], Desk] | None = None
-    ) -> None:
+    def __init__(self, engine: Engine, clock: Clock, signal: Signal, hire: Callable[[], Desk] | None = None) -> None:
         found = asking([made.executor for made in engine.plan.nodes])
         self.callers = [Caller(executor, clock, signal, hire) for executor in found.values()]
         self.answered = False

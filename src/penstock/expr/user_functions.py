@@ -103,7 +103,8 @@ class UserFunction:
 
 def is_async(function: Any) -> bool:
     """Whether a function, or the call of an object, is a coroutine function."""
-    found = getattr(function, "__code__", None) or getattr(getattr(type(function), "__call__", None), "__code__", None)
+    own = getattr(function, "__code__", None)
+    found = own or getattr(vars(type(function)).get("__call__"), "__code__", None)
     return bool(getattr(found, "co_flags", 0) & COROUTINE)
 
 

@@ -237,4 +237,3 @@ class LookupMeaning(Meaning):
 # -- Flink ---------------------------------------------------------------------
 
 FLINK = NotOnFlink("not implemented: comes with the Flink engine")
-

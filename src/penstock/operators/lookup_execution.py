@@ -413,5 +413,3 @@ def _cut(part: Part, until: int) -> tuple[Part, Part]:
         Part(part.ids[:rows], part.slots[:rows], part.made[:made], head),
         Part(part.ids[rows:], part.slots[rows:], part.made[made:], rest),
     )
-
-

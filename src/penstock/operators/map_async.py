@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from penstock.core.errors import UnsupportedError
 from penstock.core.schema import Field, Schema
@@ -30,8 +30,8 @@ class MapAsync(Executable):
 
     As many calls are under way as `parallelism` says; all run in one event loop, beside the steps. Ordered, rows leave
     in the order in which they came; unordered, each when its call has ended. Rows that wait are state: they are in
-    checkpoints, and after a restart they are asked for again. So each row comes out once, and its function may be called
-    more than once. The watermark of the output stays where that of the input was when the oldest waiting row came: no
+    checkpoints, and after a restart they are asked for again. So each row comes out once, and its function may be
+    called more than once. The watermark of the output stays where that of the input was when the oldest waiting row came: no
     row gets late by waiting. Each row keeps its place and the watermark that it had met. When too many
     wait, sources are not polled.
 

@@ -150,7 +150,8 @@ class MapAsyncExecutor(AskingExecutor):
                 continue
             self.waiting[number] = Waiting(slot, mark)
             self.under_way += 1
-            self.ask(Request(number, Arguments(row, arguments)))
+            asked: Any = Arguments(row, arguments)
+            self.ask(Request(number, asked))
 
     def _heard(self) -> Iterator[Output]:
         failed: dict[int, str] = {}
@@ -159,8 +160,9 @@ class MapAsyncExecutor(AskingExecutor):
             if answer.rows is None:
                 failed[self.waiting.pop(answer.number).slot] = self._reason(answer.failure)
                 continue
+            made: Any = answer.rows
             waiting = self.waiting[answer.number]
-            waiting.over, waiting.made = True, next(iter(answer.rows), None)
+            waiting.over, waiting.made = True, made[0] if made else None
             self.over.append(answer.number)
         if failed:
             slots = np.fromiter(failed, np.int32)
