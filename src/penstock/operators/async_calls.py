@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from penstock.core.coroutines import event_loop, to_be
 from penstock.expr.function import RowFault
 from penstock.expr.user_functions import UserFunction, reason_of
 from penstock.expr.user_values import Record, conform, conform_row
@@ -34,6 +33,9 @@ class AsyncFunction:
         """
         if arguments is not None and self.skips(arguments):
             return None
+        # The event loop takes long to import: only who waits for a function needs it.
+        from penstock.core.coroutines import event_loop
+
         given = (Record(row),) if arguments is None else arguments
         try:
             return event_loop().call(lambda: self._call(given), self.timeout_us)
@@ -55,6 +57,8 @@ class AsyncFunction:
 
     async def _prepared(self) -> Any:
         if self._first is None:
+            from penstock.core.coroutines import to_be
+
             made = self.declared.setup() if self.declared.setup is not None else None
             # The calls of all rows wait for the one that was first.
             self._first = to_be(made)

@@ -31,9 +31,9 @@ class MapAsync(Executable):
     As many calls are under way as `parallelism` says; all run in one event loop, beside the steps. Ordered, rows leave
     in the order in which they came; unordered, each when its call has ended. Rows that wait are state: they are in
     checkpoints, and after a restart they are asked for again. So each row comes out once, and its function may be
-    called more than once. The watermark of the output stays where that of the input was when the oldest waiting row came: no
-    row gets late by waiting. Each row keeps its place and the watermark that it had met. When too many
-    wait, sources are not polled.
+    called more than once. The watermark of the output stays where that of the input was when the oldest waiting row
+    came: no row gets late by waiting. Each row keeps its place and the watermark that it had met. When too many wait,
+    sources are not polled.
 
     A call that fails, takes too long, or gives what is not of the declared type is tried again as often as `retry`
     says; then its row leaves by `errors` with the reason. None for a row means no row; a column may be null. As
