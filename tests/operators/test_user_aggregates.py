@@ -6,7 +6,7 @@ import collections
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import penstock as ps
@@ -19,7 +19,10 @@ from penstock.testing.check import agree
 from penstock.testing.plans import cases, conditions
 from penstock.testing.strategies import cuts, windows
 from penstock.testing.trial import Mode, try_out
-from tests.laws.law import LAW, told
+from tests.laws.law import LAW, SLOW_LAW, told
+
+FEW = settings(LAW, max_examples=6)
+SLOW = settings(SLOW_LAW, max_examples=15)
 
 
 @ps.aggregate(returns=ps.Int64)
@@ -306,21 +309,44 @@ def in_windows(draw, rows):
     return rows.group_by(*keys).window(made, **options).agg(**draw(drawn_aggregates(rows, ordered=ordered)))
 
 
-@LAW
+@FEW
 @given(cases(running))
 def test_any_rows_running(case):
     agree(case, told(case))
 
 
-@LAW
+@FEW
 @given(cases(in_windows))
 def test_any_rows_in_windows(case):
     agree(case, told(case))
 
 
-@LAW
+@FEW
 @given(st.one_of(cases(running), cases(in_windows)), st.data())
 def test_restarts(case, data):
+    steps = data.draw(cuts(case.scene.events(), most=12))
+    stops = {step: data.draw(st.sampled_from([0, 1, 2, 3])) for step in range(len(steps) + 1)}
+    try_out(case, told(case), Mode("restarts", steps, data.draw(st.integers(1, 3)), 0, stops))
+
+
+@pytest.mark.slow
+@SLOW
+@given(cases(running))
+def test_any_rows_running_more_often(case):
+    agree(case, told(case))
+
+
+@pytest.mark.slow
+@SLOW
+@given(cases(in_windows))
+def test_any_rows_in_windows_more_often(case):
+    agree(case, told(case))
+
+
+@pytest.mark.slow
+@SLOW
+@given(st.one_of(cases(running), cases(in_windows)), st.data())
+def test_restarts_more_often(case, data):
     steps = data.draw(cuts(case.scene.events(), most=12))
     stops = {step: data.draw(st.sampled_from([0, 1, 2, 3])) for step in range(len(steps) + 1)}
     try_out(case, told(case), Mode("restarts", steps, data.draw(st.integers(1, 3)), 0, stops))

@@ -18,7 +18,6 @@ PLANNED: dict[str, str] = {
     "View": _OUTPUT,
     "connect": _OUTPUT,
     "Flink": 'on="embedded", or ps.Embedded(...)',
-    "process": _STATE,
     "pattern": _STATE,
     "saga": _OUTPUT,
     "step": _OUTPUT,

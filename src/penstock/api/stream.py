@@ -15,6 +15,7 @@ from penstock.api.joins import Joining
 from penstock.api.lookups import LookingUp
 from penstock.api.mapping import MapVerbs
 from penstock.api.process import process_of, side_of
+from penstock.api.process_inputs import BroadcastVerb
 from penstock.api.rows import RowVerbs
 from penstock.api.timing import add_event_time
 from penstock.api.verbs import unknown_verb
@@ -61,7 +62,7 @@ class Output:
         return f"<Output {self.node.describe()}>"
 
 
-class Stream(RowVerbs, Joining, LookingUp, MapVerbs, WaitingVerbs):
+class Stream(RowVerbs, Joining, LookingUp, MapVerbs, WaitingVerbs, BroadcastVerb):
     """Append-only rows: a value that describes them. Nothing runs until a pipeline does.
 
     Attributes:

@@ -257,7 +257,7 @@ class CalledLookup(Lookup):
             named = dict(zip(self._request.keys, key, strict=True))
             try:
                 given = self._function(*key)
-            except (Exception, SystemExit) as failed:  # noqa: BLE001  (user code may raise anything)
+            except (Exception, SystemExit) as failed:
                 raise SourceLost(f"{self._name} failed: {type(failed).__name__}: {str(failed)[:SHOWN]}") from failed
             found = [] if given is None else [given] if isinstance(given, Mapping) else list(given)
             rows += [self._row({**named, **row}) for row in found]

@@ -286,7 +286,8 @@ def struct(*columns: Any, **named: Any) -> Expr:
     names = [*(column.output_name() if isinstance(column, Expr) else None for column in given), *named]
     if None in names:
         raise PlanError("a field of a struct has no name", where=caller(), hint="give it one: struct(name=...)")
-    return _made(call, "struct", (*given, *named.values()), {"names": tuple(names)})
+    terms = tuple(as_term(bare(value)) for value in (*given, *named.values()))
+    return Expr(Call("struct", terms, (("names", tuple(names)),)))
 
 
 def from_epoch(column: Any, unit: str = "s") -> Expr:

@@ -71,5 +71,6 @@ MACHINERY = (
     "user_trials",
     "asking",
     "async_calls",
+    "process_states",
 )
 """Files that operators share and that are none themselves."""
