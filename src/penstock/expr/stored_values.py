@@ -8,8 +8,8 @@ from __future__ import annotations
 import collections
 import datetime as dt
 import decimal
+import importlib
 import json
-import uuid
 import zoneinfo
 from collections.abc import Callable
 from typing import Any
@@ -51,6 +51,8 @@ def _plain(value: Any) -> Any:
     if kind in _TO:
         tag, plain = _TO[kind]
         return {TAG: tag, "v": plain(value)}
+    if (kind.__module__, kind.__name__) == ("uuid", "UUID"):
+        return {TAG: "UUID", "v": str(value)}
     if kind.__module__ == "numpy" and hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         return _plain(value.item())
     raise NotStorableError(f"a value of the type {kind.__name__} cannot be stored")
@@ -111,7 +113,6 @@ _TO: dict[type, tuple[str, Callable[[Any], Any]]] = {
     dt.date: ("date", dt.date.isoformat),
     dt.time: ("time", dt.time.isoformat),
     dt.timedelta: ("timedelta", lambda value: value // dt.timedelta(microseconds=1)),
-    uuid.UUID: ("UUID", str),
 }
 
 _FROM: dict[str, Callable[[Any], Any]] = {
@@ -130,5 +131,5 @@ _FROM: dict[str, Callable[[Any], Any]] = {
     "date": dt.date.fromisoformat,
     "time": dt.time.fromisoformat,
     "timedelta": lambda plain: dt.timedelta(microseconds=plain),
-    "UUID": uuid.UUID,
+    "UUID": lambda plain: importlib.import_module("uuid").UUID(plain),
 }
