@@ -16,7 +16,6 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install check fix lint types test demo bench bench-aggregates bench-checkpoints bench-flow bench-joins bench-latency docs services soak simulate coverage lowest wheel clean bench-lookups
-.PHONY: help install check fix lint types test demo bench bench-aggregates bench-checkpoints bench-flow bench-joins bench-latency docs services soak simulate coverage lowest wheel clean bench-lookups
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

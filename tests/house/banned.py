@@ -90,6 +90,7 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("core/positioned.py", "files"): "is the seam",
     ("core/threads.py", "threads"): "tells a process how it is asked to end",
     ("core/processes.py", "threads"): "is the seam",
+    ("core/coroutines.py", "threads"): "is the seam",
     ("testing/reactive/stage.py", "threads"): "tells in which thread a signal comes",
     ("flow/home.py", "threads"): "tells whether a call comes from the thread of the event loop",
     ("flow/clock.py", "threads"): "waits by futures of the event loop, which cost a third of an event",

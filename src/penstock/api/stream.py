@@ -15,9 +15,11 @@ from penstock.api.joins import Joining
 from penstock.api.lookups import LookingUp
 from penstock.api.mapping import MapVerbs
 from penstock.api.process import process_of, side_of
+from penstock.api.process_inputs import BroadcastVerb
 from penstock.api.rows import RowVerbs
 from penstock.api.timing import add_event_time
 from penstock.api.verbs import unknown_verb
+from penstock.api.waiting import WaitingVerbs
 from penstock.connectors.base import Sink
 from penstock.core.dtypes import FLOATS, INTEGERS, DType, Float64, Int64, Struct, as_dtype
 from penstock.core.errors import PlanError, UnsupportedError
@@ -60,7 +62,7 @@ class Output:
         return f"<Output {self.node.describe()}>"
 
 
-class Stream(RowVerbs, Joining, LookingUp, MapVerbs):
+class Stream(RowVerbs, Joining, LookingUp, MapVerbs, WaitingVerbs, BroadcastVerb):
     """Append-only rows: a value that describes them. Nothing runs until a pipeline does.
 
     Attributes:
@@ -267,7 +269,7 @@ class Stream(RowVerbs, Joining, LookingUp, MapVerbs):
         node = process_of(self.node)
         while (
             port not in node.refuses
-            and node.verb in ("select", "watermark", "inspect", "over", "apply", "process")
+            and node.verb in ("select", "watermark", "inspect", "over", "apply", "map_async", "process")
             and node.inputs
         ):
             node = node.inputs[0]

@@ -19,6 +19,7 @@ from penstock.operators.join import Join
 from penstock.operators.keyed_window import KeyedWindow
 from penstock.operators.limit import Limit
 from penstock.operators.lookup import Lookup
+from penstock.operators.map_async import MapAsync
 from penstock.operators.map_batches import MapBatches
 from penstock.operators.over import Over
 from penstock.operators.process import Process
@@ -41,6 +42,7 @@ OPERATORS: dict[str, type[Executable]] = {
         Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog,
         KeyedWindow, Join, IntervalJoin, AsofJoin, WindowJoin, Dedup, AsTable, TopN, Sort, Over, Limit,
         Refused, Write, WindowRows, Stamp, Apply, FlatMap, MapBatches, Process, Lookup,
+        MapAsync,
     )
 }  # fmt: skip
 
@@ -66,6 +68,9 @@ MACHINERY = (
     "over_frames",
     "lives",
     "user_calls",
+    "user_trials",
     "asking",
+    "async_calls",
+    "process_states",
 )
 """Files that operators share and that are none themselves."""

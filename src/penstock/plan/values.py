@@ -14,6 +14,7 @@ from penstock.core.errors import PlanError, one_of
 from penstock.core.schema import Schema
 from penstock.core.timespan import Span
 from penstock.expr.ast import Aggregation, Apply, Call, Case, Cast, Column, Frame, Lag, Literal, Over
+from penstock.expr.user_aggregates import UserAggregation
 from penstock.expr.user_functions import UserFunction, resolve
 from penstock.plan.custom_windows import Custom
 from penstock.plan.emission import Emit
@@ -52,6 +53,7 @@ VALUES: dict[str, type] = {
         Custom,
         Punctuated,
         Apply,
+        UserAggregation,
         LookupOptions,
     )
 }
