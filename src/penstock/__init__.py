@@ -48,7 +48,7 @@ from penstock.expr.functions import FUNCTIONS as _FUNCTIONS
 from penstock.operators.process_calls import ListState, MapState, Process, ValueState, side
 from penstock.plan.custom_windows import custom
 from penstock.plan.emission import every
-from penstock.plan.keyed_windows import count_window, global_window, session
+from penstock.plan.keyed_windows import count_window, global_window, session, sliding
 from penstock.plan.pipeline import Pipeline
 from penstock.plan.ttl import processing_time
 from penstock.plan.watermark import ingestion_time, monotonic, punctuated
@@ -119,6 +119,7 @@ __all__ = [
     "secret",
     "session",
     "side",
+    "sliding",
     "sql",
     "start",
     "struct",

@@ -16,9 +16,10 @@ from penstock.expr.ast import Column
 from penstock.operators.group import Group
 from penstock.operators.keyed_window import KeyedWindow
 from penstock.operators.select import Select
+from penstock.operators.sliding_window import SlidingWindow
 from penstock.operators.window import Window
 from penstock.plan.emission import Emit, emission
-from penstock.plan.keyed_windows import KeyedWindows
+from penstock.plan.keyed_windows import KeyedWindows, Sliding
 from penstock.plan.node import UPDATING, Node
 from penstock.plan.ttl import ProcessingTime
 from penstock.plan.windows import Windows
@@ -125,6 +126,8 @@ class Windowed(WindowRowVerbs):
         return rows
 
     def _node(self, terms: NamedTerms) -> Node:
+        if isinstance(self.windows, Sliding):
+            return self._sliding(self.windows, terms)
         aligned = isinstance(self.windows, Windows) and self.node.facts.mode != UPDATING
         if aligned and isinstance(self.windows, Windows) and self.emit.once and not self.clock:
             return Window(input=self.node, keys=self.keys, windows=self.windows, aggregates=terms, where=caller())
@@ -132,6 +135,14 @@ class Windowed(WindowRowVerbs):
             input=self.node, keys=self.keys, windows=self.windows, aggregates=terms, emit=self.emit, clock=self.clock,
             where=caller(),
         )  # fmt: skip
+
+    def _sliding(self, windows: Sliding, terms: NamedTerms) -> Node:
+        if self.clock or not (self.emit.once and self.emit.accumulate):
+            raise UnsupportedError(
+                "a sliding window is sent once, when the watermark reaches the row at which it ends",
+                where=caller(), hint="no on=, emit= or allowed_lateness=; a longer watermark= waits for more rows",
+            )  # fmt: skip
+        return SlidingWindow(input=self.node, keys=self.keys, windows=windows, aggregates=terms, where=caller())
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

@@ -14,7 +14,6 @@ _STATE = "state is kept by .group_by(...).agg(...), with or without .window(...)
 
 PLANNED: dict[str, str] = {
     "hybrid": _WINDOWS,
-    "sliding": 'aggregates of what was before each row are col("v").sum().over(key, range="10 s")',
     "HybridSource": "ps.read(...).union(ps.read(...)) reads two sources at once",
     "View": _OUTPUT,
     "connect": _OUTPUT,

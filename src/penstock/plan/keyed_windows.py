@@ -148,6 +148,27 @@ class Everything(KeyedWindows):
         return "global"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sliding(KeyedWindows):
+    """A window that ends at each row of a key, and has the rows from so much earlier on.
+
+    Attributes:
+        size: How far back it goes.
+    """
+
+    kind: ClassVar[str] = "sliding"
+
+    size: Span
+
+    def __post_init__(self) -> None:
+        length = self.size.exact()
+        if length <= 0 or length % MILLISECOND:
+            raise PlanError(f"a sliding window has whole milliseconds, at least one, found {self.size}")
+
+    def __str__(self) -> str:
+        return f"sliding {self.size}"
+
+
 # -- what users write ----------------------------------------------------------
 
 
@@ -192,6 +213,24 @@ def count_window(rows: int, *, every: int | None = None) -> Count:
     """
     try:
         return Count(rows=rows, every=rows if every is None else every)
+    except PlanError as refused:
+        raise refused.at(caller()) from None
+
+
+def sliding(size: Any) -> Sliding:
+    """A window that ends at each row: `[t - size, t]`, both ends included, for each instant at which a key has a row.
+
+    It is sent once, when the watermark reaches `t`: what a moving average or a rate limit needs, without a grid. Rows of
+    one instant share a window. To have the result in every row, use `.over(key, range=size)`.
+
+    Args:
+        size: How far back it goes, such as `"10 min"`; days are days of UTC.
+
+    Raises:
+        PlanError: If the size is not understood.
+    """
+    try:
+        return Sliding(size=span(size))
     except PlanError as refused:
         raise refused.at(caller()) from None
 
