@@ -48,7 +48,7 @@ from penstock.expr.functions import FUNCTIONS as _FUNCTIONS
 from penstock.operators.process_calls import ListState, MapState, Process, ValueState, side
 from penstock.plan.custom_windows import custom
 from penstock.plan.emission import every
-from penstock.plan.keyed_windows import count_window, global_window, session, sliding
+from penstock.plan.keyed_windows import count_window, global_window, hybrid, session, sliding
 from penstock.plan.pipeline import Pipeline
 from penstock.plan.ttl import processing_time
 from penstock.plan.watermark import ingestion_time, monotonic, punctuated
@@ -107,6 +107,7 @@ __all__ = [
     "global_window",
     "grouping_sets",
     "hopping",
+    "hybrid",
     "ingestion_time",
     "lit",
     "load",

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from penstock.api.columns import NamedTerms, named_terms, split_aggregates
+from penstock.api.frames import in_time_order
 from penstock.api.process import ProcessVerbs
 from penstock.api.rows import RankVerbs
 from penstock.api.verbs import unknown_verb
@@ -19,7 +20,7 @@ from penstock.operators.select import Select
 from penstock.operators.sliding_window import SlidingWindow
 from penstock.operators.window import Window
 from penstock.plan.emission import Emit, emission
-from penstock.plan.keyed_windows import KeyedWindows, Sliding
+from penstock.plan.keyed_windows import Hybrid, KeyedWindows, Sliding
 from penstock.plan.node import UPDATING, Node
 from penstock.plan.ttl import ProcessingTime
 from penstock.plan.windows import Windows
@@ -128,11 +129,16 @@ class Windowed(WindowRowVerbs):
     def _node(self, terms: NamedTerms) -> Node:
         if isinstance(self.windows, Sliding):
             return self._sliding(self.windows, terms)
+        if isinstance(self.windows, Hybrid) and not self.clock:
+            return self._keyed(in_time_order(self.node, "a hybrid window"), terms)
         aligned = isinstance(self.windows, Windows) and self.node.facts.mode != UPDATING
         if aligned and isinstance(self.windows, Windows) and self.emit.once and not self.clock:
             return Window(input=self.node, keys=self.keys, windows=self.windows, aggregates=terms, where=caller())
+        return self._keyed(self.node, terms)
+
+    def _keyed(self, rows: Node, terms: NamedTerms) -> Node:
         return KeyedWindow(
-            input=self.node, keys=self.keys, windows=self.windows, aggregates=terms, emit=self.emit, clock=self.clock,
+            input=rows, keys=self.keys, windows=self.windows, aggregates=terms, emit=self.emit, clock=self.clock,
             where=caller(),
         )  # fmt: skip
 

@@ -7,13 +7,11 @@ from collections.abc import Iterable
 from penstock.core.errors import UnknownNameError, UnsupportedError
 from penstock.core.where import caller
 
-_WINDOWS = "windows are ps.tumbling, ps.hopping, ps.cumulative and ps.session"
 _AGGREGATES = "docs/reference/functions.md lists the aggregates there are"
 _OUTPUT = "write to a sink: .write(MemorySink()), .write(FileSink(...))"
 _STATE = "state is kept by .group_by(...).agg(...), with or without .window(...)"
 
 PLANNED: dict[str, str] = {
-    "hybrid": _WINDOWS,
     "HybridSource": "ps.read(...).union(ps.read(...)) reads two sources at once",
     "View": _OUTPUT,
     "connect": _OUTPUT,

@@ -33,6 +33,7 @@ from penstock.operators.select import Select
 from penstock.operators.stateless import and_all
 from penstock.operators.union import Union
 from penstock.operators.write import Write
+from penstock.plan.keyed_windows import Hybrid
 from penstock.plan.node import UPDATING, Node
 from penstock.plan.ttl import TimeToLive
 
@@ -270,6 +271,8 @@ class Stream(RowVerbs, Joining, MapVerbs):
             and node.inputs
         ):
             node = node.inputs[0]
+        if port == "late" and isinstance(getattr(node, "windows", None), Hybrid) and node.inputs[0].verb == "sort":
+            node = node.inputs[0]  # such windows take rows in their order: who orders them refuses
         return Stream(Refused(input=node, port=port, where=caller()))
 
     def write(self, sink: Sink, key: Any = None, name: str | None = None) -> Output:

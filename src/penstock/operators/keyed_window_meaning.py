@@ -17,7 +17,7 @@ from penstock.operators.base import Emission, Meaning, Row
 from penstock.operators.window import windows_of
 from penstock.plan.custom_windows import Custom
 from penstock.plan.emission import CHANGE, ROWS, TIME
-from penstock.plan.keyed_windows import Count, Everything, Session
+from penstock.plan.keyed_windows import Count, Everything, Hybrid, Session
 from penstock.plan.windows import Windows
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class KeyedWindowMeaning(Meaning):
             one.items.append((self.taken, arguments, row.diff))
             one.rows += row.diff
             one.since += 1
-            yield from self._after(home, one)
+            yield from self._after(home, one, instant)
         home.rows += 1
         self.taken += 1
 
@@ -140,7 +140,9 @@ class KeyedWindowMeaning(Meaning):
     def _instant(self, row: Row) -> int:
         if self.clock:
             return self.now
-        return from_datetime(row.values[self.time]) + self.shift if self.time is not None else 0
+        found = from_datetime(row.values[self.time]) + self.shift if self.time is not None else 0
+        # The watermark has whole milliseconds: a row is there when it reaches the next one.
+        return -(-found // MILLISECOND) * MILLISECOND if isinstance(self.windows, Hybrid) else found
 
     def _over(self, end: int, watermark: int) -> bool:
         """Whether a window takes no more rows that come behind a watermark."""
@@ -162,6 +164,9 @@ class KeyedWindowMeaning(Meaning):
 
         if isinstance(windows, Session):
             yield from self._session(home, made, instant, gap, splits, row)
+        elif isinstance(windows, Hybrid):
+            has_room = [one for one in home.windows if not one.closed and instant < one.end]
+            yield has_room[0] if has_room else made(instant, instant + windows.size.exact(), self.taken)
         elif isinstance(windows, Everything):
             yield made(0, END)
         elif isinstance(windows, Count):
@@ -217,12 +222,17 @@ class KeyedWindowMeaning(Meaning):
 
     # -- sending
 
-    def _after(self, home: PlainKey, one: Plain) -> Iterator[Emission]:
+    def _after(self, home: PlainKey, one: Plain, instant: int) -> Iterator[Emission]:
         """What a row sends at once."""
         emit, windows = self.emit, self.windows
         if isinstance(windows, Count):
             if home.rows == (one.part + 1) * windows.every - 1:
                 one.closed = True
+                yield from self._send(one)
+                home.windows.remove(one)
+        elif isinstance(windows, Hybrid):
+            if one.rows == windows.rows:
+                one.end, one.closed = min(instant + MILLISECOND, one.end), True
                 yield from self._send(one)
                 home.windows.remove(one)
         elif emit.when == CHANGE or one.closed or (emit.when == ROWS and one.since == emit.every):

@@ -1,4 +1,4 @@
-"""How sliding windows execute: rows by key and time; what is due is rolled over the rows of the keys that it touches."""
+"""How sliding windows execute: rows by key and time; what is due is rolled over the rows of the keys it touches."""
 
 from __future__ import annotations
 

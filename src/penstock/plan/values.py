@@ -17,7 +17,7 @@ from penstock.expr.ast import Aggregation, Apply, Call, Case, Cast, Column, Fram
 from penstock.expr.user_functions import UserFunction, resolve
 from penstock.plan.custom_windows import Custom
 from penstock.plan.emission import Emit
-from penstock.plan.keyed_windows import Count, Everything, Session, Sliding
+from penstock.plan.keyed_windows import Count, Everything, Hybrid, Session, Sliding
 from penstock.plan.ordering import SortKey
 from penstock.plan.ttl import TimeToLive
 from penstock.plan.watermark import Bounded, Punctuated, Scripted, Silence
@@ -43,6 +43,7 @@ VALUES: dict[str, type] = {
         Count,
         Everything,
         Sliding,
+        Hybrid,
         Emit,
         SortKey,
         Frame,
