@@ -190,10 +190,11 @@ class Stream(RowVerbs, Joining, MapVerbs):
     # -- time, groups, state
 
     def with_event_time(
-        self: S, time: Any, *, watermark: Any = None, idle: Any = "1 min", on_silence: str = "advance"
-    ) -> S:
-        """Make a column, or an expression, the event time; before any verb with state; see `Watermark`."""
-        return self._to(add_event_time(self.node, time, watermark, idle, on_silence))
+        self: S, time: Any, *, watermark: Any = None, idle: Any = "1 min", on_silence: str = "advance",
+        align: str | None = None, drift: Any = "1 min",
+    ) -> S:  # fmt: skip
+        """Make a column, or an expression, the event time; before any verb with state; see `Watermark`, `ps.read`."""
+        return self._to(add_event_time(self.node, time, watermark, idle, on_silence, align, drift))
 
     def group_by(self, *keys: Any, **named: Any) -> Grouped:
         """Go on per key: `.agg(...)` for a Table, `.window(...).agg(...)` for a Stream per window.

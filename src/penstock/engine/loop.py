@@ -118,7 +118,7 @@ class Loop:
         now, begun = self.clock.now(), self.clock.monotonic()
         self.feeds.stop(self.engine.needless())
         most = self.budget.rows if self.pressure is None else min(self.budget.rows, self.pressure.rows)
-        taken = self.feeds.take(most, now)
+        taken = self.feeds.take(most, now, self.progress.held())
         rows = sum(part.frame.height + len(part.bad) for part in taken)
         errors = self.outputs.refused["errors"]
         states = self.progress.decide(self.feeds.feeds, now)

@@ -20,7 +20,7 @@ from penstock.plan.emission import Emit
 from penstock.plan.keyed_windows import Count, Everything, Hybrid, Session, Sliding
 from penstock.plan.ordering import SortKey
 from penstock.plan.ttl import TimeToLive
-from penstock.plan.watermark import Bounded, Punctuated, Scripted, Silence
+from penstock.plan.watermark import Alignment, Bounded, Punctuated, Scripted, Silence
 from penstock.plan.windows import Cumulative, Hopping, Tumbling
 
 VALUES: dict[str, type] = {
@@ -44,6 +44,7 @@ VALUES: dict[str, type] = {
         Everything,
         Sliding,
         Hybrid,
+        Alignment,
         Emit,
         SortKey,
         Frame,
