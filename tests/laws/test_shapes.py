@@ -13,7 +13,7 @@ from penstock import col
 from penstock.testing import Driver, T
 from penstock.testing.case import case_of
 
-SIZES = (2_000, 20_000, 200_000)
+SIZES = (1_000, 10_000, 100_000)
 STEPS, ROWS = 12, 64
 MOST = 5.0
 """How much more a step may cost over a hundred times the state: what misses of caches cost, and not what passes do.
