@@ -12,6 +12,9 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
+# Tests start many processes, each of which would compile all sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install check fix lint types test demo bench bench-aggregates bench-checkpoints bench-flow bench-joins bench-latency docs services soak simulate coverage lowest wheel clean
 
 help:  ## Show this list

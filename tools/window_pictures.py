@@ -1,7 +1,7 @@
 """Draw what each window sends and when, from a run: `python tools/window_pictures.py [--check]`.
 
-Every page of `docs/windows` with a line `<!-- rows: ... -->` has a block of Python that defines `windows(rows)`: what is
-made of a stream. The tool runs it over these rows, one step after each, and writes the picture as text between
+Every page of `docs/windows` with a line `<!-- rows: ... -->` has a block of Python that defines `windows(rows)`: what
+is made of a stream. The tool runs it over these rows, one step after each, and writes the picture as text between
 `<!-- picture -->` and `<!-- end -->`, and as `NAME.svg` beside the page. What a line of rows has:
 
     a@4         the row "a" with the event time of second 4; `x/a@4`: of the key "x"

@@ -65,6 +65,7 @@ def run(
     memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="How much memory to take; state beyond lies on disk.")
     ] = None,
+    replan: Annotated[bool, typer.Option("--replan", help="Plan anew instead of as the checkpoint was made.")] = False,
     json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
@@ -78,7 +79,7 @@ def run(
 
         options: dict[str, Any] = {
             "on": on, "state": state, "shards": shards, "resume": resume, "checkpoint": checkpoint,
-            "latency": latency, "memory": memory,
+            "latency": latency, "memory": memory, "replan": replan or None,
         }  # fmt: skip
         run_file(guard, file, given=sets or [], profile=profile, options=options, telling=Telling(json, quiet))
 

@@ -305,12 +305,14 @@ class Job:
 def _savepoint(parts: Assembly, name: str | None) -> str:
     if parts.epochs is None:
         raise JobError("a run without a state directory has no savepoints")
+    parts.loop.tell("savepoint", name)
     return parts.epochs.savepoint(name)
 
 
 def _checkpoint(parts: Assembly) -> int:
     if parts.epochs is None:
         raise JobError("a run without a state directory has no checkpoints")
+    parts.loop.tell("checkpoint")
     parts.loop.seal()
     parts.epochs.wait()
     return parts.epochs.ledger.newest

@@ -86,6 +86,11 @@ class Loop:
         self.again = True
         self.stop()
 
+    def tell(self, command: str, argument: str | None = None) -> None:
+        """Note in the journal what the run is told to do, in the loop's thread."""
+        if self.epochs is not None:
+            self.epochs.journal.tell(self.clock.now(), command, argument)
+
     def ask(self, work: Callable[[], None]) -> None:
         """Let something be done between two steps, in the loop's thread."""
         self._asked.append(work)
@@ -172,6 +177,8 @@ class Loop:
         if self.epochs is None:
             self._publish(even_if_empty=True)
             return
+        if not ended and not self.again:
+            self.tell("stop")
         self.epochs.end(FINAL if ended else EPOCH)
         self.epochs.drain()
         if ended:

@@ -19,7 +19,7 @@ from penstock.operators.process_calls import Process as UserProcess
 from penstock.plan.node import UPDATING, Facts, Node
 from penstock.plan.ttl import EVENT, PROCESSING
 from penstock.plan.values import encode
-from penstock.state.kept import check_kept
+from penstock.state.kinds import check_kept
 
 # -- Plan ----------------------------------------------------------------------
 

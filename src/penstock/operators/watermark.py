@@ -15,7 +15,6 @@ from penstock.core.timespan import DAY, END, NEVER, floor_to_millisecond, from_d
 from penstock.expr.function import NotOnFlink, RowFault
 from penstock.expr.infer import infer
 from penstock.expr.interpret import interpret
-from penstock.kernels.watermark import watermark_before
 from penstock.operators.base import (
     Emission,
     Environment,
@@ -28,8 +27,6 @@ from penstock.operators.base import (
     Saver,
     StepContext,
 )
-from penstock.operators.sharding import project
-from penstock.operators.split_times import SplitTimes
 from penstock.operators.stateless import StatelessExecutor
 from penstock.operators.why import refuse
 from penstock.plan.node import UPDATING, Facts, Node
@@ -162,11 +159,15 @@ class WatermarkExecutor(Executor):
     """Follows each split with one kernel call per split and step."""
 
     def __init__(self, node: Watermark, environment: Environment) -> None:
+        from penstock.operators.split_times import SplitTimes  # a plan needs no kernels
+
         self.time = node.time
         self.delay = node.policy.delay if isinstance(node.policy, Bounded) else None
         self.script = node.policy if isinstance(node.policy, Scripted) else None
         self.marks: StatelessExecutor | None = None
         if isinstance(node.policy, Punctuated):
+            from penstock.operators.sharding import project
+
             self.delay = 0
             self.marks = project(node.input.schema, [(MARK, node.policy.mark)], environment)
         self.silence = node.silence
@@ -221,6 +222,8 @@ class WatermarkExecutor(Executor):
                 yield "out", self._follow(made.with_columns(columns), found, context.now)
 
     def _follow(self, delta: Delta, marks: pl.Series | None, now: int) -> Delta:
+        from penstock.kernels.watermark import watermark_before  # a plan needs no kernels
+
         result = Delta(delta.columns, delta.length, diff=delta.diff, positions=delta.positions)
         if self.script is not None:
             result.watermarks = pl.Series("watermark", self._scripted(delta, self.script))
