@@ -16,7 +16,7 @@ PLANNED: dict[str, str] = {
     "View": _OUTPUT,
     "connect": _OUTPUT,
     "Flink": 'on="embedded", or ps.Embedded(...)',
-    "process": _STATE,
+    "process": "a process function of one input is .group_by(...).process(...)",
     "pattern": _STATE,
     "saga": _OUTPUT,
     "step": _OUTPUT,
