@@ -19,6 +19,7 @@ from penstock.plan.custom_windows import Custom
 from penstock.plan.emission import CHANGE, ROWS, TIME
 from penstock.plan.keyed_windows import Count, Everything, Hybrid, Session
 from penstock.plan.windows import Windows
+from penstock.plan.zoned_windows import Zoned, zone_fault
 
 if TYPE_CHECKING:
     from penstock.operators.keyed_window import KeyedWindow
@@ -79,6 +80,9 @@ class KeyedWindowMeaning(Meaning):
         self.zone = None if bounds is None else zoneinfo.ZoneInfo(str(getattr(bounds, "zone", None) or "UTC"))
         session = node.windows if isinstance(node.windows, Session) else None
         self.gap = self._term(session.gap, facts.schema) if session and isinstance(session.gap, Term) else None
+        zoned = node.windows if isinstance(node.windows, Zoned) else None
+        self.row_zone = self._term(zoned.zone, facts.schema) if zoned is not None else None
+        self.here: Windows | None = None
         self.split = self._term(session.split, facts.schema) if session and session.split is not None else None
         self.open: dict[tuple[Any, ...], PlainKey] = {}
         self.watermark_now, self.now, self.taken = NEVER, 0, 0
@@ -93,12 +97,19 @@ class KeyedWindowMeaning(Meaning):
         try:
             arguments = [aggregate.arguments(row.values) for aggregate in self.aggregates]
             gap = self._gap(row)
+            zone = self.row_zone(row.values) if self.row_zone is not None else None
             splits = self.split is not None and self.split(row.values) is True
         except RowFault:
             yield "errors", row
             return
         instant = self._instant(row)
-        if isinstance(self.windows, Windows) and self.windows.is_local and not 2 <= to_datetime(instant).year <= 9997:
+        self.here = self.windows if isinstance(self.windows, Windows) else None
+        if isinstance(self.windows, Zoned):
+            if zone_fault(zone) is not None:
+                yield "errors", row
+                return
+            self.here = self.windows.within(zone)
+        if self.here is not None and self.here.is_local and not 2 <= to_datetime(instant).year <= 9997:
             yield "errors", row
             return
         if isinstance(self.windows, Custom) and isinstance(self.windows.windows_of_all([instant])[0], str):
@@ -183,8 +194,8 @@ class KeyedWindowMeaning(Meaning):
     def _windows_of(self, instant: int) -> list[tuple[int, int]]:
         if isinstance(self.windows, Custom):
             return self.windows.windows_of(instant)
-        assert isinstance(self.windows, Windows)
-        return list(dict.fromkeys(windows_of(self.windows, instant)))
+        assert self.here is not None
+        return list(dict.fromkeys(windows_of(self.here, instant)))
 
     def _session(
         self, home: PlainKey, made: Any, instant: int, gap: int, splits: bool, row: Row

@@ -17,6 +17,7 @@ from penstock.plan.custom_windows import Custom
 from penstock.plan.emission import ROWS
 from penstock.plan.keyed_windows import Everything, Hybrid, Session
 from penstock.plan.windows import Windows
+from penstock.plan.zoned_windows import Zoned
 from penstock.state.batch import Batch
 from penstock.state.instances import BEGIN, SINCE
 from penstock.state.instances import END as LAST
@@ -279,7 +280,11 @@ def places_of(executor: KeyedWindowExecutor) -> Places:
     if isinstance(windows, Custom):
         return CustomPlaces(executor, windows)
     # By name: these are places, too.
-    kinds = {Session: ("sessions", "SessionPlaces"), Hybrid: ("hybrid", "HybridPlaces")}
+    kinds = {
+        Session: ("sessions", "SessionPlaces"),
+        Hybrid: ("hybrid", "HybridPlaces"),
+        Zoned: ("zoned", "ZonedPlaces"),
+    }
     name, kind = kinds.get(type(windows), ("counts", "CountPlaces"))
     found: Places = getattr(importlib.import_module(f"penstock.operators.keyed_window_{name}"), kind)(executor, windows)
     return found

@@ -22,6 +22,7 @@ from penstock.plan.ordering import SortKey
 from penstock.plan.ttl import TimeToLive
 from penstock.plan.watermark import Alignment, Bounded, Punctuated, Scripted, Silence
 from penstock.plan.windows import Cumulative, Hopping, Tumbling
+from penstock.plan.zoned_windows import Zoned
 
 VALUES: dict[str, type] = {
     cls.__name__: cls
@@ -45,6 +46,7 @@ VALUES: dict[str, type] = {
         Sliding,
         Hybrid,
         Alignment,
+        Zoned,
         Emit,
         SortKey,
         Frame,
