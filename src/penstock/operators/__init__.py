@@ -67,5 +67,6 @@ MACHINERY = (
     "over_frames",
     "lives",
     "user_calls",
+    "split_times",
 )
 """Files that operators share and that are none themselves."""

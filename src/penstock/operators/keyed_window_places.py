@@ -280,11 +280,8 @@ def places_of(executor: KeyedWindowExecutor) -> Places:
     if isinstance(windows, Custom):
         return CustomPlaces(executor, windows)
     # By name: these are places, too.
-    kinds = {
-        Session: ("sessions", "SessionPlaces"),
-        Hybrid: ("hybrid", "HybridPlaces"),
-        Zoned: ("zoned", "ZonedPlaces"),
-    }
-    name, kind = kinds.get(type(windows), ("counts", "CountPlaces"))
+    kinds: dict[type, str] = {Session: "sessions", Hybrid: "hybrid", Zoned: "zoned"}
+    name = kinds.get(type(windows), "counts")
+    kind = f"{name.removesuffix('s').capitalize()}Places"
     found: Places = getattr(importlib.import_module(f"penstock.operators.keyed_window_{name}"), kind)(executor, windows)
     return found
