@@ -105,7 +105,7 @@ class KeyedWindowMeaning(Meaning):
         instant = self._instant(row)
         self.here = self.windows if isinstance(self.windows, Windows) else None
         if isinstance(self.windows, Zoned):
-            if zone_fault(zone) is not None:
+            if zone is None or zone_fault(zone) is not None:
                 yield "errors", row
                 return
             self.here = self.windows.within(zone)
