@@ -62,7 +62,7 @@ class Grouped(RankVerbs, ProcessVerbs):
 
         Args:
             windows: `ps.tumbling("10 s")`, `ps.hopping(...)`, `ps.cumulative(...)`, `ps.session("30 min")`,
-                `ps.global_window()`.
+                `ps.count_window(...)`, `ps.hybrid(...)`, `ps.sliding(...)`, `ps.custom(...)`, `ps.global_window()`.
             on: `ps.processing_time()`: rows are where the clock says. By default their event time does.
             emit: When results are sent: `"close"`, `"change"`, `ps.every("5 s")`, `ps.every(rows=100)`.
             allowed_lateness: For how long after its end a window takes late rows, which correct what was sent.
@@ -76,7 +76,8 @@ class Grouped(RankVerbs, ProcessVerbs):
             hint = 'such as ps.tumbling("10 s")'
             raise PlanError(f"window takes windows, found {windows!r}", where=caller(), hint=hint)
         if more:
-            raise UnsupportedError(f"{', '.join(more)} of a window is not offered yet", where=caller())
+            hint = "the newest rows are .window(...).top_n(n, by=...)" if "evict" in more else None
+            raise UnsupportedError(f"{', '.join(more)} of a window is not offered yet", where=caller(), hint=hint)
         if on is not None and (not isinstance(on, ProcessingTime) or on.span is not None):
             hint = "windows follow the event time, or on=ps.processing_time()"
             raise PlanError(f"on says which time a window follows, found {on!r}", where=caller(), hint=hint)
