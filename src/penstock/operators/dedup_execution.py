@@ -12,8 +12,11 @@ from penstock.core.timespan import END
 from penstock.kernels.distinct import NOTHING, mark_first
 from penstock.operators.base import Environment, Executor, Loader, Output, Saver, StepContext
 from penstock.operators.lateness import delay_of, refuse_late
+from penstock.operators.lives import instants_of
 from penstock.operators.watermark import instants
+from penstock.plan.ttl import EVENT
 from penstock.state.arrangement import Arrangement
+from penstock.state.expiry import INITIAL, Expiry
 from penstock.state.keys import KeyCodec
 
 if TYPE_CHECKING:
@@ -32,7 +35,10 @@ class DedupExecutor(Executor):
         if self.within is not None:
             types, nullable = [*types, Int64], [*nullable, False]
         self.codec = KeyCodec([f"k{i}" for i in range(len(types))], types, nullable)
-        self.seen = Arrangement(self.codec.layout, [] if self.within is None else [NOTHING], seed=environment.seed)
+        self.ttl, self.below = node.ttl, below
+        words = [NOTHING] if self.within is not None else INITIAL if self.ttl is not None else ()
+        self.seen = Arrangement(self.codec.layout, list(words), seed=environment.seed)
+        self.expiry = Expiry(self.seen, self.seen.first, self.ttl.span) if self.ttl is not None else None
         self.pieces: dict[int, list[Any]] = {}
         self.delay = delay_of(node)
         self.turn = 0
@@ -42,12 +48,14 @@ class DedupExecutor(Executor):
         (delta,) = inputs
         if delta is not None and delta.length:
             if self.within is None:
-                first = self._ever(delta)
-                yield from self._send(delta, first)
+                yield from self._send(delta, self._ever(delta, context))
             else:
                 yield from self._take(delta, self.within)
         if self.within is not None:
             self._forget(context.watermark, self.within)
+        if self.expiry is not None and self.ttl is not None and context.last:
+            gone = self.expiry.expire(context.watermark if self.ttl.clock == EVENT else context.now)
+            self.seen.delete(gone, self._next_turn())
 
     def _send(self, delta: Delta, first: Any) -> Iterator[Output]:
         if first.all():
@@ -55,9 +63,11 @@ class DedupExecutor(Executor):
         elif first.any():
             yield "out", delta.filter(pl.Series(first))
 
-    def _ever(self, delta: Delta) -> Any:
+    def _ever(self, delta: Delta, context: StepContext) -> Any:
         encoded = self.codec.encode([delta.columns[name] for name in self.keys], delta.length)
         touched = self.seen.upsert(encoded, None, self._next_turn())
+        if self.expiry is not None and self.ttl is not None:
+            return self.expiry.first(touched.slots, instants_of(self.ttl, self.below, delta, context))
         first = np.zeros(delta.length, np.bool_)
         first[touched.first_row[touched.is_new]] = True
         return first
@@ -107,19 +117,27 @@ class DedupExecutor(Executor):
         return (piece + 3) * within
 
     def due(self) -> int | None:
-        """When the oldest piece of time can be forgotten."""
+        """When the oldest piece of time can be forgotten, or keys expire by event time."""
+        if self.expiry is not None and self.ttl is not None and self.ttl.clock == EVENT:
+            return self.expiry.due()
         if self.within is None or not self.pieces:
             return None
         return min(self._end(min(self.pieces), self.within), END)
+
+    def wakes(self) -> int | None:
+        """When keys expire by processing time."""
+        by_clock = self.expiry is not None and self.ttl is not None and self.ttl.clock != EVENT
+        return self.expiry.due() if self.expiry is not None and by_clock else None
 
     def _next_turn(self) -> int:
         self.turn += 1
         return self.turn - 1
 
     def state_layout(self) -> Any:
-        """Keys, and the span."""
+        """Keys, and the span; with a time-to-live by which time, since instants of the one say nothing of the other."""
         keys = [{"name": f.name, "type": str(f.dtype), "nullable": f.nullable} for f in self.fields]
-        return {"kind": "dedup", "keys": keys, "within": self.within}
+        lives = {"lives": self.ttl.clock} if self.ttl is not None else {}
+        return {"kind": "dedup", "keys": keys, "within": self.within, **lives}
 
     def snapshot(self, saver: Saver) -> Any:
         """The table of keys; pieces of time are part of them."""
@@ -130,6 +148,8 @@ class DedupExecutor(Executor):
         """See `snapshot`."""
         self.turn = state["turn"]
         loader.table("seen", self.seen)
+        if self.expiry is not None:
+            self.expiry.restored()
         if self.within is not None:
             slots = self.seen.live()
             self._note(slots, self.seen.table[slots, self.codec.columns[-1].place])
