@@ -76,8 +76,8 @@ class Grouped(RankVerbs, ProcessVerbs):
             hint = 'such as ps.tumbling("10 s")'
             raise PlanError(f"window takes windows, found {windows!r}", where=caller(), hint=hint)
         if more:
-            hint = "the newest rows are .window(...).top_n(n, by=...)" if "evict" in more else None
-            raise UnsupportedError(f"{', '.join(more)} of a window is not offered yet", where=caller(), hint=hint)
+            newest = "the newest rows are .window(...).top_n(n, by=...)" if "evict" in more else None
+            raise UnsupportedError(f"{', '.join(more)} of a window is not offered yet", where=caller(), hint=newest)
         if on is not None and (not isinstance(on, ProcessingTime) or on.span is not None):
             hint = "windows follow the event time, or on=ps.processing_time()"
             raise PlanError(f"on says which time a window follows, found {on!r}", where=caller(), hint=hint)
