@@ -51,7 +51,7 @@ from penstock.operators.process_calls import Process, side
 from penstock.operators.process_states import ListState, MapState, ValueState
 from penstock.plan.custom_windows import custom
 from penstock.plan.emission import every
-from penstock.plan.keyed_windows import count_window, global_window, session
+from penstock.plan.keyed_windows import count_window, global_window, hybrid, session, sliding
 from penstock.plan.pipeline import Pipeline
 from penstock.plan.ttl import processing_time
 from penstock.plan.watermark import ingestion_time, monotonic, punctuated
@@ -111,6 +111,7 @@ __all__ = [
     "global_window",
     "grouping_sets",
     "hopping",
+    "hybrid",
     "ingestion_time",
     "lit",
     "load",
@@ -124,6 +125,7 @@ __all__ = [
     "secret",
     "session",
     "side",
+    "sliding",
     "sql",
     "start",
     "struct",

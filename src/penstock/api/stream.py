@@ -36,6 +36,7 @@ from penstock.operators.select import Select
 from penstock.operators.stateless import and_all
 from penstock.operators.union import Union
 from penstock.operators.write import Write
+from penstock.plan.keyed_windows import Hybrid
 from penstock.plan.node import UPDATING, Node
 from penstock.plan.ttl import TimeToLive
 
@@ -192,10 +193,11 @@ class Stream(RowVerbs, Joining, LookingUp, MapVerbs, WaitingVerbs, BroadcastVerb
     # -- time, groups, state
 
     def with_event_time(
-        self: S, time: Any, *, watermark: Any = None, idle: Any = "1 min", on_silence: str = "advance"
-    ) -> S:
-        """Make a column, or an expression, the event time; before any verb with state; see `Watermark`."""
-        return self._to(add_event_time(self.node, time, watermark, idle, on_silence))
+        self: S, time: Any, *, watermark: Any = None, idle: Any = "1 min", on_silence: str = "advance",
+        align: str | None = None, drift: Any = "1 min",
+    ) -> S:  # fmt: skip
+        """Make a column, or an expression, the event time; before any verb with state; see `Watermark`, `ps.read`."""
+        return self._to(add_event_time(self.node, time, watermark, idle, on_silence, align, drift))
 
     def group_by(self, *keys: Any, **named: Any) -> Grouped:
         """Go on per key: `.agg(...)` for a Table, `.window(...).agg(...)` for a Stream per window.
@@ -273,6 +275,8 @@ class Stream(RowVerbs, Joining, LookingUp, MapVerbs, WaitingVerbs, BroadcastVerb
             and node.inputs
         ):
             node = node.inputs[0]
+        if port == "late" and isinstance(getattr(node, "windows", None), Hybrid) and node.inputs[0].verb == "sort":
+            node = node.inputs[0]  # such windows take rows in their order: who orders them refuses
         return Stream(Refused(input=node, port=port, where=caller()))
 
     def write(self, sink: Sink, key: Any = None, name: str | None = None) -> Output:

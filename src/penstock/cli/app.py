@@ -85,12 +85,20 @@ def run(
 
 
 @app.command()
-def check(file: File, sets: Sets = None, profile: Profile = None, json: Json = False) -> None:
+def check(
+    file: File,
+    sets: Sets = None,
+    profile: Profile = None,
+    sample: Annotated[
+        int | None, typer.Option(metavar="ROWS", min=100, help="Foretell state without bound from so many first rows.")
+    ] = None,
+    json: Json = False,
+) -> None:
     """Show types, keys, guarantees, state and what results depend on, without running."""
     with Guard():
         from penstock.cli.check import check_file
 
-        check_file(file, given=sets or [], profile=profile, as_json=json)
+        check_file(file, given=sets or [], profile=profile, sample=sample, as_json=json)
 
 
 @app.command()

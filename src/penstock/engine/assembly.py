@@ -206,7 +206,8 @@ class Assembly:
         found = self.begun_with
         if found is None:
             return []
-        notes = [f"{damage}: an older checkpoint is used" for damage in found.damage]
+        notes = [f"state without bound: {one}; penstock check --sample 10000 foretells it" for one in self.growing()]
+        notes += [f"{damage}: an older checkpoint is used" for damage in found.damage]
         if found.manifest is None:
             return notes
         notes += [self.plan.note] if self.plan.note else []
@@ -215,6 +216,11 @@ class Assembly:
         if number < found.base:
             notes.append(f"what was published after epoch {number} stays, and comes again")
         return notes + [f"state {change}" for change in self.changes if change.verdict != KEPT]
+
+    def growing(self) -> list[str]:
+        """What grows without bound, told when a run begins anew."""
+        begun = self.begun_with is not None and self.begun_with.manifest is not None
+        return [] if begun else list(self.pipeline.growing())
 
     def _close_opened(self) -> None:
         while self._opened:

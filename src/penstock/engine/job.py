@@ -19,6 +19,7 @@ from penstock.engine.commands import handlers
 from penstock.engine.metrics import Statistics
 from penstock.engine.options import JobOptions
 from penstock.engine.recovery import LATEST
+from penstock.engine.timing import splits_of
 from penstock.plan.guarantee import guarantee
 from penstock.plan.pipeline import Pipeline, output_name
 
@@ -276,6 +277,7 @@ class Job:
             pause_us=epochs.pause_us if epochs is not None else 0,
             restarts=self._restarts,
             rows_before=self._rows_before,
+            splits=splits_of(engine, loop.progress.held()),
         )
 
     def _refused(self) -> Counter[str]:

@@ -126,7 +126,7 @@ class Loop:
         self.feeds.stop(self.engine.needless())
         self.calls.hand_in()
         most = self.budget.rows if self.pressure is None else min(self.budget.rows, self.pressure.rows)
-        taken = self.feeds.hold(now) if self.calls.full else self.feeds.take(most, now)
+        taken = self.feeds.hold(now) if self.calls.full else self.feeds.take(most, now, self.progress.held())
         rows = sum(part.frame.height + len(part.bad) for part in taken)
         errors = self.outputs.refused["errors"]
         states = self.progress.decide(self.feeds.feeds, now)

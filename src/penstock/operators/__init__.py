@@ -26,6 +26,7 @@ from penstock.operators.process import Process
 from penstock.operators.read import Read
 from penstock.operators.refused import Refused
 from penstock.operators.select import Select
+from penstock.operators.sliding_window import SlidingWindow
 from penstock.operators.sort import Sort
 from penstock.operators.stamp import Stamp
 from penstock.operators.top_n import TopN
@@ -42,7 +43,7 @@ OPERATORS: dict[str, type[Executable]] = {
         Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog,
         KeyedWindow, Join, IntervalJoin, AsofJoin, WindowJoin, Dedup, AsTable, TopN, Sort, Over, Limit,
         Refused, Write, WindowRows, Stamp, Apply, FlatMap, MapBatches, Process, Lookup,
-        MapAsync,
+        MapAsync, SlidingWindow,
     )
 }  # fmt: skip
 
@@ -72,5 +73,6 @@ MACHINERY = (
     "asking",
     "async_calls",
     "process_states",
+    "split_times",
 )
 """Files that operators share and that are none themselves."""

@@ -145,6 +145,13 @@ class Executor(ABC):
         """The watermark at which the node must be called even without rows; None if it never must."""
         return None
 
+    def sends(self) -> int | None:
+        """The watermark at which its next rows leave, for people who wait for them; None if it holds none back.
+
+        That is when it is `due`, but for who may be due only to forget. It may look at all of its state.
+        """
+        return self.due()
+
     def wakes(self) -> int | None:
         """The instant of the step's clock at which the node must be called even without rows; None if it never must.
 

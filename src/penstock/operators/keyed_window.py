@@ -22,7 +22,7 @@ from penstock.operators.aggregation import (
 from penstock.operators.base import Environment, Executable, Executor, Meaning
 from penstock.operators.keyed_window_meaning import KeyedWindowMeaning
 from penstock.plan.emission import ONCE, ROWS, TIME, Emit
-from penstock.plan.keyed_windows import Count, Everything, KeyedWindows, Session
+from penstock.plan.keyed_windows import Count, Everything, Hybrid, KeyedWindows, Session
 from penstock.plan.node import APPEND, UPDATING, Facts, Node
 from penstock.plan.windows import UTC, Windows
 
@@ -143,9 +143,9 @@ class KeyedWindow(Executable):
             )
         if isinstance(windows, KeyedWindows):
             windows.check(below.schema)
-        if isinstance(windows, Count) and not (emit.once and emit.accumulate):
+        if isinstance(windows, (Count, Hybrid)) and not (emit.once and emit.accumulate):
             raise UnsupportedError(f"a {windows.kind} window is sent once, when it is complete, found: {emit}")
-        if below.mode == UPDATING and isinstance(windows, (Session, Count)):
+        if below.mode == UPDATING and isinstance(windows, (Session, Count, Hybrid)):
             raise UnsupportedError(f"a {windows.kind} window over a Table is not offered: its rows are taken back")
         if isinstance(windows, Session) and emit.when == ROWS:
             raise UnsupportedError("sessions are not sent by rows yet", hint='emit=ps.every("5 s"), emit="change"')

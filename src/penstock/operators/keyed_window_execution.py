@@ -167,6 +167,18 @@ class KeyedWindowExecutor(Executor):
     def _next(self) -> int | None:
         return min((table.next for table in self.tables if table.next is not None), default=None)
 
+    def sends(self) -> int | None:
+        """When the next window closes; those that have closed wait for late rows only."""
+        if not self.emit.lateness:
+            return self.due()
+        found = []
+        for table in self.tables:
+            slots = table.shown.keys.live()
+            ends = table.word(LAST, slots)[table.word(FLAGS, slots) & CLOSED == 0]
+            if len(ends):
+                found.append(int(ends.min()) - MILLISECOND)
+        return min(found, default=None)
+
     def wakes(self) -> int | None:
         """When the next window is over by the clock, or what has changed is sent by it."""
         found = []
