@@ -90,9 +90,8 @@ def main() -> None:
             for label, options in CASES:
                 some = rows.head(given.rows // 20) if options.get("batch") == 1 else rows
                 took, busy = run(source, some, given.keys, options)
-                print(
-                    f"{name:<11} {label:<30} {some.height / took:>11,.0f} rows/s  {some.height / busy:>11,.0f} per CPU second"
-                )
+                rates = f"{some.height / took:>11,.0f} rows/s  {some.height / busy:>11,.0f} per CPU second"
+                print(f"{name:<11} {label:<30} {rates}")
 
 
 if __name__ == "__main__":
