@@ -11,7 +11,7 @@ from penstock.core.errors import PlanError, UnknownNameError, nearest
 from penstock.core.schema import Schema
 from penstock.expr.ast import Aggregation, Column, Term
 from penstock.expr.infer import Typed, infer_aggregation
-from penstock.sql import aggregates, functions, terms
+from penstock.sql import aggregates, exact, functions, terms
 from penstock.sql.scope import Scope
 from penstock.sql.syntax import (
     Call,
@@ -181,6 +181,8 @@ class Expressions:
             )  # fmt: skip
         if call.name in RANKS:
             raise self.text.error(f"{call.name} needs OVER (...)", call.at, call.end)
+        if exact.is_exact(call):
+            return self._exact(call)
         if call.name in AGGREGATES and not (call.name in ("ARRAY_AGG",) and self.collected is None):
             return self._aggregate(call)
         if call.filter is not None or call.distinct:
@@ -233,7 +235,8 @@ class Expressions:
         self.inside = True
         try:
             star = len(call.args) == 1 and isinstance(call.args[0], Star)
-            args = [] if star else [self.bind(arg) for arg in call.args]
+            given, options = exact.arguments(call)
+            args = [] if star else [self.bind(arg) for arg in given]
             where = None
             if call.filter is not None:
                 where = Expressions(
@@ -243,6 +246,8 @@ class Expressions:
             self.inside = False
         place = self.text.where(call.at, call.end)
         try:
+            if exact.is_aggregate(call):
+                return self.collected.add(exact.aggregation(call, args, options, where))
             return self.collected.add(
                 functions.resolve_aggregate(
                     call.name, args, place, self.session, distinct=call.distinct, condition=where
@@ -250,6 +255,16 @@ class Expressions:
             )
         except PlanError as refused:
             raise refused.at(place) from None
+
+    def _exact(self, call: Call) -> Typed:
+        """A function of the plan by its own name."""
+        if exact.is_aggregate(call):
+            return self._aggregate(call)
+        made = exact.constant(call)
+        if made is not None:
+            return made
+        given, options = exact.arguments(call)
+        return exact.apply(call, [self.bind(arg) for arg in given], options)
 
     def _syntax(self, call: Call) -> Typed:
         args = [self.bind(arg) for arg in call.args]

@@ -17,6 +17,7 @@ from penstock.plan.node import Node
 from penstock.plan.ttl import ProcessingTime, TimeToLive
 from penstock.sql.bind_expression import AGGREGATES, RANKS, conjuncts
 from penstock.sql.bind_from import MARKS, bind_relation
+from penstock.sql.exact import is_aggregate
 from penstock.sql.ranks import PendingRank, apply_rank, pending_rank, rank_bounds
 from penstock.sql.scope import END, PROCTIME, RANK, START, TIME, Related, Scope, ScopeColumn
 from penstock.sql.syntax import (
@@ -356,7 +357,7 @@ def _qualified_by_call(binder: Queries, select: Select, outer: Scope | None) -> 
 
 def has_aggregate(syntax: Syntax | tuple[Syntax, ...]) -> bool:
     """Whether an aggregate that is not OVER a window is in it."""
-    return any(call.name in AGGREGATES and call.over is None for call in calls(syntax))
+    return any((call.name in AGGREGATES or is_aggregate(call)) and call.over is None for call in calls(syntax))
 
 
 _ = (PlanError, Where, MARKS)

@@ -1,0 +1,3 @@
+"""Plans as texts that can be read back: Python, YAML and SQL."""
+
+from __future__ import annotations

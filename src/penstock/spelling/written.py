@@ -1,0 +1,177 @@
+"""A plan cut into named chains of verbs: what all languages of verbs have in common."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from penstock.core.errors import PenstockError, PlanError
+from penstock.plan.node import Node
+from penstock.plan.pipeline import Pipeline
+from penstock.spelling.said import Said
+from penstock.spelling.verbs import NEVER, of_node
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A node that a language has no spelling for.
+
+    Attributes:
+        name: What the text calls its rows, which have to be given to read the text.
+        node: The node.
+        reason: Why.
+    """
+
+    name: str
+    node: Node
+    reason: str
+
+    def __str__(self) -> str:
+        shown = f"{self.node.verb} {self.node.describe()}".strip()
+        return f"{self.name} is not written ({shown}): {self.reason}"
+
+
+@dataclass(frozen=True)
+class Written:
+    """A plan as a text.
+
+    Attributes:
+        text: The text.
+        missing: The nodes that it only names.
+    """
+
+    text: str
+    missing: tuple[Missing, ...] = ()
+
+    @property
+    def given(self) -> dict[str, Node]:
+        """What has to be given to read the text: rows by their names."""
+        return {one.name: one.node for one in self.missing}
+
+
+@dataclass
+class Chains:
+    """The plan of a pipeline in chains.
+
+    Attributes:
+        pipeline: The pipeline.
+        reads_back: What a candidate makes of the rows below it; raises a PenstockError if it cannot be said.
+        root: Why a node that reads a source cannot be written; None if it can.
+    """
+
+    pipeline: Pipeline
+    reads_back: Callable[[Said], Node]
+    root: Callable[[Any], str | None]
+    said: dict[int, Said | str] = field(default_factory=dict)
+    used: dict[int, int] = field(default_factory=dict)
+    named: dict[int, str] = field(default_factory=dict)
+    order: list[Node] = field(default_factory=list)
+    taken: set[str] = field(default_factory=set)
+    kept: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for output in self.pipeline.outputs:
+            self._visit(output.input)
+            self._use(output.input)
+        for node in self.order:
+            if node.verb == "read" or isinstance(self.said[id(node)], str) or self.used.get(id(node), 0) != 1:
+                self._name(node)
+        for node in self.order:
+            found = self.said[id(node)]
+            if isinstance(found, Said):
+                for other in list(found.streams())[0 if found.verb in ("late", "errors") else 1 :]:
+                    self._name(other)
+        for output in self.pipeline.outputs:
+            self._name(output.input, str(output.name))
+
+    def _use(self, node: Node) -> None:
+        self.used[id(node)] = self.used.get(id(node), 0) + 1
+
+    def _visit(self, node: Node) -> None:
+        if id(node) in self.said:
+            return
+        found = self._chosen(node)
+        self.said[id(node)] = found
+        self.kept.append(found)
+        if isinstance(found, Said):
+            for below in found.streams():
+                self._visit(below)
+                self._use(below)
+        self.order.append(node)
+
+    def _chosen(self, node: Node) -> Said | str:
+        if node.verb == "read":
+            return self.root(node) or "a source"
+        reason = NEVER.get(node.verb, "")
+        for candidate in of_node(node):
+            try:
+                made = self.reads_back(candidate)
+            except (PenstockError, AttributeError, TypeError, ValueError, KeyError, IndexError) as refused:
+                told = refused.message if isinstance(refused, PlanError) else str(refused)
+                reason = reason or told
+                continue
+            if made.fingerprint == node.fingerprint:
+                return candidate
+        return reason or "no verb makes this node as it is"
+
+    # -- names -----------------------------------------------------------------
+
+    def _name(self, node: Node, wish: str | None = None) -> None:
+        if id(node) in self.named:
+            return
+        stem = wish or getattr(node, "name", None) or node.verb
+        stem = re.sub(r"\W+", "_", str(stem)).strip("_").lower() or "rows"
+        stem = f"rows_{stem}" if stem[0].isdigit() or stem in _WORDS else stem
+        chosen, i = stem, 1
+        while chosen in self.taken:
+            i += 1
+            chosen = f"{stem}_{i}"
+        self.taken.add(chosen)
+        self.named[id(node)] = chosen
+
+    def chain(self, node: Node) -> tuple[Node, list[Said]]:
+        """The named rows that a chain begins with, and its verbs down to a node."""
+        steps: list[Said] = []
+        at = node
+        while True:
+            found = self.said[id(at)]
+            if isinstance(found, str):
+                return at, list(reversed(steps))
+            steps.append(found)
+            at = found.base
+            if id(at) in self.named:
+                return at, list(reversed(steps))
+
+    def heads(self) -> Iterator[Node]:
+        """The nodes that have a name, each before those that need it."""
+        return (node for node in self.order if id(node) in self.named)
+
+    def missing(self) -> tuple[Missing, ...]:
+        """The nodes that are only named."""
+        return tuple(
+            Missing(self.named[id(node)], node, str(self.said[id(node)]))
+            for node in self.heads()
+            if isinstance(self.said[id(node)], str) and self.said[id(node)] != "a source"
+        )
+
+
+_WORDS = frozenset(
+    "ps col lit when pipeline exact and as assert async await break class continue def del elif else except false "
+    "finally for from global if import in is lambda none nonlocal not or pass raise return true try while with yield "
+    "select table values order group window union filter sources streams sinks count sum date time timestamp".split()
+)
+"""Names that mean something in one of the languages."""
+
+
+def same(one: Pipeline, other: Pipeline) -> bool:
+    """Whether two pipelines mean the same: their outputs do, in their order, and so do their settings."""
+    settings = ("guarantee", "unbounded", "on_error", "max_error_rate")
+    return (
+        [output.fingerprint for output in one.outputs] == [output.fingerprint for output in other.outputs]
+        and one.name == other.name
+        and all(getattr(one, key) == getattr(other, key) for key in settings)
+    )
+
+
