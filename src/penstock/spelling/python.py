@@ -22,7 +22,7 @@ from penstock.plan.windows import Windows
 from penstock.spelling import said as kinds
 from penstock.spelling.python_terms import Imports, PythonTerms, function_text, type_text
 from penstock.spelling.said import Arg, Said, span_text
-from penstock.spelling.written import Chains, Written
+from penstock.spelling.written import SOURCE, Chains, Written
 
 LINE = 110
 """How long a line may be before it is broken before its dots."""
@@ -51,7 +51,7 @@ class _Program:
         lines: list[str] = []
         for node in self.chains.heads():
             name, found = self.chains.named[id(node)], self.chains.said[id(node)]
-            if node.verb == "read" and found == "a source":
+            if node.verb == "read" and found == SOURCE:
                 lines.append(f"{name} = {self._read(node)}")
             elif isinstance(found, Said):
                 base, steps = self.chains.chain(node)
@@ -96,7 +96,7 @@ class _Program:
 
     def _read(self, node: Any) -> str:
         made = Read(source=node.source, name=node.name, columns=node.columns, extra=node.extra, masks=node.masks)
-        if dataclasses.replace(made, state_name=node.state_name).fingerprint != node.fingerprint:
+        if made.fingerprint != node.fingerprint:
             raise UnsupportedError("it reads some of its columns only")
         parts = [self._connector(node.source), f"schema={self._schema(node.columns)}"]
         parts.append(f"name={node.name!r}")
@@ -107,7 +107,7 @@ class _Program:
         text = f"ps.read({', '.join(parts)})"
         if len(text) > LINE:
             text = "ps.read(\n" + "".join(f"    {part},\n" for part in parts) + ")"
-        return text + (f".state({node.state_name!r})" if node.state_name else "")
+        return text
 
     def _schema(self, schema: Schema) -> str:
         if all(field.nullable and not field.mask for field in schema):
@@ -212,6 +212,8 @@ _OWN = {"select", "with_columns", "drop", "rename", "cast", "filter", "explode",
 
 def _calls(said: Said) -> list[tuple[str, list[tuple[str, Arg]]]]:
     """The calls that a verb is in Python: `group_by(...).window(...).agg(...)`."""
+    if said.verb == kinds.SAME:
+        return []
     if said.verb not in ("group_by", "window"):
         return [(said.verb, [("" if i == 0 and said.verb in _OWN else arg.name, arg) for i, arg in enumerate(said.args)])]
     found: list[tuple[str, list[tuple[str, Arg]]]] = []

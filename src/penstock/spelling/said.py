@@ -54,6 +54,8 @@ PAIR = "pair"
 FUNCTION = "function"
 SCHEMA = "schema"
 INGESTION = "ingestion"
+SAME = "same"
+"""No verb: only the name of the state is said."""
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,16 @@ class SqlTerms:
                 raise UnsupportedError(f"{term} is a frame that SQL has no words for")
         raise UnsupportedError(f"{term} has no spelling")
 
+    def top(self, term: Term) -> str:
+        """The text of a term that stands by itself: without brackets around the whole.
+
+        Raises:
+            UnsupportedError: If it has none.
+        """
+        text = self.of(term)
+        bare = text[1:-1]
+        return bare if text[:1] == "(" and text[-1:] == ")" and self.read(bare) == term else text
+
     def _literal(self, term: Literal) -> str:
         value = term.value
         if term.flexible and type(value) is int and term.dtype == Int64:

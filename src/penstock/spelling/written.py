@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from penstock.core.errors import PenstockError, PlanError
-from penstock.plan.node import Node
+from penstock.core.errors import PenstockError
+from penstock.plan.node import Node, walk
 from penstock.plan.pipeline import Pipeline
-from penstock.spelling.said import Said
+from penstock.spelling.said import SAME, Said
 from penstock.spelling.verbs import NEVER, of_node
+
+
+SOURCE = "a source"
+"""Stands for a node that reads a source, and is written as one."""
 
 
 @dataclass(frozen=True)
@@ -59,19 +63,24 @@ class Chains:
         pipeline: The pipeline.
         reads_back: What a candidate makes of the rows below it; raises a PenstockError if it cannot be said.
         root: Why a node that reads a source cannot be written; None if it can.
+        verbatim: Whether a source is called what its node is called, so that another of that name is not written.
     """
 
     pipeline: Pipeline
     reads_back: Callable[[Said], Node]
     root: Callable[[Any], str | None]
+    verbatim: bool = False
     said: dict[int, Said | str] = field(default_factory=dict)
     used: dict[int, int] = field(default_factory=dict)
     named: dict[int, str] = field(default_factory=dict)
     order: list[Node] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
     kept: list[Any] = field(default_factory=list)
+    named_sources: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.verbatim:
+            self.taken |= {str(node.name) for node in walk(*self.pipeline.outputs) if node.verb == "read"}  # type: ignore[attr-defined]
         for output in self.pipeline.outputs:
             self._visit(output.input)
             self._use(output.input)
@@ -102,24 +111,37 @@ class Chains:
         self.order.append(node)
 
     def _chosen(self, node: Node) -> Said | str:
+        if node.verb == "read" and node.state_name is not None:
+            return Said(replace(node, state_name=None), SAME).of_state(node)
         if node.verb == "read":
-            return self.root(node) or "a source"
+            return self.root(node) or self._second(node) or SOURCE
         reason = NEVER.get(node.verb, "")
         for candidate in of_node(node):
             try:
                 made = self.reads_back(candidate)
-            except (PenstockError, AttributeError, TypeError, ValueError, KeyError, IndexError) as refused:
-                told = refused.message if isinstance(refused, PlanError) else str(refused)
-                reason = reason or told
+            except PenstockError as refused:
+                reason = reason or refused.message
                 continue
             if made.fingerprint == node.fingerprint:
                 return candidate
         return reason or "no verb makes this node as it is"
 
+    def _second(self, node: Any) -> str | None:
+        """Why a source cannot be written under its name: another one has it."""
+        if not self.verbatim:
+            return None
+        known = self.named_sources.setdefault(str(node.name), node.fingerprint)
+        if known == node.fingerprint:
+            return None
+        return f'another source is called "{node.name}" too'
+
     # -- names -----------------------------------------------------------------
 
     def _name(self, node: Node, wish: str | None = None) -> None:
         if id(node) in self.named:
+            return
+        if self.verbatim and node.verb == "read" and self.said[id(node)] == SOURCE:
+            self.named[id(node)] = str(node.name)  # type: ignore[attr-defined]
             return
         stem = wish or getattr(node, "name", None) or node.verb
         stem = re.sub(r"\W+", "_", str(stem)).strip("_").lower() or "rows"
@@ -153,7 +175,7 @@ class Chains:
         return tuple(
             Missing(self.named[id(node)], node, str(self.said[id(node)]))
             for node in self.heads()
-            if isinstance(self.said[id(node)], str) and self.said[id(node)] != "a source"
+            if isinstance(self.said[id(node)], str) and self.said[id(node)] != SOURCE
         )
 
 

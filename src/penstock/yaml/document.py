@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as PyMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,18 +56,19 @@ _SECTIONS = ("sources", "streams", "sinks")
 _PORTS = ("late", "errors")
 
 
-def pipeline_of(yaml: str, file: str) -> Pipeline:
+def pipeline_of(yaml: str, file: str, given: PyMapping[str, Stream] | None = None) -> Pipeline:
     """The pipeline of a text.
 
     Args:
         yaml: The text.
         file: What it is called in messages.
+        given: Streams of the program that the text may name, by their names.
 
     Raises:
         PlanError: If it cannot mean anything; with line, column and a caret.
     """
     root = mapping(read(yaml, file), "pipeline, sources, streams and sinks", "pipeline: NAME")
-    return _Document(root).pipeline()
+    return _Document(root, dict(given or {})).pipeline()
 
 
 @dataclass
@@ -142,7 +144,7 @@ class _Document:
     def _find(self, at: Scalar, said: str) -> Stream:
         """The stream of a name, or of what it refused."""
         name, dot, port = said.partition(".")
-        known = [*self.sources.items, *self.later.items]
+        known = [*self.sources.items, *self.later.items, *self.streams]
         if name not in known:
             raise UnknownNameError("source or stream", name, known, where=where(at))
         if dot and port not in _PORTS:
