@@ -17,6 +17,7 @@ from penstock.plan.node import Node
 from penstock.plan.ttl import ProcessingTime, TimeToLive
 from penstock.sql.bind_expression import AGGREGATES, RANKS, conjuncts
 from penstock.sql.bind_from import MARKS, bind_relation
+from penstock.sql import tidy
 from penstock.sql.exact import is_aggregate
 from penstock.sql.ranks import PendingRank, apply_rank, pending_rank, rank_bounds
 from penstock.sql.scope import END, PROCTIME, RANK, START, TIME, Related, Scope, ScopeColumn
@@ -93,7 +94,7 @@ def bind_select(binder: Queries, select: Select, outer: Scope | None) -> Related
         if select.having is not None:
             raise text.error("HAVING needs GROUP BY or an aggregate", select.having.at, select.having.end, hint="WHERE")
         related, bound = _plain(binder, related, select, items, outer)
-    made = project(binder, related, bound, select)
+    made = project(binder, related, bound, select, is_grouped(select, items))
     if select.qualify is not None:
         made = _qualified(binder, made, select)
     if select.distinct:
@@ -264,7 +265,9 @@ def _plain(
 # -- projection --------------------------------------------------------------------
 
 
-def project(binder: Queries, related: Related, items: list[Item], select: Syntax) -> Related:
+def project(
+    binder: Queries, related: Related, items: list[Item], select: Syntax, is_group: bool = False
+) -> Related:
     """A node with the items as its columns, and what pending operators need besides."""
     from penstock.sql.bind_query import unique_names
 
@@ -281,7 +284,8 @@ def project(binder: Queries, related: Related, items: list[Item], select: Syntax
     made += _carried(related, items, made)
     if not made:
         made = [("$one", Column(related.node.schema.names[0]))]
-    node: Node = SelectNode(input=related.node, columns=tuple(made), where=place)
+    merged = tidy.grouped(related.node, tuple(made)) if is_group else None
+    node: Node = merged or tidy.selected(related.node, tuple(made), place)
     typed = tuple(
         one if isinstance(one.term, Column) and one.term.name.startswith("$")
         else replace(one, dtype=node.schema[one.term.name].dtype, nullable=node.schema[one.term.name].nullable)  # type: ignore[attr-defined]

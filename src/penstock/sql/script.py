@@ -14,7 +14,7 @@ from penstock.operators.select import Select as SelectNode
 from penstock.operators.union import Union
 from penstock.operators.write import Write
 from penstock.plan.node import UPDATING, Node
-from penstock.sql import functions
+from penstock.sql import functions, tidy
 from penstock.sql.bind_query import Queries, of_node
 from penstock.sql.connectors import Table
 from penstock.sql.options import NAME, SessionOptions
@@ -265,7 +265,7 @@ class Script:
         terms = tuple((name, one.term) for name, one in zip(names, shown, strict=True))
         if related.node.schema.names == tuple(names) and all(t == Column(n) for n, t in terms):
             return of_node(related.node, names, names)
-        node = SelectNode(input=related.node, columns=terms, where=place)
+        node = tidy.collapsed(SelectNode(input=related.node, columns=terms, where=place), self._is_kept)
         return of_node(node, names, names)
 
     def _insert(self, statement: Insert, text: Text) -> None:
@@ -297,10 +297,17 @@ class Script:
             else:
                 terms.append((one.name, functions.constant(None, one.dtype).term))
         place = text.where(statement.at, statement.table.end)
-        node = SelectNode(input=related.node, columns=tuple(terms), where=place)
+        node = tidy.collapsed(tidy.selected(related.node, tuple(terms), place), self._is_kept)
         if statement.conflict is not None:
             raise text.unsupported("ON CONFLICT is not offered yet", statement.at, statement.table.end)
         self.inserts.append((name, statement, text, node))
+
+    def _is_kept(self, node: Node) -> bool:
+        """Whether rows have a name, by which others may read them."""
+        views = (one.related if isinstance(one, View) else one for one in self.views.values())
+        return any(one.node is node for one in views) or any(
+            "related" in vars(one) and one.related.node is node for one in self.tables.values()
+        )
 
     def _targets(self, statement: Insert, declared: Declared, text: Text) -> list[str]:
         names = list(declared.physical.names)

@@ -144,7 +144,7 @@ class _Document:
     def _find(self, at: Scalar, said: str) -> Stream:
         """The stream of a name, or of what it refused."""
         name, dot, port = said.partition(".")
-        known = [*self.sources.items, *self.later.items, *self.streams]
+        known = list(dict.fromkeys([*self.sources.items, *self.later.items, *self.streams]))
         if name not in known:
             raise UnknownNameError("source or stream", name, known, where=where(at))
         if dot and port not in _PORTS:
