@@ -103,6 +103,7 @@ __all__ = [
     "cumulative",
     "custom",
     "every",
+    "explain",
     "from_epoch",
     "global_window",
     "grouping_sets",
@@ -132,6 +133,7 @@ _LAZY = {
     "start": "penstock.runner",
     "Embedded": "penstock.runner",
     "Job": "penstock.engine.job",
+    "explain": "penstock.spelling",
 }
 
 

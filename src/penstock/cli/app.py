@@ -95,7 +95,9 @@ def check(file: File, sets: Sets = None, profile: Profile = None, json: Json = F
 @app.command()
 def explain(
     file: File,
-    form: Annotated[str, typer.Option("--as", metavar="FORM", help="text, mermaid or json.")] = "text",
+    form: Annotated[
+        str, typer.Option("--as", metavar="FORM", help="text, mermaid, json, sql, yaml or python.")
+    ] = "text",
     sets: Sets = None,
     profile: Profile = None,
 ) -> None:

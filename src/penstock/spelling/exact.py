@@ -1,6 +1,7 @@
 """Terms of a plan by their own names, in Python: for what the expressions of `ps` have no word for.
 
-`explain --as python` writes them for functions that SQL has bound, whose rules are Flink's: `exact.call("sql.add", ...)`.
+`explain --as python` writes them for functions that SQL has bound, whose rules are Flink's, as
+`exact.call("sql.add", ...)`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from penstock.expr.functions import FUNCTIONS
 from penstock.plan.values import decode
 
 
-def call(name: str, *args: Any, **options: Any) -> Expr:
+def call(name: str, /, *args: Any, **options: Any) -> Expr:
     """A function of the plan by its own name, such as `call("sql.divide", col("a"), col("b"))`.
 
     Args:
@@ -36,7 +37,7 @@ def call(name: str, *args: Any, **options: Any) -> Expr:
     return Expr(Call(name, terms, with_options(FUNCTIONS[name].options, options, name)))
 
 
-def aggregate(name: str, *args: Any, **options: Any) -> Expr:
+def aggregate(name: str, /, *args: Any, **options: Any) -> Expr:
     """An aggregate of the plan by its own name, such as `aggregate("sql.avg", col("x"), dtype=ps.Int64)`.
 
     Args:

@@ -8,7 +8,21 @@ from typing import Any
 from penstock.core.timespan import MILLISECOND
 from penstock.expr.ast import Column
 from penstock.operators.as_table import AsTable
-from penstock.spelling.said import BETWEEN, NAMES, OTHERS, PAIR, PLAIN, ROWS, SPAN, TERMS, TEXT, WINDOW, Arg, Said, span_text
+from penstock.spelling.said import (
+    BETWEEN,
+    NAMES,
+    OTHERS,
+    PAIR,
+    PLAIN,
+    ROWS,
+    SPAN,
+    TERMS,
+    TEXT,
+    WINDOW,
+    Arg,
+    Said,
+    span_text,
+)
 
 Candidates = Iterator[Said]
 

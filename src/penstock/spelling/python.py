@@ -22,7 +22,7 @@ from penstock.plan.windows import Windows
 from penstock.spelling import said as kinds
 from penstock.spelling.python_terms import Imports, PythonTerms, function_text, type_text
 from penstock.spelling.said import Arg, Said, span_text
-from penstock.spelling.written import SOURCE, Chains, Written
+from penstock.spelling.written import SOURCE, Chains, Missing, Written
 
 LINE = 110
 """How long a line may be before it is broken before its dots."""
@@ -56,7 +56,12 @@ class _Program:
             elif isinstance(found, Said):
                 base, steps = self.chains.chain(node)
                 lines.append(_broken(name, self.chains.named[id(base)], [self._step(step) for step in steps]))
-        outputs = [self._output(output) for output in self.pipeline.outputs]
+        outputs = []
+        for output in self.pipeline.outputs:
+            try:
+                outputs.append(self._output(output))
+            except UnsupportedError as refused:
+                missing = (*missing, Missing(str(output.name), output, refused.message))
         settings = self._settings()
         inside = "".join(f"    {part},\n" for part in [repr(self.pipeline.name), *outputs, *settings])
         head = [f"# {one}" for one in missing]
@@ -122,10 +127,7 @@ class _Program:
     def _output(self, output: Any) -> str:
         rows = self.chains.named[id(output.input)]
         key = f", key={list(output.key)!r}" if output.key is not None else ""
-        try:
-            sink = self._connector(output.sink)
-        except UnsupportedError as refused:
-            raise UnsupportedError(f'the output "{output.name}" has no spelling in Python: {refused.message}') from None
+        sink = self._connector(output.sink)
         state = f".state({output.state_name!r})" if output.state_name else ""
         return f"{rows}.write({sink}{key}, name={output.name!r}){state}"
 
@@ -152,7 +154,7 @@ class _Program:
         text = self._text(arg)
         return f"{name}={text}" if name else text
 
-    def _text(self, arg: Arg) -> str:  # noqa: PLR0911
+    def _text(self, arg: Arg) -> str:
         value = arg.value
         match arg.kind:
             case kinds.TERM | kinds.PAIR:
@@ -215,7 +217,9 @@ def _calls(said: Said) -> list[tuple[str, list[tuple[str, Arg]]]]:
     if said.verb == kinds.SAME:
         return []
     if said.verb not in ("group_by", "window"):
-        return [(said.verb, [("" if i == 0 and said.verb in _OWN else arg.name, arg) for i, arg in enumerate(said.args)])]
+        return [
+            (said.verb, [("" if i == 0 and said.verb in _OWN else arg.name, arg) for i, arg in enumerate(said.args)])
+        ]
     found: list[tuple[str, list[tuple[str, Arg]]]] = []
     verb = ""
     for arg in said.args:
@@ -246,7 +250,7 @@ def _called(rows: Any, said: Said) -> Any:
     return made
 
 
-def _object(arg: Arg) -> Any:  # noqa: PLR0911
+def _object(arg: Arg) -> Any:
     """The value of an argument as a verb takes it; a tuple is spread out."""
     value = arg.value
     match arg.kind:
@@ -337,5 +341,3 @@ def _broken(name: str, base: str, steps: list[str]) -> str:
     if len(line) <= LINE and len(steps) < 3:
         return line
     return f"{name} = (\n    {base}\n" + "".join(f"    {step}\n" for step in steps) + ")"
-
-

@@ -226,4 +226,3 @@ _BY_METHOD = frozenset(
     and name.split(".")[0] not in ("and", "or", "not", "cast", "alias", "filter", "struct", "is_in")
 )  # fmt: skip
 """Functions without options that are methods of a column."""
-

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from penstock.core.timespan import Span
-from penstock.expr.ast import Apply, Case, Cast, Column, Over, Term
 from penstock.expr.ast import Aggregation as AggregationTerm
+from penstock.expr.ast import Apply, Case, Cast, Column, Over, Term
 from penstock.expr.ast import Call as CallTerm
 from penstock.expr.ast import Lag as LagTerm
 from penstock.plan.node import Node

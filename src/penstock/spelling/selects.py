@@ -75,7 +75,7 @@ def selects(node: Any, session: Session, once: Once) -> Iterator[Select]:
         UnsupportedError: If a term of it has no words.
     """
     writer = _Writer(session, once)
-    made = _BY_VERB.get(node.verb)
+    made = SELECTS.get(node.verb)
     if made is not None:
         yield from made(node, writer)
 
@@ -150,7 +150,9 @@ def _windowed(node: Any, window: Any, writer: _Writer) -> Iterator[Select]:
         by = ", ".join([*map(quoted, window.keys), "window_start", "window_end"])
         yield Select(
             (base,),
-            lambda names, i=items, c=call, w=where, b=by: f"SELECT {i}\nFROM TABLE({c.format(names[0])}){w}\nGROUP BY {b}",  # type: ignore[misc]
+            lambda names, i=items, c=call, w=where, b=by: (
+                f"SELECT {i}\nFROM TABLE({c.format(names[0])}){w}\nGROUP BY {b}"
+            ),  # type: ignore[misc]
             hidden=len(columns) < len(node.columns),
         )
 
@@ -256,8 +258,10 @@ def _ranked(node: Any, base: Node, order: str, first: int, last: int) -> Select:
     bounds += f" AND {number} >= {first}" if first > 1 else ""
     return Select(
         (base,),
-        lambda names: f"SELECT {items}\nFROM (\n  SELECT *, ROW_NUMBER() OVER ({keys}ORDER BY {order}) AS {number}\n"
-        f"  FROM {names[0]}\n)\nWHERE {bounds}",
+        lambda names: (
+            f"SELECT {items}\nFROM (\n  SELECT *, ROW_NUMBER() OVER ({keys}ORDER BY {order}) AS {number}\n"
+            f"  FROM {names[0]}\n)\nWHERE {bounds}"
+        ),
     )
 
 
@@ -307,7 +311,7 @@ def _union(node: Any, writer: _Writer) -> Iterator[Select]:
     yield Select(node.streams, lambda names: "\nUNION ALL\n".join(f"SELECT * FROM {name}" for name in names))
 
 
-_BY_VERB: dict[str, Callable[[Any, _Writer], Iterator[Select]]] = {
+SELECTS: dict[str, Callable[[Any, _Writer], Iterator[Select]]] = {
     "select": _select,
     "filter": _filter,
     "group": _group,
@@ -321,4 +325,3 @@ _BY_VERB: dict[str, Callable[[Any, _Writer], Iterator[Select]]] = {
     "union": _union,
 }
 """What a query may say of each operator; those that are not here have no words in SQL."""
-

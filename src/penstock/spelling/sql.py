@@ -28,6 +28,34 @@ FILE = "<spelling>"
 _ZONE = "table.local-time-zone"
 
 
+NO_WORDS = {
+    "window": "its bounds are instants here and wall-clock times in SQL, of a SELECT right above it",
+    "keyed_window": "SQL has sessions with a fixed gap that are sent once, below a SELECT of their bounds",
+    "window_join": "SQL joins rows that were made by window; this join makes the windows itself",
+    "window_rows": "SQL ranks rows that were made by window; this operator makes the windows itself",
+    "asof_join": "SQL joins as of a time with a declared table that has a key",
+    "expect": "SQL has no words for rows that are refused by a condition",
+    "inspect": "SQL has no words for rows that are counted under a name",
+    "changelog": "SQL has no words for changes as rows",
+    "refused": "SQL has no words for the rows that an operator refused",
+    "explode": "UNNEST makes it of a join, and not of a column by itself",
+    "flat_map": "a function of rows is not called in SQL yet",
+    "map_batches": "SQL has no words for a function of frames",
+    "process": "SQL has no functions with timers",
+    "apply": "a function of the program is called by a SELECT, which names its column otherwise",
+    "over": "OVER has no meaning without the SELECT above it",
+    "stamp": "SQL has no words for the instant of taking",
+}
+"""Operators that no query makes by themselves, and why."""
+_WITHIN = "within, and the first to arrive, have no words in SQL: ROW_NUMBER() goes by event time"
+_OTHERWISE = {
+    "dedup": _WITHIN,
+    "as_table": "SQL has no words for delete and op, and the last row goes by event time",
+    "watermark": "it is part of CREATE TABLE, and there is no source right below that is one",
+    "group": "a time-to-live is set for all of a text, and not for a group by itself",
+}
+
+
 def sql(pipeline: Pipeline) -> Written:
     """A pipeline in SQL; nodes that have no spelling are tables that the text does not declare."""
     return _Script(pipeline).written()
@@ -64,7 +92,12 @@ class _Script:
         if self.zone != "UTC":
             self._keep(f"SET '{_ZONE}' = {text_of(self.zone)}")
         for output in self.pipeline.outputs:
-            self._output(output)
+            try:
+                statement = sink_table(output, self.script.options)
+            except UnsupportedError as refused:
+                self.missing.append(Missing(str(output.name), output, refused.message))
+                continue
+            self._output(output, statement)
         head = [f"-- {one}" for one in (*self.missing, *self._settings())]
         return Written("\n".join([*head, *(f"{one};\n" for one in self.statements)]), tuple(self.missing))
 
@@ -96,7 +129,7 @@ class _Script:
         """The name of the rows of a node, which are declared if they are not yet."""
         if id(node) in self.names:
             return self.names[id(node)]
-        reason = "SQL has no words for it"
+        reason = NO_WORDS.get(node.verb) or _OTHERWISE.get(node.verb, "no query makes it as it is")
         try:
             made = self._table(node) or self._view(node)
         except PenstockError as refused:
@@ -178,8 +211,7 @@ class _Script:
 
     # -- outputs ---------------------------------------------------------------
 
-    def _output(self, output: Any) -> None:
-        statement = sink_table(output, self.script.options)
+    def _output(self, output: Any, statement: str) -> None:
         self._keep(statement)
         head = f"INSERT INTO {quoted(str(output.name))}\n"
         parts = [output.input]
@@ -201,10 +233,8 @@ class _Script:
         if id(node) not in self.names and self.uses[id(node)] == 1 and node.verb not in ("read", "watermark"):
             before = len(self.script.inserts)
             for candidate in self._direct(node):
-                try:
-                    statement = head + self._body(candidate)
-                    self.script.run(statement, FILE)
-                except PlanError:
+                statement = head + self._body(candidate)
+                if not _runs(self.script, statement):
                     continue
                 if self.script.inserts[-1][3].fingerprint == node.fingerprint:
                     self.statements.append(statement)
@@ -222,16 +252,20 @@ class _Script:
             trial = Script(options=self.script.options)
             names = [f"$base{i}" for i in range(len(candidate.bases))]
             trial.give(dict(zip(names, candidate.bases, strict=True)))
-            try:
-                trial.run(candidate.text([quoted(name) for name in names]), FILE)
-            except PlanError:
-                continue
-            if trial.queries[-1].node.schema.names == node.schema.names:
+            shown = candidate.text([quoted(name) for name in names])
+            if _runs(trial, shown) and trial.queries[-1].node.schema.names == node.schema.names:
                 yield candidate
+
+
+def _runs(script: Script, statement: str) -> bool:
+    """Whether a statement can be bound."""
+    try:
+        script.run(statement, FILE)
+    except PlanError:
+        return False
+    return True
 
 
 def _source(node: Node) -> str | None:
     names = {str(one.name) for one in walk(node) if one.verb == "read"}  # type: ignore[attr-defined]
     return names.pop() if len(names) == 1 else None
-
-

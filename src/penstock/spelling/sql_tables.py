@@ -14,7 +14,7 @@ from penstock.plan.watermark import ADVANCE, MINUTE, Bounded
 from penstock.spelling.sql_terms import SqlTerms, interval, quoted, text_of
 from penstock.spelling.yaml import option
 from penstock.sql.bind_query import of_node
-from penstock.sql.connectors import IDLE_TIMEOUT, ON_SILENCE
+from penstock.sql.own_options import IDLE_TIMEOUT, ON_SILENCE
 from penstock.sql.scope import Scope
 from penstock.sql.script import Script
 from penstock.sql.tables import FOREVER
@@ -122,9 +122,8 @@ def sink_table(output: Any, options: Any) -> str:
     Raises:
         UnsupportedError: If it cannot be a table of SQL.
     """
-    what = f'the output "{output.name}" has no spelling in SQL'
     if output.state_name is not None:
-        raise UnsupportedError(f'{what}: there is no word for the name of its state, "{output.state_name}"')
+        raise UnsupportedError(f'there is no word for the name of its state, "{output.state_name}"')
     fields = [_column(field) for field in output.input.schema]
     if output.key:
         fields.append(f"PRIMARY KEY ({', '.join(map(quoted, output.key))}) NOT ENFORCED")
@@ -143,4 +142,4 @@ def sink_table(output: Any, options: Any) -> str:
             reason = f'"{wrong[0].name}" is {wrong[0].dtype}, which has no name in SQL here'
     except PenstockError as refused:
         reason = refused.message
-    raise UnsupportedError(f"{what}: {reason}")
+    raise UnsupportedError(reason)

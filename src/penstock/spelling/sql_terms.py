@@ -277,4 +277,3 @@ def interval(us: int) -> str:
     seconds = decimal.Decimal(us) / 1_000_000
     digits = len(str(us // 1_000_000))
     return f"INTERVAL '{sign}{seconds.normalize():f}' SECOND{f'({digits})' if digits > 2 else ''}"
-

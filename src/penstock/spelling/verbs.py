@@ -14,12 +14,33 @@ from penstock.plan.node import Node, walk
 from penstock.plan.watermark import ADVANCE, MINUTE
 from penstock.spelling import joins
 from penstock.spelling.said import (
-    CLOCK, CONDITIONS, EMIT, FLAGS, FUNCTION, INGESTION, NAME, NAMED, NAMES, PLAIN, POLICY, RENAMES, SCHEMA, SPAN,
-    STREAMS, TERM, TERMS, TEXT, TYPES, WINDOW, Arg, Said, restored, span_text,
+    CLOCK,
+    CONDITIONS,
+    EMIT,
+    FLAGS,
+    FUNCTION,
+    INGESTION,
+    NAME,
+    NAMED,
+    NAMES,
+    PLAIN,
+    POLICY,
+    RENAMES,
+    SCHEMA,
+    SPAN,
+    STREAMS,
+    TERM,
+    TERMS,
+    TEXT,
+    TYPES,
+    WINDOW,
+    Arg,
+    Said,
+    restored,
+    span_text,
 )  # fmt: skip
 
 Candidates = Iterator[Said]
-_OTHER = "_other"
 
 
 # -- columns -------------------------------------------------------------------
@@ -103,8 +124,7 @@ def _plain(value: Any) -> Any:
 
 def _wrapped(node: Any) -> Candidates:
     """A filter, sort or top_n by what functions computed: the columns of that go again."""
-    for said in of_node(node.input):
-        yield said
+    yield from of_node(node.input)
     if node.input.verb in ("sort", "top_n", "window_rows"):
         below = node.input.input
         if below.verb == "select":

@@ -13,7 +13,6 @@ from penstock.plan.pipeline import Pipeline
 from penstock.spelling.said import SAME, Said
 from penstock.spelling.verbs import NEVER, of_node
 
-
 SOURCE = "a source"
 """Stands for a node that reads a source, and is written as one."""
 
@@ -52,7 +51,12 @@ class Written:
     @property
     def given(self) -> dict[str, Node]:
         """What has to be given to read the text: rows by their names."""
-        return {one.name: one.node for one in self.missing}
+        return {one.name: one.node for one in self.missing if one.node.verb != "write"}
+
+    @property
+    def outputs(self) -> tuple[Node, ...]:
+        """The outputs that the text does not have."""
+        return tuple(one.node for one in self.missing if one.node.verb == "write")
 
 
 @dataclass
@@ -179,21 +183,17 @@ class Chains:
         )
 
 
-_WORDS = frozenset(
-    "ps col lit when pipeline exact and as assert async await break class continue def del elif else except false "
-    "finally for from global if import in is lambda none nonlocal not or pass raise return true try while with yield "
-    "select table values order group window union filter sources streams sinks count sum date time timestamp".split()
-)
+_WORDS = frozenset((
+    "and", "as", "assert", "async", "await", "break", "class", "col", "continue", "count", "date", "def", "del",
+    "elif", "else", "exact", "except", "false", "filter", "finally", "for", "from", "global", "group", "if",
+    "import", "in", "is", "lambda", "lit", "none", "nonlocal", "not", "or", "order", "pass", "pipeline", "ps",
+    "raise", "return", "select", "sinks", "sources", "streams", "sum", "table", "time", "timestamp", "true", "try",
+    "union", "values", "when", "while", "window", "with", "yield",
+))  # fmt: skip
 """Names that mean something in one of the languages."""
 
 
 def same(one: Pipeline, other: Pipeline) -> bool:
-    """Whether two pipelines mean the same: their outputs do, in their order, and so do their settings."""
-    settings = ("guarantee", "unbounded", "on_error", "max_error_rate")
-    return (
-        [output.fingerprint for output in one.outputs] == [output.fingerprint for output in other.outputs]
-        and one.name == other.name
-        and all(getattr(one, key) == getattr(other, key) for key in settings)
-    )
-
-
+    """Whether two pipelines have one name, and outputs that mean the same."""
+    outputs = ({str(output.name): output.fingerprint for output in each.outputs} for each in (one, other))
+    return next(outputs) == next(outputs) and one.name == other.name

@@ -22,7 +22,7 @@ from penstock.plan.windows import Windows
 from penstock.spelling import said as kinds
 from penstock.spelling.said import Arg, Said, span_text
 from penstock.spelling.sql_terms import SqlTerms, quoted
-from penstock.spelling.written import SOURCE, Chains, Written
+from penstock.spelling.written import SOURCE, Chains, Missing, Written
 from penstock.spelling.yaml_text import block, flow
 from penstock.sql.bind_query import of_node
 from penstock.sql.scope import Related, Scope, ScopeColumn
@@ -106,7 +106,12 @@ class _Document:
         for key, section in (("sources", sources), ("streams", streams)):
             if section:
                 document[key] = section
-        document["sinks"] = {str(output.name): self._sink(output) for output in self.pipeline.outputs}
+        document["sinks"] = {}
+        for output in self.pipeline.outputs:
+            try:
+                document["sinks"][str(output.name)] = self._sink(output)
+            except UnsupportedError as refused:
+                missing = (*missing, Missing(str(output.name), output, refused.message))
         lines = [*(f"# {one}" for one in missing), block(document)]
         return Written("\n".join(lines) + "\n", missing)
 
@@ -168,13 +173,13 @@ class _Document:
     def _sink(self, output: Any) -> dict[str, Any]:
         stored = output.sink.plan_value()
         if stored["connector"] in ("memory", "flow"):
-            raise UnsupportedError(f'the output "{output.name}" has no spelling in YAML: its rows go to the program')
+            raise UnsupportedError("its rows go to the program that made the plan")
         made: dict[str, Any] = {"from": self._reference(output.input), "connector": stored["connector"]}
         made |= {key: option(value) for key, value in stored["options"].items()}
         if output.key is not None:
             made["key"] = [quoted(name) for name in output.key]
         if output.state_name is not None:
-            raise UnsupportedError(f'the output "{output.name}" has a name for its state, which YAML has no word for')
+            raise UnsupportedError("YAML has no word for the name of its state")
         return made
 
     # -- steps -----------------------------------------------------------------
@@ -194,7 +199,7 @@ class _Document:
         made: list[dict[str, Any]] = []
         if said.verb != kinds.SAME:
             step: dict[str, Any] = {}
-            if not said.args or said.args[0].name != said.verb and said.verb not in ("group_by", "window"):
+            if not said.args or (said.args[0].name != said.verb and said.verb not in ("group_by", "window")):
                 step[said.verb] = True
             for arg in said.args:
                 step[arg.name] = self._value(said, arg)
@@ -222,7 +227,7 @@ class _Document:
                 known[term] = f"`{side}`.{quoted(one.name)}"
         return SqlTerms(Scope(Related(said.base, tuple(columns))), said.base.schema, self.session, known)
 
-    def _value(self, said: Said, arg: Arg) -> Any:  # noqa: PLR0911
+    def _value(self, said: Said, arg: Arg) -> Any:
         value = arg.value
         match arg.kind:
             case kinds.TERM:
@@ -303,5 +308,3 @@ class _Document:
         if isinstance(policy, watermark.Bounded):
             return span_text(policy.delay) if policy.delay else "monotonic"
         raise UnsupportedError("YAML has no word for this watermark: it takes a duration, or monotonic")
-
-

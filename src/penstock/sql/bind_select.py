@@ -12,12 +12,11 @@ from penstock.core.where import Where
 from penstock.expr.ast import Column, Term
 from penstock.expr.infer import Typed
 from penstock.operators.filter import Filter
-from penstock.operators.select import Select as SelectNode
 from penstock.plan.node import Node
 from penstock.plan.ttl import ProcessingTime, TimeToLive
+from penstock.sql import tidy
 from penstock.sql.bind_expression import AGGREGATES, RANKS, conjuncts
 from penstock.sql.bind_from import MARKS, bind_relation
-from penstock.sql import tidy
 from penstock.sql.exact import is_aggregate
 from penstock.sql.ranks import PendingRank, apply_rank, pending_rank, rank_bounds
 from penstock.sql.scope import END, PROCTIME, RANK, START, TIME, Related, Scope, ScopeColumn
@@ -265,9 +264,7 @@ def _plain(
 # -- projection --------------------------------------------------------------------
 
 
-def project(
-    binder: Queries, related: Related, items: list[Item], select: Syntax, is_group: bool = False
-) -> Related:
+def project(binder: Queries, related: Related, items: list[Item], select: Syntax, is_group: bool = False) -> Related:
     """A node with the items as its columns, and what pending operators need besides."""
     from penstock.sql.bind_query import unique_names
 

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from penstock.connectors import names as connector_names
 from penstock.connectors import sink_class, source_class
 from penstock.connectors.base import Sink, Source
 from penstock.core.dtypes import INTEGERS, Boolean, Date, Datetime, Decimal, DType, Float32, Float64, String
 from penstock.core.errors import PlanError, nearest
 from penstock.core.schema import Schema
-from penstock.core.spec import configure, options_of
-from penstock.core.timespan import duration
-from penstock.plan.watermark import ADVANCE, HOLD, Silence
+from penstock.core.spec import configure
+from penstock.sql.own_options import OF_ALL, own_connector
 from penstock.sql.statements import (
     CreateTable,
     Option,
 )
 from penstock.sql.text import Text
 
-IDLE_TIMEOUT = "scan.watermark.idle-timeout"
-"""Flink's option of a table: after how long a silent split no longer holds the watermark back."""
-ON_SILENCE = "scan.watermark.on-silence"
-"""Ours: what the watermark does when all splits are idle, `hold` as in Flink, or `advance`."""
 IGNORED = ""
 """An option that has no effect here, and does no harm."""
-
-
-INTERNAL = ("memory", "flow")
-"""Connectors whose rows are values of a program: a text cannot name them."""
 
 
 @dataclass(frozen=True)
@@ -236,10 +225,6 @@ def _jdbc_sink(given: dict[str, str], schema: Schema, partitioned: tuple[str, ..
     return {"table": given["table-name"], "url": url}
 
 
-def _nothing(given: dict[str, str], schema: Schema) -> dict[str, Any]:
-    return {}
-
-
 CONNECTORS: dict[str, Connector] = {
     "filesystem": Connector(
         "files",
@@ -331,7 +316,7 @@ class Table:
                 f"the connector '{name.value}' is not offered yet: {found.later}", name.value_at, name.end
             )
         for key, one in given.items():
-            if key not in ("connector", IDLE_TIMEOUT, ON_SILENCE):
+            if key not in OF_ALL:
                 self._check_option(name.value, found, key, one)
         for key in _REQUIRED.get(name.value, ()):
             if key not in given:
@@ -376,10 +361,9 @@ class Table:
         Raises:
             PlanError: If it cannot be.
         """
-        ours = self._ours(source_class)
+        ours: Source | None = own_connector(self, CONNECTORS, source_class)
         if ours is not None:
-            found: Source = ours
-            return found
+            return ours
         connector, given = self._checked()
         if connector.source is None:
             raise self._cannot("read from")
@@ -394,10 +378,9 @@ class Table:
         Raises:
             PlanError: If it cannot be.
         """
-        ours = self._ours(sink_class)
+        ours: Sink | None = own_connector(self, CONNECTORS, sink_class)
         if ours is not None:
-            found: Sink = ours
-            return found
+            return ours
         connector, given = self._checked()
         if connector.sink is None:
             raise self._cannot("written to")
@@ -410,49 +393,6 @@ class Table:
         except PlanError as refused:
             raise refused.at(self.text.where(self.statement.at, self.statement.at + 12)) from None
 
-    def _ours(self, find: Callable[[str], Any]) -> Any:
-        """The source or sink of a connector that Flink does not have, by our options; None if Flink has it."""
-        said = next((one for one in self.options if one.key == "connector"), None)
-        if said is None or said.value in CONNECTORS or said.value in INTERNAL or said.value not in connector_names():
-            return None
-        place = self.text.where(said.at, said.end)
-        given: dict[str, Any] = {}
-        cls: Any = find(said.value)
-        declared = {one.name for one in options_of(cls)}
-        for one in self.options:
-            if one.key in ("connector", IDLE_TIMEOUT, ON_SILENCE):
-                continue
-            if one.key not in declared:
-                raise self.text.unknown(f"option of '{said.value}'", one.key, declared, one.at)
-            try:
-                given[one.key] = json.loads(one.value) if one.value[:1] in "[{" else one.value
-            except ValueError:
-                given[one.key] = one.value
-        try:
-            return configure(cls, given)
-        except PlanError as refused:
-            raise refused.at(place) from None
-
-    def silence(self, usual: Silence) -> Silence:
-        """What the options say of silent splits, in the place of what is usual.
-
-        Raises:
-            PlanError: If one does not fit.
-        """
-        given = {one.key: one for one in self.options}
-        try:
-            idle = duration(given[IDLE_TIMEOUT].value) if IDLE_TIMEOUT in given else usual.idle
-        except PlanError as refused:
-            raise refused.at(self.text.where(given[IDLE_TIMEOUT].at, given[IDLE_TIMEOUT].end)) from None
-        then = given[ON_SILENCE].value if ON_SILENCE in given else usual.then
-        if then not in (HOLD, ADVANCE):
-            one = given[ON_SILENCE]
-            raise self.text.error(f"'{ON_SILENCE}' is hold or advance, found '{then}'", one.value_at, one.end)
-        return Silence(idle, then)
-
     def _cannot(self, what: str) -> PlanError:
         name = next(one for one in self.options if one.key == "connector")
         return self.text.error(f"a table with the connector '{name.value}' cannot be {what}", name.at, name.end)
-
-
-_ = _nothing

@@ -5,7 +5,8 @@ They take their arguments as they are: there are no implicit casts but those tha
 
 - `` `ps.NAME`(x, y, `ps.options`('{"pattern": "a+"}')) ``: a function of the plan; options are a JSON object.
 - `` `ps.agg.NAME`(x) ``: an aggregate; DISTINCT has no place, FILTER has.
-- `` `ps.lit`(5) ``: a number as Python has it, which takes the type of what it meets; `` `ps.value`('...') ``: any constant.
+- `` `ps.lit`(5) ``: a number as Python has it, which takes the type of what it meets.
+- `` `ps.value`('...') ``: any constant, as a stored plan has it.
 - `` `ps.cast`(x, 'Int64') ``, `` `ps.try_cast`(x, 'Int64') ``: a conversion by Python's rules.
 - `` `ps.case`(c, v, otherwise) ``: the value of the first condition that is true.
 """

@@ -9,7 +9,8 @@ from penstock.connectors import sink_class, source_class
 from penstock.core.errors import PlanError, UnknownNameError, UnsupportedError
 from penstock.core.schema import Schema
 from penstock.core.spec import configure, options_of
-from penstock.sql.connectors import CONNECTORS, INTERNAL, Connector
+from penstock.sql.connectors import CONNECTORS, Connector
+from penstock.sql.own_options import INTERNAL
 from penstock.yaml.kinds import filled, text, unknown
 from penstock.yaml.tree import Mapping, Node, Scalar, Sequence, where, wrong
 
