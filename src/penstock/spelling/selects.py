@@ -8,6 +8,7 @@ from typing import Any
 
 from penstock.core.dtypes import Datetime
 from penstock.expr.ast import Aggregation, Column, Term
+from penstock.expr.user_functions import UserFunction
 from penstock.plan.keyed_windows import Session as Sessions
 from penstock.plan.node import Node
 from penstock.plan.windows import Cumulative, Hopping, Tumbling
@@ -18,6 +19,7 @@ from penstock.sql.scope import END, START, TIME, Related, Scope, ScopeColumn
 from penstock.sql.terms import Session
 
 Once = Callable[[Node], bool]
+Called = Callable[[UserFunction], str]
 _BOUNDS = {START: "window_start", END: "window_end", TIME: "window_time"}
 _JOINS = {"inner": "JOIN", "left": "LEFT JOIN", "right": "RIGHT JOIN", "full": "FULL JOIN", "cross": "CROSS JOIN"}
 
@@ -40,8 +42,8 @@ class Select:
 class _Writer:
     """Writes queries for a session."""
 
-    def __init__(self, session: Session, once: Once) -> None:
-        self.session, self.once = session, once
+    def __init__(self, session: Session, once: Once, called: Called) -> None:
+        self.session, self.once, self.called = session, once, called
 
     def terms(self, node: Node, known: dict[Term, str] | None = None) -> SqlTerms:
         """Writes terms over the columns of a node."""
@@ -63,18 +65,19 @@ class _Writer:
         return ", ".join(made)
 
 
-def selects(node: Any, session: Session, once: Once) -> Iterator[Select]:
+def selects(node: Any, session: Session, once: Once, called: Called) -> Iterator[Select]:
     """The queries that may have made a node.
 
     Args:
         node: The node.
         session: What its text does not say.
         once: Whether nobody else reads a node.
+        called: What a function of the program is called.
 
     Raises:
         UnsupportedError: If a term of it has no words.
     """
-    writer = _Writer(session, once)
+    writer = _Writer(session, once, called)
     made = SELECTS.get(node.verb)
     if made is not None:
         yield from made(node, writer)
@@ -90,9 +93,31 @@ def _select(node: Any, writer: _Writer) -> Iterator[Select]:
         yield from _joined(below, node.columns, writer)
     if below.verb == "over" and writer.once(below):
         yield from _framed(node, below, writer)
+    yield from _calling(node, writer)
     for base, where in writer.below(below):
         items = writer.items(writer.terms(base), node.columns)
         yield Select((base,), lambda names, i=items, w=where: f"SELECT {i}\nFROM {names[0]}{w}")  # type: ignore[misc]
+
+
+def _calling(node: Any, writer: _Writer) -> Iterator[Select]:
+    """Functions of the program, in the SELECT list and in WHERE."""
+    below, condition = node.input, None
+    if below.verb == "filter" and writer.once(below):
+        below, condition = below.input, below.predicate
+    applied = []
+    while below.verb == "apply" and writer.once(below):
+        applied.append(below)
+        below = below.input
+    if not applied:
+        return
+    known: dict[Term, str] = {}
+    for one in reversed(applied):
+        terms = writer.terms(one.input, known)
+        known[Column(one.column)] = f"{writer.called(one.function)}({', '.join(terms.of(arg) for arg in one.args)})"
+    terms = writer.terms(applied[0], known)
+    where = "" if condition is None else f"\nWHERE {terms.of(condition)}"
+    items = writer.items(terms, node.columns)
+    yield Select((below,), lambda names: f"SELECT {items}\nFROM {names[0]}{where}")
 
 
 def _filter(node: Any, writer: _Writer) -> Iterator[Select]:

@@ -10,9 +10,11 @@ import dataclasses
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from penstock.core.errors import PenstockError, PlanError, UnsupportedError
+from penstock.expr.user_functions import UserFunction
 from penstock.plan.node import Node, walk
 from penstock.plan.pipeline import Pipeline
 from penstock.spelling.selects import Select, selects
@@ -20,6 +22,8 @@ from penstock.spelling.sql_tables import sink_table, source_tables
 from penstock.spelling.sql_terms import quoted, text_of
 from penstock.spelling.written import Missing, Written
 from penstock.spelling.yaml import zone_of
+from penstock.sql.bind_expression import AGGREGATES
+from penstock.sql.functions import NAMES
 from penstock.sql.options import NAME
 from penstock.sql.script import Script, View
 from penstock.sql.terms import Session
@@ -61,13 +65,18 @@ def sql(pipeline: Pipeline) -> Written:
     return _Script(pipeline).written()
 
 
-def read_sql(text: str, given: Mapping[str, Node] | None = None) -> Pipeline:
+def read_sql(text: str, given: Mapping[str, Node] | None = None, folder: Path | None = None) -> Pipeline:
     """The pipeline of a text that `sql` wrote, with what it only names.
+
+    Args:
+        text: The text.
+        given: What it only names.
+        folder: Where the modules of its functions are; by default the current one.
 
     Raises:
         PlanError: If it cannot mean anything.
     """
-    script = Script()
+    script = Script(folder=folder or Path.cwd())
     script.give(given or {})
     script.run(text, FILE)
     return Pipeline(script.name or "sql", *script.outputs())
@@ -149,7 +158,7 @@ class _Script:
         for statement in source_tables(node, self.zone):
             if str(name).lower() in self.taken:
                 raise UnsupportedError(f'another table is called "{name}"')
-            trial = Script(options=self.script.options)
+            trial = Script(options=self.script.options, udfs=self.script.udfs)
             try:
                 trial.run(statement, FILE)
                 found = trial.lookup(str(name), None, 0, 0)  # type: ignore[arg-type]
@@ -188,7 +197,23 @@ class _Script:
     def _candidates(self, node: Node) -> Iterator[Select]:
         if node.state_name is not None:
             raise UnsupportedError(f'SQL has no word for the name of its state, "{node.state_name}"')
-        yield from selects(node, Session(self.zone), lambda one: self.uses[id(one)] == 1)
+        yield from selects(node, Session(self.zone), lambda one: self.uses[id(one)] == 1, self._called)
+
+    def _called(self, function: UserFunction) -> str:
+        """What a function is called; it is declared once."""
+        if function.ordinal or not function.qualname.isidentifier() or function.module == "__main__":
+            raise UnsupportedError(f"{function.qualname} has no import path: it is not a function of a module")
+        known = next((name for name, one in self.script.udfs.items() if one == function), None)
+        if known is not None:
+            return quoted(known)
+        name, i = function.qualname, 1
+        while name in self.script.udfs or name.upper() in (*NAMES, *AGGREGATES):
+            i += 1
+            name = f"{function.qualname}_{i}"
+        self.script.udfs[name] = function
+        target = text_of(f"{function.module}.{function.qualname}")
+        self.statements.append(f"CREATE TEMPORARY FUNCTION {quoted(name)} AS {target} LANGUAGE PYTHON")
+        return quoted(name)
 
     def _body(self, candidate: Select) -> str:
         return candidate.text([quoted(self._ensure(base)) for base in candidate.bases])
@@ -199,7 +224,7 @@ class _Script:
         Raises:
             PlanError: If it cannot be bound, or gives another node.
         """
-        trial = Script(options=self.script.options)
+        trial = Script(options=self.script.options, udfs=self.script.udfs)
         names = [f"$base{i}" for i in range(len(candidate.bases))]
         trial.give(dict(zip(names, candidate.bases, strict=True)))
         trial.run(head + candidate.text([quoted(name) for name in names]), FILE)
@@ -249,7 +274,7 @@ class _Script:
         except PlanError:
             return
         for candidate in found:
-            trial = Script(options=self.script.options)
+            trial = Script(options=self.script.options, udfs=self.script.udfs)
             names = [f"$base{i}" for i in range(len(candidate.bases))]
             trial.give(dict(zip(names, candidate.bases, strict=True)))
             shown = candidate.text([quoted(name) for name in names])

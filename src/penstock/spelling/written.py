@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from penstock.core.errors import PenstockError
-from penstock.plan.node import Node, walk
+from penstock.plan.node import Node
 from penstock.plan.pipeline import Pipeline
 from penstock.spelling.said import SAME, Said
 from penstock.spelling.verbs import NEVER, of_node
@@ -83,11 +83,11 @@ class Chains:
     named_sources: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.verbatim:
-            self.taken |= {str(node.name) for node in walk(*self.pipeline.outputs) if node.verb == "read"}  # type: ignore[attr-defined]
         for output in self.pipeline.outputs:
             self._visit(output.input)
             self._use(output.input)
+        if self.verbatim:
+            self.taken |= {str(node.name) for node in self.order if self.said[id(node)] == SOURCE}  # type: ignore[attr-defined]
         for node in self.order:
             if node.verb == "read" or isinstance(self.said[id(node)], str) or self.used.get(id(node), 0) != 1:
                 self._name(node)

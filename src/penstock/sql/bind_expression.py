@@ -14,6 +14,7 @@ from penstock.expr.infer import Typed, infer_aggregation
 from penstock.sql import aggregates, exact, functions, terms
 from penstock.sql.scope import Scope
 from penstock.sql.syntax import (
+    Bound,
     Call,
     CaseWhen,
     CastTo,
@@ -124,6 +125,9 @@ class Expressions:
                 return self._constant(value, kind)
             case Interval():
                 return self._interval(expression)
+            case Bound(value):
+                made: Typed = value
+                return made
             case Name():
                 return self._name(expression)
             case Call():
@@ -195,9 +199,12 @@ class Expressions:
             )  # fmt: skip
         if call.name in ("BETWEEN", "ITEM", "ARRAY", "MAP", "ROW"):
             return self._syntax(call)
-        args = [self.bind(arg) for arg in call.args]
         if call.written in self.udfs:
-            return self.udfs[call.written](args)  # type: ignore[no-any-return]
+            raise self.text.unsupported(
+                f"{call.written}, a function in Python, has no place in {self.place}", call.at, call.end,
+                hint="call it in the SELECT list, WHERE or GROUP BY of a subquery, and use its name",
+            )  # fmt: skip
+        args = [self.bind(arg) for arg in call.args]
         words = [functions.constant(word, _string()) for word in call.words]
         options: dict[str, Any] = {}
         if call.name in _WORD_FIRST:

@@ -34,6 +34,7 @@ from penstock.sql.syntax import (
     Star,
     Syntax,
 )
+from penstock.sql.udfs import has_calls, lifted, named_items, split
 from penstock.sql.walk import calls, outer_calls, walk
 from penstock.sql.window_rows import rows_of_windows
 
@@ -77,6 +78,8 @@ def bind_select(binder: Queries, select: Select, outer: Scope | None) -> Related
     if select.qualify is not None and any(call.over is not None for call in calls(select.qualify)):
         return _qualified_by_call(binder, select, outer)
     rest: Expression | None = select.where
+    rest, calling = split(rest, binder.udfs)
+    select = replace(select, where=rest) if calling else select
     if select.source is None:
         related = binder.one_row(binder.where(select))
     elif isinstance(select.source, Join):
@@ -86,7 +89,14 @@ def bind_select(binder: Queries, select: Select, outer: Scope | None) -> Related
     else:
         related = bind_relation(binder, select.source, outer)
     related = filtered(binder, related, rest, outer, select)
+    for one in calling:
+        related, condition = lifted(binder, related, one, outer)
+        related = filtered(binder, related, condition, outer, select)
     items = expanded(binder, related, select)
+    if has_calls((tuple(items), select.group), binder.udfs):
+        pieces = (tuple(named_items(items)), select.group)
+        related, (found, group) = lifted(binder, related, pieces, outer)
+        items, select = list(found), replace(select, group=group)
     if is_grouped(select, items):
         related, bound = bind_grouped(binder, related, select, items, outer)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from penstock.core.dtypes import Datetime, DType
@@ -15,8 +16,10 @@ from penstock.operators.union import Union
 from penstock.operators.write import Write
 from penstock.plan.node import UPDATING, Node
 from penstock.sql import functions, tidy
+from penstock.sql.bind_expression import AGGREGATES
 from penstock.sql.bind_query import Queries, of_node
 from penstock.sql.connectors import Table
+from penstock.sql.functions import NAMES
 from penstock.sql.options import NAME, SessionOptions
 from penstock.sql.parse_statement import parse
 from penstock.sql.ranks import numbered
@@ -43,6 +46,7 @@ from penstock.sql.syntax import (
 )
 from penstock.sql.tables import Declared
 from penstock.sql.text import Text
+from penstock.sql.udfs import imported
 from penstock.sql.window_rows import rows_of_windows
 
 
@@ -73,6 +77,7 @@ class Script:
         queries: The rows of queries by themselves.
         shown: What EXPLAIN, DESCRIBE and SHOW say.
         udfs: Functions of the user.
+        folder: Where modules of these may be.
     """
 
     tables: dict[str, Declared] = field(default_factory=dict)
@@ -82,6 +87,7 @@ class Script:
     queries: list[Related] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
     udfs: dict[str, Any] = field(default_factory=dict)
+    folder: Path = field(default_factory=Path.cwd)
 
     @property
     def session(self) -> functions.Session:
@@ -97,6 +103,17 @@ class Script:
         """Rows of the program under names."""
         for name, node in nodes.items():
             self.views[name] = of_node(node, list(node.schema.names), list(node.schema.names))
+
+    def call(self, functions: Mapping[str, Any]) -> None:
+        """Functions of the program under names.
+
+        Raises:
+            PlanError: If one has the name of a function of SQL.
+        """
+        for name, function in functions.items():
+            if name.upper() in NAMES or name.upper() in AGGREGATES:
+                raise PlanError(f"{name.upper()} is a function of SQL", hint="another name")
+            self.udfs[name] = function
 
     def run(self, sql: str, file: str = "<sql>") -> None:
         """All statements of a text.
@@ -236,15 +253,20 @@ class Script:
                 f"functions in {statement.language} do not run here", statement.at, statement.end,
                 hint="CREATE FUNCTION f AS 'module.name' LANGUAGE PYTHON",
             )  # fmt: skip
-        raise text.unsupported(
-            "functions in Python are not offered in SQL yet", statement.at, statement.end,
-            hint="compute the column in Python: ps.sql(..., t=stream)",
-        )  # fmt: skip
+        if statement.name in self.udfs:
+            if statement.if_not_exists:
+                return
+            raise text.error(
+                f'there is a function "{statement.name}" already', statement.at, hint="CREATE FUNCTION IF NOT EXISTS"
+            )
+        if statement.name.upper() in NAMES or statement.name.upper() in AGGREGATES:
+            raise text.error(f"{statement.name.upper()} is a function of SQL", statement.at, hint="another name")
+        self.udfs[statement.name] = imported(statement, text, self.folder)
 
     def _drop(self, statement: Drop, text: Text) -> None:
         name = statement.name.name
-        known: dict[str, Any] = self.tables if statement.kind == "TABLE" else self.views
-        if statement.kind != "FUNCTION" and name in known:
+        known: dict[str, Any] = {"TABLE": self.tables, "VIEW": self.views}.get(statement.kind, self.udfs)
+        if name in known:
             del known[name]
         elif not statement.if_exists:
             raise text.unknown(statement.kind.lower(), name, list(known), statement.name.at)
