@@ -109,7 +109,9 @@ def pipeline_of(text: str, path: Path) -> Pipeline:
     """
     if path.suffix in YAML:
         # By name: YAML is read by the verbs of this package.
-        made: Pipeline = importlib.import_module("penstock.yaml.document").pipeline_of(text, path.name)
+        made: Pipeline = importlib.import_module("penstock.yaml.document").pipeline_of(
+            text, path.name, folder=path.parent
+        )
         return made
     from penstock.sql.script import Script
 

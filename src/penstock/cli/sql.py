@@ -44,6 +44,7 @@ def run_sql(guard: Guard, *, file: str | None, text: str | None, form: str, rows
         raise PlanError("statements come from --file or --execute, not both")
     session = Session(form, rows)
     if file is not None:
+        session.script.folder = Path(file).parent  # its functions are beside it
         session.run(read_text(Path(file)), Path(file).name)
     elif text is not None:
         session.run(text, "<text>")

@@ -20,7 +20,7 @@ from penstock.plan.pipeline import Pipeline
 from penstock.spelling.selects import Select, selects
 from penstock.spelling.sql_tables import sink_table, source_tables
 from penstock.spelling.sql_terms import quoted, text_of
-from penstock.spelling.written import Missing, Written
+from penstock.spelling.written import Functions, Missing, Written
 from penstock.spelling.yaml import zone_of
 from penstock.sql.bind_expression import AGGREGATES
 from penstock.sql.functions import NAMES
@@ -92,6 +92,7 @@ class _Script:
         self.statements: list[str] = []
         self.names: dict[int, str] = {}
         self.missing: list[Missing] = []
+        self.functions = Functions()
         self.uses = Counter(id(below) for node in walk(*pipeline.outputs) for below in node.inputs)
         self.taken = {str(output.name).lower() for output in pipeline.outputs}
 
@@ -108,7 +109,9 @@ class _Script:
                 continue
             self._output(output, statement)
         head = [f"-- {one}" for one in (*self.missing, *self._settings())]
-        return Written("\n".join([*head, *(f"{one};\n" for one in self.statements)]), tuple(self.missing))
+        return Written(
+            "\n".join([*head, *(f"{one};\n" for one in self.statements)]), tuple(self.missing), self.functions.folder
+        )
 
     def _settings(self) -> Iterator[str]:
         """What SQL does not say of a pipeline."""
@@ -201,18 +204,11 @@ class _Script:
 
     def _called(self, function: UserFunction) -> str:
         """What a function is called; it is declared once."""
-        if function.ordinal or not function.qualname.isidentifier() or function.module == "__main__":
-            raise UnsupportedError(f"{function.qualname} has no import path: it is not a function of a module")
-        known = next((name for name, one in self.script.udfs.items() if one == function), None)
-        if known is not None:
-            return quoted(known)
-        name, i = function.qualname, 1
-        while name in self.script.udfs or name.upper() in (*NAMES, *AGGREGATES):
-            i += 1
-            name = f"{function.qualname}_{i}"
-        self.script.udfs[name] = function
-        target = text_of(f"{function.module}.{function.qualname}")
-        self.statements.append(f"CREATE TEMPORARY FUNCTION {quoted(name)} AS {target} LANGUAGE PYTHON")
+        name, new = self.functions.name(function, (*NAMES, *AGGREGATES))
+        if new:
+            self.script.udfs[name] = function
+            target = text_of(self.functions.target(function))
+            self.statements.append(f"CREATE TEMPORARY FUNCTION {quoted(name)} AS {target} LANGUAGE PYTHON")
         return quoted(name)
 
     def _body(self, candidate: Select) -> str:

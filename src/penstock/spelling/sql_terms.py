@@ -10,7 +10,7 @@ import datetime as dt
 import decimal
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -19,6 +19,7 @@ from penstock.core.errors import PlanError, UnsupportedError
 from penstock.expr.aggregates import AGGREGATES
 from penstock.expr.ast import Aggregation, Apply, Call, Case, Cast, Column, Lag, Literal, Over, Term
 from penstock.expr.functions import FUNCTIONS
+from penstock.expr.user_functions import UserFunction
 from penstock.plan.values import encode
 from penstock.sql import aggregates, functions
 from penstock.sql.bind_expression import Collected, Expressions
@@ -75,6 +76,8 @@ class SqlTerms:
     def __init__(self, scope: Scope, schema: Any, session: Session, known: Mapping[Term, str] | None = None) -> None:
         self.scope, self.schema, self.session = scope, schema, session
         self.known = dict(known or {})
+        self.functions: dict[str, UserFunction] = {}
+        self.called: Callable[[UserFunction], str] | None = None
 
     # -- reading back ----------------------------------------------------------
 
@@ -86,7 +89,9 @@ class SqlTerms:
             syntax = parser.expression()
             if parser.token.kind != END:
                 return None
-            found = Expressions(parser.text, self.scope, self.session, collected=collected).bind(syntax)
+            found = Expressions(
+                parser.text, self.scope, self.session, collected=collected, udfs=self.functions, applies=True
+            ).bind(syntax)
         except PlanError:
             return None
         known = dict(collected.terms)
@@ -120,6 +125,8 @@ class SqlTerms:
                 return self._case(term)
             case Aggregation():
                 return self._first(term, self._aggregation(term)) or self._exact_aggregation(term)
+            case Apply(function, args) if self.called is not None:
+                return f"{self.called(function)}({', '.join(map(self.of, args))})"
             case Apply():
                 raise UnsupportedError(f"the function {term.function} of the program has no name in SQL")
             case Over() | Lag():

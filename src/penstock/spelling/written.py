@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from penstock.core.errors import PenstockError
+from penstock.core.errors import PenstockError, UnsupportedError
+from penstock.expr.user_functions import UserFunction
 from penstock.plan.node import Node
 from penstock.plan.pipeline import Pipeline
 from penstock.spelling.said import SAME, Said
@@ -43,10 +46,12 @@ class Written:
     Attributes:
         text: The text.
         missing: The nodes that it only names.
+        folder: The folder in which a text with functions must be to find their modules; None if there are none.
     """
 
     text: str
     missing: tuple[Missing, ...] = ()
+    folder: Path | None = None
 
     @property
     def given(self) -> dict[str, Node]:
@@ -181,6 +186,54 @@ class Chains:
             for node in self.heads()
             if isinstance(self.said[id(node)], str) and self.said[id(node)] != SOURCE
         )
+
+
+@dataclass
+class Functions:
+    """The functions of a text that finds modules in its own folder only.
+
+    Attributes:
+        named: The functions by their names.
+        folder: The folder; that of the first function.
+    """
+
+    named: dict[str, UserFunction] = field(default_factory=dict)
+    folder: Path | None = None
+
+    def target(self, function: UserFunction) -> str:
+        """Where a function is: `module.name`.
+
+        Raises:
+            UnsupportedError: If it has no import path, or another folder than the others.
+        """
+        if function.ordinal or not function.qualname.isidentifier() or function.module == "__main__":
+            raise UnsupportedError(f"{function.qualname} has no import path: it is not a function of a module")
+        file = getattr(sys.modules.get(function.module), "__file__", None)
+        if file is None:
+            raise UnsupportedError(f"{function.module} is no module of a file")
+        depth = function.module.count(".") + (Path(file).name == "__init__.py")
+        folder = Path(file).resolve().parents[depth]
+        if self.folder not in (None, folder):
+            raise UnsupportedError(f"{function.module} is in another folder than the other functions")
+        self.folder = folder
+        return f"{function.module}.{function.qualname}"
+
+    def name(self, function: UserFunction, taken: Container[str]) -> tuple[str, bool]:
+        """What a function is called, and whether it is new.
+
+        Raises:
+            UnsupportedError: If it has no import path.
+        """
+        known = next((name for name, one in self.named.items() if one == function), None)
+        if known is not None:
+            return known, False
+        self.target(function)
+        name, i = function.qualname, 1
+        while name in self.named or name.upper() in taken:
+            i += 1
+            name = f"{function.qualname}_{i}"
+        self.named[name] = function
+        return name, True
 
 
 _WORDS = frozenset((

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from penstock.api.stream import stream
@@ -13,6 +14,7 @@ from penstock.core.errors import PlanError, UnsupportedError
 from penstock.core.schema import Schema
 from penstock.core.spec import Secret
 from penstock.expr.ast import Column, Term
+from penstock.expr.user_functions import UserFunction
 from penstock.operators.read import Read
 from penstock.plan import emission, watermark
 from penstock.plan.keyed_windows import Count, Everything, Session
@@ -22,13 +24,15 @@ from penstock.plan.windows import Windows
 from penstock.spelling import said as kinds
 from penstock.spelling.said import Arg, Said, span_text
 from penstock.spelling.sql_terms import SqlTerms, quoted
-from penstock.spelling.written import SOURCE, Chains, Missing, Written
+from penstock.spelling.written import SOURCE, Chains, Functions, Missing, Written
 from penstock.spelling.yaml_text import block, flow
 from penstock.sql.bind_query import of_node
+from penstock.sql.functions import NAMES
 from penstock.sql.scope import Related, Scope, ScopeColumn
 from penstock.sql.terms import Session as SqlSession
 from penstock.sql.types import spelled
 from penstock.yaml.document import pipeline_of
+from penstock.yaml.functions import Calling
 from penstock.yaml.kinds import Context
 from penstock.yaml.steps import step as read_step
 from penstock.yaml.tree import read as read_tree
@@ -41,13 +45,18 @@ def yaml(pipeline: Pipeline) -> Written:
     return _Document(pipeline).written()
 
 
-def read_yaml(text: str, given: Mapping[str, Node] | None = None) -> Pipeline:
+def read_yaml(text: str, given: Mapping[str, Node] | None = None, folder: Path | None = None) -> Pipeline:
     """The pipeline of a text that `yaml` wrote, with what it only names.
+
+    Args:
+        text: The text.
+        given: What it only names.
+        folder: Where the modules of its functions are; by default the current one.
 
     Raises:
         PlanError: If it cannot mean anything.
     """
-    return pipeline_of(text, FILE, {name: stream(node) for name, node in (given or {}).items()})
+    return pipeline_of(text, FILE, {name: stream(node) for name, node in (given or {}).items()}, folder)
 
 
 def zone_of(pipeline: Pipeline) -> str:
@@ -84,6 +93,7 @@ class _Document:
         self.pipeline = pipeline
         self.zone = zone_of(pipeline)
         self.session = SqlSession(self.zone)
+        self.functions = Functions()
         self.names: dict[int, str] = {}
         self.said: dict[int, Said | str] = {}
         self.chains = Chains(pipeline, self._read_back, self._refuse, verbatim=True, said=self.said)
@@ -103,6 +113,9 @@ class _Document:
                 steps = [one for each in said for one in self._steps(each)]
                 streams[name] = {"from": self._reference(base), **({"steps": steps} if steps else {})}
         document = self._head()
+        called = {name: self.functions.target(one) for name, one in self.functions.named.items()}
+        if called:
+            document["functions"] = called
         for key, section in (("sources", sources), ("streams", streams)):
             if section:
                 document[key] = section
@@ -113,7 +126,7 @@ class _Document:
             except UnsupportedError as refused:
                 missing = (*missing, Missing(str(output.name), output, refused.message))
         lines = [*(f"# {one}" for one in missing), block(document)]
-        return Written("\n".join(lines) + "\n", missing)
+        return Written("\n".join(lines) + "\n", missing, self.functions.folder)
 
     def _head(self) -> dict[str, Any]:
         head: dict[str, Any] = {"pipeline": self.pipeline.name}
@@ -191,7 +204,8 @@ class _Document:
         known = {self._reference(node): node for node in said.streams()}
         rows = stream(said.base)
         for one in self._steps(said):
-            context = Context(self.session, lambda at, name: stream(known[name]), rows)
+            session = Calling(self.zone, self.functions.named, self.functions.folder or Path.cwd())
+            context = Context(session, lambda at, name: stream(known[name]), rows)
             rows = read_step(read_tree(flow(one), FILE), rows, context)
         return rows.node
 
@@ -214,7 +228,12 @@ class _Document:
 
     def _terms(self, node: Node) -> SqlTerms:
         names = list(node.schema.names)
-        return SqlTerms(Scope(of_node(node, names, names)), node.schema, self.session)
+        made = SqlTerms(Scope(of_node(node, names, names)), node.schema, self.session)
+        made.functions, made.called = self.functions.named, self._called
+        return made
+
+    def _called(self, function: UserFunction) -> str:
+        return self.functions.name(function, NAMES)[0]
 
     def _pair(self, said: Said) -> SqlTerms:
         other = next(arg.value for arg in said.args if arg.kind == kinds.ROWS)
@@ -265,13 +284,15 @@ class _Document:
             case kinds.STREAMS:
                 return [self._reference(one) for one in value]
             case kinds.POLICY:
-                return self._policy(value)
+                return self._policy(said.base, value)
             case kinds.BETWEEN:
                 return list(value)
             case kinds.INGESTION:
-                raise UnsupportedError("YAML has no word for the instant of taking")
-            case kinds.FUNCTION | kinds.SCHEMA:
-                raise UnsupportedError(f"{value} is a function of the program: YAML has no verb that calls one")
+                return "ingestion_time"
+            case kinds.SCHEMA:
+                return self._types(value)
+            case kinds.FUNCTION:
+                return self.functions.target(value)
         return value
 
     def _named(self, node: Node, columns: Any, *, aggregates: bool) -> Any:
@@ -304,7 +325,9 @@ class _Document:
             return made
         raise UnsupportedError(f"a {getattr(windows, 'kind', 'such a')} window has no spelling: it is a function")
 
-    def _policy(self, policy: Any) -> str:
+    def _policy(self, node: Node, policy: Any) -> Any:
+        if isinstance(policy, watermark.Punctuated):
+            return {"punctuated": self._terms(node).top(policy.mark)}
         if isinstance(policy, watermark.Bounded):
             return span_text(policy.delay) if policy.delay else "monotonic"
         raise UnsupportedError("YAML has no word for this watermark: it takes a duration, or monotonic")

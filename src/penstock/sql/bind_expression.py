@@ -9,7 +9,7 @@ from typing import Any
 from penstock.core.dtypes import Boolean, DType, Duration, List, Map, Null, Struct
 from penstock.core.errors import PlanError, UnknownNameError, nearest
 from penstock.core.schema import Schema
-from penstock.expr.ast import Aggregation, Column, Term
+from penstock.expr.ast import Aggregation, Apply, Column, Term
 from penstock.expr.infer import Typed, infer_aggregation
 from penstock.sql import aggregates, exact, functions, terms
 from penstock.sql.scope import Scope
@@ -82,6 +82,7 @@ class Expressions:
         place: What the expression is for, for errors: `WHERE`.
         standing: Calls that stand for a column as a whole: those of OVER, of windows, and queries in brackets.
         udfs: Functions of the user.
+        applies: Whether a call of one is a part of the term: verbs of Python make a node of it.
     """
 
     text: Text
@@ -92,6 +93,7 @@ class Expressions:
     standing: list[tuple[Expression, Typed]] = field(default_factory=list)
     udfs: dict[str, Any] = field(default_factory=dict)
     inside: bool = False
+    applies: bool = False
 
     def bind(self, expression: Expression) -> Typed:
         """The typed term of an expression.
@@ -199,6 +201,9 @@ class Expressions:
             )  # fmt: skip
         if call.name in ("BETWEEN", "ITEM", "ARRAY", "MAP", "ROW"):
             return self._syntax(call)
+        if call.written in self.udfs and self.applies:
+            made = self.udfs[call.written]
+            return Typed(Apply(made, tuple(self.bind(arg).term for arg in call.args)), made.gives, True)
         if call.written in self.udfs:
             raise self.text.unsupported(
                 f"{call.written}, a function in Python, has no place in {self.place}", call.at, call.end,

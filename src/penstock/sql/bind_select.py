@@ -292,7 +292,8 @@ def project(binder: Queries, related: Related, items: list[Item], select: Syntax
     if not made:
         made = [("$one", Column(related.node.schema.names[0]))]
     merged = tidy.grouped(related.node, tuple(made)) if is_group else None
-    node: Node = merged or tidy.selected(related.node, tuple(made), place)
+    below, chosen = tidy.named(related.node, tuple(made)) if is_group else (related.node, tuple(made))
+    node: Node = merged or tidy.selected(below, chosen, place)
     typed = tuple(
         one if isinstance(one.term, Column) and one.term.name.startswith("$")
         else replace(one, dtype=node.schema[one.term.name].dtype, nullable=node.schema[one.term.name].nullable)  # type: ignore[attr-defined]

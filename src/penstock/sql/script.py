@@ -320,6 +320,9 @@ class Script:
                 terms.append((one.name, functions.constant(None, one.dtype).term))
         place = text.where(statement.at, statement.table.end)
         node = tidy.collapsed(tidy.selected(related.node, tuple(terms), place), self._is_kept)
+        if isinstance(node, SelectNode) and not self._is_kept(node.input):
+            below, chosen = tidy.named(node.input, node.columns)
+            node = tidy.selected(below, chosen, node.where) if below is not node.input else node
         if statement.conflict is not None:
             raise text.unsupported("ON CONFLICT is not offered yet", statement.at, statement.table.end)
         self.inserts.append((name, statement, text, node))

@@ -45,6 +45,24 @@ def grouped(node: Any, columns: Named) -> Node | None:
     return replace(node, aggregates=tuple(zip(new, terms, strict=True)))
 
 
+def named(node: Any, columns: Named) -> tuple[Node, Named]:
+    """A grouping whose aggregates have the names under which they are shown, and what is shown of it."""
+    if node.verb not in ("group", "window", "keyed_window"):
+        return node, columns
+    taken = set(node.schema.names)
+    new: dict[str, str] = {}
+    for name, term in columns:
+        made = isinstance(term, Column) and term.name.startswith(("$a", "EXPR$"))
+        if isinstance(term, Column) and made and term.name not in new and name not in taken:
+            new[term.name] = name
+            taken.add(name)
+    if not new or not set(new) <= {name for name, _ in node.aggregates}:
+        return node, columns
+    aggregates = tuple((new.get(name, name), term) for name, term in node.aggregates)
+    known: dict[Term, Term] = {Column(old): Column(name) for old, name in new.items()}
+    return replace(node, aggregates=aggregates), tuple((name, _over(term, known)) for name, term in columns)
+
+
 def collapsed(node: Node, kept: Callable[[Node], bool]) -> Node:
     """A stack of selections as one, as far as nothing is computed twice.
 

@@ -55,10 +55,28 @@ def imported(statement: CreateFunction, text: Text, folder: Path) -> UserFunctio
         PlanError: If there is none there, or it is no function with declared types.
     """
     place = text.where(statement.at, statement.end)
-    target = statement.target.replace(":", ".")
-    if not _TARGET.fullmatch(target):
-        raise PlanError(f"'{statement.target}' does not say where a function is", where=place, hint=_HINT)
-    module, _, name = target.rpartition(".")
+    try:
+        return declared(*found(statement.target, folder, place, _HINT))
+    except PlanError as refused:
+        raise refused.at(place) from None
+
+
+def found(target: str, folder: Path, place: Any, hint: str) -> tuple[Any, str, str]:
+    """What `module.name` is in a folder, its name, and its module.
+
+    Args:
+        target: What was written.
+        folder: Where modules may be.
+        place: Where it was written.
+        hint: How it is written.
+
+    Raises:
+        PlanError: If there is none there.
+    """
+    path_of = target.replace(":", ".")
+    if not _TARGET.fullmatch(path_of):
+        raise PlanError(f"'{target}' does not say where a function is", where=place, hint=hint)
+    module, _, name = path_of.rpartition(".")
     path = _path(module, folder)
     if path is None:
         raise PlanError(
@@ -66,10 +84,10 @@ def imported(statement: CreateFunction, text: Text, folder: Path) -> UserFunctio
             hint='in a program: ps.sql(..., functions={"f": f})',
         )  # fmt: skip
     value = _value(module, name, path, folder, place)
-    try:
-        return declared(value, name, module)
-    except PlanError as refused:
-        raise refused.at(place) from None
+    of = getattr(getattr(value, "declared", value), "module", None) or getattr(value, "__module__", module)
+    if of != module:
+        raise PlanError(f'"{name}" is a function of "{of}", which "{module}" has only imported', where=place)
+    return value, name, module
 
 
 def _path(module: str, folder: Path) -> Path | None:
@@ -104,19 +122,15 @@ def declared(value: Any, name: str, module: str | None = None) -> UserFunction:
     Raises:
         PlanError: If it has none, or is of another module.
     """
-    found = getattr(value, "declared", value)
-    if not isinstance(found, UserFunction):
+    made = getattr(value, "declared", value)
+    if not isinstance(made, UserFunction):
         if not callable(value) or isinstance(value, type) or not hasattr(value, "__code__"):
             raise PlanError(f'"{name}" is no function: {value!r}', hint="@ps.udf, or def f(x: int) -> int")
-        if module is not None and getattr(value, "__module__", module) != module:
-            raise PlanError(f'"{name}" is a function of "{value.__module__}", which "{module}" has only imported')
         parameters, returned = annotated(value)
         if returned is None:
             raise PlanError(f'"{name}" does not say what it gives', hint=f"def {name}(...) -> float, or @ps.udf")
-        found = reference(value, parameters=parameters, returns=as_dtype(returned))
-    if module is not None and found.module != module:
-        raise PlanError(f'"{name}" is a function of "{found.module}", which "{module}" has only imported')
-    return found
+        made = reference(value, parameters=parameters, returns=as_dtype(returned))
+    return made
 
 
 # -- how they are called -----------------------------------------------------------
