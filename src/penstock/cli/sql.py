@@ -169,7 +169,7 @@ class Session:
         for declared in self.script.tables.values():
             with contextlib.suppress(PlanError):  # a wrong table is told of when it is used
                 columns |= set(declared.physical.names)
-        known = {*self.script.tables, *self.script.views}
+        known = {*self.script.tables, *self.script.views, *self.script.udfs}
         functions_of_sql = {one for one in (*functions.NAMES, *NAMES) if one[:1].isalpha()}
         return [*sorted(known), *sorted(columns - known), *sorted({*RESERVED, *STATEMENTS, *functions_of_sql})]
 

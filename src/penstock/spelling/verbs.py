@@ -81,6 +81,10 @@ def _bases(node: Node) -> Iterator[tuple[Node, dict[str, Term]]]:
 
 def select(node: Any) -> Candidates:
     """By the verb that is noted on it; else the columns."""
+    if node.spelling == "agg":
+        yield from _computed(node)
+    if node.spelling in ("filter", "sort", "top_n", "side"):
+        yield from _wrapped(node)
     for base, known in _bases(node.input):
         names = base.schema.names
         columns = tuple((name, restored(term, known)) for name, term in node.columns)
@@ -89,10 +93,6 @@ def select(node: Any) -> Candidates:
         yield Said(base, "select", (Arg("select", NAMED, columns),))
         if set(names) <= {name for name, _ in columns}:
             yield Said(base, "with_columns", (Arg("with_columns", NAMED, changed),))
-    if node.spelling == "agg":
-        yield from _computed(node)
-    if node.spelling in ("filter", "sort", "top_n", "side"):
-        yield from _wrapped(node)
 
 
 def _as_noted(spelling: str, base: Node, columns: Any, changed: Any) -> Candidates:

@@ -40,10 +40,7 @@ from penstock.sql.statements import (
     Statement,
     StatementSet,
 )
-from penstock.sql.syntax import (
-    Hint,
-    Ident,
-)
+from penstock.sql.syntax import Hint
 from penstock.sql.tables import Declared
 from penstock.sql.text import Text
 from penstock.sql.udfs import imported
@@ -400,6 +397,3 @@ def _stores(given: DType, wanted: DType) -> bool:
     if isinstance(given, Decimal) and isinstance(wanted, Decimal):
         return given.precision - given.scale <= wanted.precision - wanted.scale
     return isinstance(given, Struct) and isinstance(wanted, Struct) and len(given.fields) == len(wanted.fields)
-
-
-_ = Ident
