@@ -106,13 +106,14 @@ class Call(Term):
         name = self.function.removeprefix("sql.")
         if name == "cast":
             return f"cast({self.args[0]}, {dict(self.options).get('dtype')})"
-        inside = [str(a) for a in self.args] + _told(self.options)
+        own = name == self.function  # of SQL's functions only what was asked for is told
+        inside = [str(a) for a in self.args] + [o for o in _told(self.options) if own or not o.endswith("=False")]
         return f"{name}({', '.join(inside)})"
 
 
 def _told(options: tuple[tuple[str, Any], ...]) -> list[str]:
     """Options that say something."""
-    return [f"{key}={value!r}" for key, value in options if value is not None and value is not False]
+    return [f"{key}={value!r}" for key, value in options if value is not None]
 
 
 _INFIX = {

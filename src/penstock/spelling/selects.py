@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.core.dtypes import Datetime
+from penstock.core.timespan import Span
 from penstock.expr.ast import Aggregation, Column, Term
 from penstock.expr.user_functions import UserFunction
 from penstock.plan.keyed_windows import Session as Sessions
@@ -186,7 +187,7 @@ def _window_call(node: Any, time: str) -> str | None:
     windows = node.windows
     of = f"TABLE {{}}, DESCRIPTOR({_braced(quoted(time))})"
     if isinstance(windows, Sessions):
-        if windows.split is not None or not hasattr(windows.gap, "us"):
+        if windows.split is not None or not isinstance(windows.gap, Span):
             return None
         keys = f" PARTITION BY {', '.join(_braced(quoted(k)) for k in node.keys)}" if node.keys else ""
         return f"SESSION(TABLE {{}}{keys}, DESCRIPTOR({_braced(quoted(time))}), {interval(windows.gap.exact())})"
@@ -223,7 +224,9 @@ def _joined(node: Any, columns: Any, writer: _Writer) -> Iterator[Select]:
             term = Column(f"{name}.{one.name}")
             sides.append(ScopeColumn(one.name, term, one.dtype, one.nullable, short))
             known[term] = f"{short}.{quoted(one.name)}"
-    out = {Column(name): known[Column(f"{side}.{of}")] for name, side, of in node.columns if side in ("left", "right")}
+    out: dict[Term, str] = {
+        Column(name): known[Column(f"{side}.{of}")] for name, side, of in node.columns if side in ("left", "right")
+    }
     if len(out) < len(node.columns):
         return
     both = SqlTerms(Scope(Related(node.left, tuple(sides))), node.left.schema, writer.session, known)

@@ -9,8 +9,9 @@ from typing import Any
 from penstock.core.dtypes import DType
 from penstock.core.errors import PenstockError, UnsupportedError
 from penstock.core.schema import Field
+from penstock.core.timespan import MINUTE
 from penstock.expr.ast import Column
-from penstock.plan.watermark import ADVANCE, MINUTE, Bounded
+from penstock.plan.watermark import ADVANCE, Bounded
 from penstock.spelling.sql_terms import SqlTerms, interval, quoted, text_of
 from penstock.spelling.yaml import option
 from penstock.sql.bind_query import of_node

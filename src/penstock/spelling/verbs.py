@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from penstock.core.timespan import MINUTE
 from penstock.expr.ast import Apply, Call, Cast, Column, Literal, Over, Term
 from penstock.plan.node import Node, walk
-from penstock.plan.watermark import ADVANCE, MINUTE
+from penstock.plan.watermark import ADVANCE
 from penstock.spelling import joins
 from penstock.spelling.said import (
     CLOCK,

@@ -262,7 +262,8 @@ class Script:
 
     def _drop(self, statement: Drop, text: Text) -> None:
         name = statement.name.name
-        known: dict[str, Any] = {"TABLE": self.tables, "VIEW": self.views}.get(statement.kind, self.udfs)
+        kinds: dict[str, dict[str, Any]] = {"TABLE": self.tables, "VIEW": self.views, "FUNCTION": self.udfs}
+        known = kinds[statement.kind]
         if name in known:
             del known[name]
         elif not statement.if_exists:

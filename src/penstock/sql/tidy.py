@@ -42,7 +42,8 @@ def grouped(node: Any, columns: Named) -> Node | None:
         return None
     terms = [term for _, term in node.aggregates]
     new = [name for name, _ in columns[len(node.keys) :]]
-    return replace(node, aggregates=tuple(zip(new, terms, strict=True)))
+    made: Node = replace(node, aggregates=tuple(zip(new, terms, strict=True)))
+    return made
 
 
 def named(node: Any, columns: Named) -> tuple[Node, Named]:
