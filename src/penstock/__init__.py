@@ -107,6 +107,7 @@ __all__ = [
     "cumulative",
     "custom",
     "every",
+    "explain",
     "from_epoch",
     "global_window",
     "grouping_sets",
@@ -139,6 +140,7 @@ _LAZY = {
     "start": "penstock.runner",
     "Embedded": "penstock.runner",
     "Job": "penstock.engine.job",
+    "explain": "penstock.spelling",
 }
 
 

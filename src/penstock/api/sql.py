@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ YAML = (".yaml", ".yml")
 """What files in YAML end in."""
 
 
-def sql(query: str, **tables: Any) -> Stream:
+def sql(query: str, *, functions: Mapping[str, Any] | None = None, **tables: Any) -> Stream:
     """The rows of a query in Flink's SQL, as a Stream; as a Table if they change.
 
     The text may have statements before the query: `SET`, `CREATE TABLE`, `CREATE VIEW`. Names of tables and columns are
@@ -34,6 +35,8 @@ def sql(query: str, **tables: Any) -> Stream:
 
     Args:
         query: The text.
+        functions: Functions of the program by the names that the text has for them: made by `ps.udf`, or with annotated
+            types. Rows for which one fails leave by `errors`.
         **tables: Rows by the names that the text has for them: Streams, Tables, sources, frames, lists of dicts.
 
     Raises:
@@ -45,6 +48,7 @@ def sql(query: str, **tables: Any) -> Stream:
     where = caller()
     script = Script()
     script.give({name: _node(name, value, where) for name, value in tables.items()})
+    script.call({name: _function(name, value, where) for name, value in (functions or {}).items()})
     script.run(query)
     if script.inserts:
         raise PlanError("an INSERT belongs into a file: ps.load", where=where, hint="ps.sql takes a query")
@@ -105,11 +109,13 @@ def pipeline_of(text: str, path: Path) -> Pipeline:
     """
     if path.suffix in YAML:
         # By name: YAML is read by the verbs of this package.
-        made: Pipeline = importlib.import_module("penstock.yaml.document").pipeline_of(text, path.name)
+        made: Pipeline = importlib.import_module("penstock.yaml.document").pipeline_of(
+            text, path.name, folder=path.parent
+        )
         return made
     from penstock.sql.script import Script
 
-    script = Script()
+    script = Script(folder=path.parent)
     script.run(text, path.name)
     if not script.inserts:
         hint = "INSERT INTO a table with 'connector' = 'print'" if script.queries else "INSERT INTO t SELECT ..."
@@ -120,6 +126,15 @@ def pipeline_of(text: str, path: Path) -> Pipeline:
             hint="INSERT INTO a table with 'connector' = 'print'",
         )  # fmt: skip
     return Pipeline(script.name or path.stem, *script.outputs())
+
+
+def _function(name: str, value: Any, where: Any) -> Any:
+    from penstock.sql.udfs import declared
+
+    try:
+        return declared(value, name)
+    except PlanError as refused:
+        raise refused.at(where) from None
 
 
 def _node(name: str, value: Any, where: Any) -> Node:

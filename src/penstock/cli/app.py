@@ -104,7 +104,9 @@ def check(
 @app.command()
 def explain(
     file: File,
-    form: Annotated[str, typer.Option("--as", metavar="FORM", help="text, mermaid or json.")] = "text",
+    form: Annotated[
+        str, typer.Option("--as", metavar="FORM", help="text, mermaid, json, sql, yaml or python.")
+    ] = "text",
     sets: Sets = None,
     profile: Profile = None,
 ) -> None:

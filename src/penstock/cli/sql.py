@@ -44,6 +44,7 @@ def run_sql(guard: Guard, *, file: str | None, text: str | None, form: str, rows
         raise PlanError("statements come from --file or --execute, not both")
     session = Session(form, rows)
     if file is not None:
+        session.script.folder = Path(file).parent  # its functions are beside it
         session.run(read_text(Path(file)), Path(file).name)
     elif text is not None:
         session.run(text, "<text>")
@@ -168,7 +169,7 @@ class Session:
         for declared in self.script.tables.values():
             with contextlib.suppress(PlanError):  # a wrong table is told of when it is used
                 columns |= set(declared.physical.names)
-        known = {*self.script.tables, *self.script.views}
+        known = {*self.script.tables, *self.script.views, *self.script.udfs}
         functions_of_sql = {one for one in (*functions.NAMES, *NAMES) if one[:1].isalpha()}
         return [*sorted(known), *sorted(columns - known), *sorted({*RESERVED, *STATEMENTS, *functions_of_sql})]
 

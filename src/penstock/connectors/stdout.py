@@ -157,7 +157,7 @@ class ChangesWriter(_PrintingWriter):
 
 
 class TableWriter(_PrintingWriter):
-    """The rows that are left, newest last."""
+    """The rows that are left, newest last; while they change, each where it came first, so that it can be followed."""
 
     def __init__(self, stream: TextIO, request: WriteRequest, limit: int, clock: Clock) -> None:
         super().__init__(stream)
@@ -167,6 +167,7 @@ class TableWriter(_PrintingWriter):
         self._limit = limit
         self._clock = clock
         self._rows: dict[Any, tuple[str, ...]] = {}
+        self._places: dict[Any, int] = {}
         self._count = 0
         self._drawn_at: int | None = None
         self._live = self._start()
@@ -215,7 +216,13 @@ class TableWriter(_PrintingWriter):
         table = Table()
         for one in self._schema:
             table.add_column(one.name, justify="right" if is_numeric(one.dtype) else "left")
-        for row in list(self._rows.values())[-self._limit :]:
+        newest = list(self._rows.items())[-self._limit :]
+        kept = {identity: self._places[identity] for identity, _ in newest if identity in self._places}
+        for identity, _ in newest:
+            kept.setdefault(identity, self._count)
+            self._count += 1
+        self._places = kept
+        for _, row in sorted(newest, key=lambda one: kept[one[0]]):
             table.add_row(*row)
         return table
 

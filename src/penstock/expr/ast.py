@@ -103,8 +103,17 @@ class Call(Term):
         symbol = _INFIX.get(self.function)
         if symbol and len(self.args) == 2:
             return f"({self.args[0]} {symbol} {self.args[1]})"
-        inside = [str(a) for a in self.args] + [f"{k}={v!r}" for k, v in self.options]
-        return f"{self.function}({', '.join(inside)})"
+        name = self.function.removeprefix("sql.")
+        if name == "cast":
+            return f"cast({self.args[0]}, {dict(self.options).get('dtype')})"
+        own = name == self.function  # of SQL's functions only what was asked for is told
+        inside = [str(a) for a in self.args] + [o for o in _told(self.options) if own or not o.endswith("=False")]
+        return f"{name}({', '.join(inside)})"
+
+
+def _told(options: tuple[tuple[str, Any], ...]) -> list[str]:
+    """Options that say something."""
+    return [f"{key}={value!r}" for key, value in options if value is not None]
 
 
 _INFIX = {
@@ -132,6 +141,8 @@ class Cast(Term):
         return change(Cast(self.term.rewrite(change), self.dtype, self.strict))
 
     def __str__(self) -> str:
+        if self.strict and isinstance(self.term, Literal) and type(self.term.value) is int:
+            return str(self.term)  # a number in another type reads as it was written
         return f"{'cast' if self.strict else 'try_cast'}({self.term}, {self.dtype})"
 
 
@@ -184,9 +195,10 @@ class Aggregation(Term):
         return change(replace(self, args=tuple(a.rewrite(change) for a in self.args), where=where))
 
     def __str__(self) -> str:
-        inside = ", ".join([*(str(a) for a in self.args), *(f"{k}={v!r}" for k, v in self.options)])
+        given = [] if self.aggregate.startswith("sql.") else _told(self.options)
+        inside = ", ".join([*(str(a) for a in self.args), *given])
         where = f".filter({self.where})" if self.where else ""
-        return f"{self.aggregate}({inside}){where}"
+        return f"{self.aggregate.removeprefix('sql.')}({inside}){where}"
 
 
 @dataclass(frozen=True)

@@ -24,13 +24,19 @@ def _tree(node: Node, names: dict[int, str], seen: set[int], indent: str) -> Ite
     if again:
         return
     seen.add(id(node))
-    yield f"{indent}  | {facts_line(node)}"
+    same = len(node.inputs) == 1 and node.inputs[0].schema == node.schema and node.verb != "write"
+    yield f"{indent}  | {facts_of(node) if same else facts_line(node)}"
     for below in node.inputs:
         yield from _tree(below, names, seen, indent + "  ")
 
 
 def facts_line(node: Node) -> str:
     """Schema, mode, key and time of a node, on one line."""
+    return f"{facts_of(node)}: {node.schema}"
+
+
+def facts_of(node: Node) -> str:
+    """Mode, key and time of a node."""
     facts = node.facts
     mode = facts.mode
     if mode == UPDATING:
@@ -48,7 +54,7 @@ def facts_line(node: Node) -> str:
         parts.append("not deterministic")
     if facts.order_sensitive:
         parts.append("order-sensitive")
-    return f"{'; '.join(parts)}: {facts.schema}"
+    return "; ".join(parts)
 
 
 def as_mermaid(pipeline: Pipeline) -> str:

@@ -175,7 +175,8 @@ class Node:
     @cached_property
     def fingerprint(self) -> str:
         """A digest of what the node means, inputs included; equal for nodes that mean the same."""
-        parameters = self.parameters()
+        # The verb that the user wrote is for messages: the same node may have come of several.
+        parameters = {name: value for name, value in self.parameters().items() if name != "spelling"}
         # What holds data of the program (a frame) is itself only: its options do not say which data.
         held = [getattr(value, "identity", None) for value in parameters.values()]
         data = [self.verb, self.version, encode(parameters), held, [node.fingerprint for node in self.inputs]]

@@ -9,11 +9,12 @@ from typing import Any
 from penstock.core.dtypes import Boolean, DType, Duration, List, Map, Null, Struct
 from penstock.core.errors import PlanError, UnknownNameError, nearest
 from penstock.core.schema import Schema
-from penstock.expr.ast import Aggregation, Column, Term
+from penstock.expr.ast import Aggregation, Apply, Column, Term
 from penstock.expr.infer import Typed, infer_aggregation
-from penstock.sql import aggregates, functions, terms
+from penstock.sql import aggregates, exact, functions, terms
 from penstock.sql.scope import Scope
 from penstock.sql.syntax import (
+    Bound,
     Call,
     CaseWhen,
     CastTo,
@@ -81,6 +82,7 @@ class Expressions:
         place: What the expression is for, for errors: `WHERE`.
         standing: Calls that stand for a column as a whole: those of OVER, of windows, and queries in brackets.
         udfs: Functions of the user.
+        applies: Whether a call of one is a part of the term: verbs of Python make a node of it.
     """
 
     text: Text
@@ -91,6 +93,7 @@ class Expressions:
     standing: list[tuple[Expression, Typed]] = field(default_factory=list)
     udfs: dict[str, Any] = field(default_factory=dict)
     inside: bool = False
+    applies: bool = False
 
     def bind(self, expression: Expression) -> Typed:
         """The typed term of an expression.
@@ -124,6 +127,9 @@ class Expressions:
                 return self._constant(value, kind)
             case Interval():
                 return self._interval(expression)
+            case Bound(value):
+                made: Typed = value
+                return made
             case Name():
                 return self._name(expression)
             case Call():
@@ -181,6 +187,8 @@ class Expressions:
             )  # fmt: skip
         if call.name in RANKS:
             raise self.text.error(f"{call.name} needs OVER (...)", call.at, call.end)
+        if exact.is_exact(call):
+            return self._exact(call)
         if call.name in AGGREGATES and not (call.name in ("ARRAY_AGG",) and self.collected is None):
             return self._aggregate(call)
         if call.filter is not None or call.distinct:
@@ -193,9 +201,15 @@ class Expressions:
             )  # fmt: skip
         if call.name in ("BETWEEN", "ITEM", "ARRAY", "MAP", "ROW"):
             return self._syntax(call)
-        args = [self.bind(arg) for arg in call.args]
+        if call.written in self.udfs and self.applies:
+            made = self.udfs[call.written]
+            return Typed(Apply(made, tuple(self.bind(arg).term for arg in call.args)), made.gives, True)
         if call.written in self.udfs:
-            return self.udfs[call.written](args)  # type: ignore[no-any-return]
+            raise self.text.unsupported(
+                f"{call.written}, a function in Python, has no place in {self.place}", call.at, call.end,
+                hint="call it in the SELECT list, WHERE or GROUP BY of a subquery, and use its name",
+            )  # fmt: skip
+        args = [self.bind(arg) for arg in call.args]
         words = [functions.constant(word, _string()) for word in call.words]
         options: dict[str, Any] = {}
         if call.name in _WORD_FIRST:
@@ -233,7 +247,8 @@ class Expressions:
         self.inside = True
         try:
             star = len(call.args) == 1 and isinstance(call.args[0], Star)
-            args = [] if star else [self.bind(arg) for arg in call.args]
+            given, options = exact.arguments(call)
+            args = [] if star else [self.bind(arg) for arg in given]
             where = None
             if call.filter is not None:
                 where = Expressions(
@@ -243,6 +258,8 @@ class Expressions:
             self.inside = False
         place = self.text.where(call.at, call.end)
         try:
+            if exact.is_aggregate(call):
+                return self.collected.add(exact.aggregation(call, args, options, where))
             return self.collected.add(
                 functions.resolve_aggregate(
                     call.name, args, place, self.session, distinct=call.distinct, condition=where
@@ -250,6 +267,16 @@ class Expressions:
             )
         except PlanError as refused:
             raise refused.at(place) from None
+
+    def _exact(self, call: Call) -> Typed:
+        """A function of the plan by its own name."""
+        if exact.is_aggregate(call):
+            return self._aggregate(call)
+        made = exact.constant(call)
+        if made is not None:
+            return made
+        given, options = exact.arguments(call)
+        return exact.apply(call, [self.bind(arg) for arg in given], options)
 
     def _syntax(self, call: Call) -> Typed:
         args = [self.bind(arg) for arg in call.args]

@@ -14,6 +14,7 @@ from penstock.operators.select import Select as SelectNode
 from penstock.sql import functions, operators, terms, windows
 from penstock.sql.scope import END, START, TIME, Related, Scope, ScopeColumn
 from penstock.sql.syntax import (
+    Call,
     Derived,
     Join,
     MatchRecognize,
@@ -188,6 +189,29 @@ def unnested(binder: Queries, left: Related, function: TableFunction, kind: str,
         alias.name if alias else None, alias.columns if alias else (), text, function.at
     )
     return replace(left, node=node, columns=(*left.columns, *right.columns))
+
+
+def table_function(binder: Queries, left: Related, function: TableFunction, kind: str, outer: Scope | None) -> Related:
+    """`left CROSS JOIN LATERAL TABLE(f(left.x)) AS t (a, b)`: a function that gives a list is unnested.
+
+    Raises:
+        PlanError: If there is no such function, or it gives no list.
+    """
+    from penstock.sql.udfs import lifted
+
+    text = binder.text
+    name = next((one for one in binder.udfs if one.upper() == function.name), None)
+    if name is None:
+        raise text.unknown("table function", function.name, list(binder.udfs), function.at)
+    if not isinstance(binder.udfs[name].gives, List):
+        raise text.error(
+            f"{name} gives one value, and a table function a list", function.at, function.end,
+            hint="@ps.udf(returns=ps.List(ps.Struct({...})))",
+        )  # fmt: skip
+    args = tuple(one for _, one in function.args)
+    call = Call(function.name, args, at=function.at, end=function.end, written=name)  # type: ignore[arg-type]
+    left, column = lifted(binder, left, call, outer)
+    return unnested(binder, left, replace(function, name="UNNEST", args=((None, column),)), kind, outer)
 
 
 _ = (Literal, PlanError)

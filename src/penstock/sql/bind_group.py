@@ -198,7 +198,8 @@ def _keys(
         if isinstance(value.term, Column) and value.term.name not in ("window_start", "window_end"):
             name = value.term.name
         else:
-            name = f"$k{len(computed)}"
+            taken = (*related.node.schema.names, *dict(computed), "window_start", "window_end")
+            name = _alias_of(one, select, taken) or f"$k{len(computed)}"
             computed.append((name, value.term))
         keys.names.append(name)
         keys.known[value.term] = Column(name)
@@ -214,6 +215,14 @@ def _keys(
         place = binder.text.where(expressions[0].at, expressions[-1].end)
         related = replace(related, node=SelectNode(input=related.node, columns=columns, where=place))
     return related, keys
+
+
+def _alias_of(expression: Expression, select: Select, taken: tuple[str, ...]) -> str | None:
+    """What the SELECT list calls a key, if no column is called so."""
+    for item in select.items:
+        if item.expression == expression and item.alias is not None and item.alias.name not in taken:
+            return item.alias.name
+    return None
 
 
 def _check_alias(binder: Queries, scope: Scope, name: Name, select: Select) -> None:

@@ -11,7 +11,7 @@ from penstock.expr.infer import Typed
 from penstock.plan.node import Node
 from penstock.sql import functions, operators
 from penstock.sql.bind_expression import conjuncts
-from penstock.sql.bind_from import bind_relation, unnested
+from penstock.sql.bind_from import bind_relation, table_function, unnested
 from penstock.sql.operators import JoinPattern
 from penstock.sql.scope import END, PROCTIME, START, Related, Scope, ScopeColumn
 from penstock.sql.syntax import (
@@ -28,6 +28,7 @@ from penstock.sql.syntax import (
     TableName,
 )
 from penstock.sql.types import SqlType
+from penstock.sql.udfs import lifted
 from penstock.sql.walk import substitute
 
 if TYPE_CHECKING:
@@ -49,9 +50,12 @@ def bind_join(binder: Queries, join: Join, outer: Scope | None) -> Related:
     if isinstance(right_side, TableFunction) and right_side.name == "UNNEST":
         if join.condition is not None and join.condition != TRUE:
             raise text.unsupported("UNNEST has no condition", join.condition.at, join.condition.end, hint="WHERE")
-        return unnested(binder, left, right_side, join.kind, outer)
+        left, arguments = lifted(binder, left, right_side.args, outer)
+        return unnested(binder, left, replace(right_side, args=arguments), join.kind, outer)
     if isinstance(right_side, TableFunction) and right_side.lateral:
-        operators.lateral(where=binder.where(right_side))
+        if join.condition is not None and join.condition != TRUE:
+            raise text.unsupported("LATERAL TABLE has no condition", join.condition.at, hint="WHERE, or ON TRUE")
+        return table_function(binder, left, right_side, join.kind, outer)
     if isinstance(right_side, Derived) and right_side.lateral:
         operators.lateral(where=binder.where(right_side))
     as_of = right_side.as_of if isinstance(right_side, TableName) else None

@@ -16,11 +16,10 @@ from penstock.expr.infer import Typed, infer
 from penstock.expr.interpret import interpret
 from penstock.operators.group import Group
 from penstock.operators.read import Read
-from penstock.operators.select import Select as SelectNode
 from penstock.operators.union import Union
 from penstock.plan.node import Node
 from penstock.plan.ttl import TimeToLive
-from penstock.sql import functions, operators
+from penstock.sql import functions, operators, tidy
 from penstock.sql.bind_expression import Expressions
 from penstock.sql.bind_select import bind_select
 from penstock.sql.operators import Order, RankPattern
@@ -266,7 +265,7 @@ def _aligned(node: Node, names: list[str], columns: list[ScopeColumn], types: li
     terms: list[tuple[str, Term]] = []
     for name, column, dtype in zip(names, columns, types, strict=True):
         terms.append((name, functions.widened(column.typed, dtype).term))
-    return SelectNode(input=node, columns=tuple(terms), where=place)
+    return tidy.selected(node, tuple(terms), place)
 
 
 def of_node(node: Node, names: list[str], physical: list[str]) -> Related:

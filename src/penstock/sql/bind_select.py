@@ -12,11 +12,12 @@ from penstock.core.where import Where
 from penstock.expr.ast import Column, Term
 from penstock.expr.infer import Typed
 from penstock.operators.filter import Filter
-from penstock.operators.select import Select as SelectNode
 from penstock.plan.node import Node
 from penstock.plan.ttl import ProcessingTime, TimeToLive
+from penstock.sql import tidy
 from penstock.sql.bind_expression import AGGREGATES, RANKS, conjuncts
 from penstock.sql.bind_from import MARKS, bind_relation
+from penstock.sql.exact import is_aggregate
 from penstock.sql.ranks import PendingRank, apply_rank, pending_rank, rank_bounds
 from penstock.sql.scope import END, PROCTIME, RANK, START, TIME, Related, Scope, ScopeColumn
 from penstock.sql.syntax import (
@@ -33,6 +34,7 @@ from penstock.sql.syntax import (
     Star,
     Syntax,
 )
+from penstock.sql.udfs import has_calls, lifted, named_items, split
 from penstock.sql.walk import calls, outer_calls, walk
 from penstock.sql.window_rows import rows_of_windows
 
@@ -76,6 +78,8 @@ def bind_select(binder: Queries, select: Select, outer: Scope | None) -> Related
     if select.qualify is not None and any(call.over is not None for call in calls(select.qualify)):
         return _qualified_by_call(binder, select, outer)
     rest: Expression | None = select.where
+    rest, calling = split(rest, binder.udfs)
+    select = replace(select, where=rest) if calling else select
     if select.source is None:
         related = binder.one_row(binder.where(select))
     elif isinstance(select.source, Join):
@@ -85,14 +89,21 @@ def bind_select(binder: Queries, select: Select, outer: Scope | None) -> Related
     else:
         related = bind_relation(binder, select.source, outer)
     related = filtered(binder, related, rest, outer, select)
+    for one in calling:
+        related, condition = lifted(binder, related, one, outer)
+        related = filtered(binder, related, condition, outer, select)
     items = expanded(binder, related, select)
+    if has_calls((tuple(items), select.group), binder.udfs):
+        pieces = (tuple(named_items(items)), select.group)
+        related, (found, group) = lifted(binder, related, pieces, outer)
+        items, select = list(found), replace(select, group=group)
     if is_grouped(select, items):
         related, bound = bind_grouped(binder, related, select, items, outer)
     else:
         if select.having is not None:
             raise text.error("HAVING needs GROUP BY or an aggregate", select.having.at, select.having.end, hint="WHERE")
         related, bound = _plain(binder, related, select, items, outer)
-    made = project(binder, related, bound, select)
+    made = project(binder, related, bound, select, is_grouped(select, items))
     if select.qualify is not None:
         made = _qualified(binder, made, select)
     if select.distinct:
@@ -263,7 +274,7 @@ def _plain(
 # -- projection --------------------------------------------------------------------
 
 
-def project(binder: Queries, related: Related, items: list[Item], select: Syntax) -> Related:
+def project(binder: Queries, related: Related, items: list[Item], select: Syntax, is_group: bool = False) -> Related:
     """A node with the items as its columns, and what pending operators need besides."""
     from penstock.sql.bind_query import unique_names
 
@@ -280,7 +291,9 @@ def project(binder: Queries, related: Related, items: list[Item], select: Syntax
     made += _carried(related, items, made)
     if not made:
         made = [("$one", Column(related.node.schema.names[0]))]
-    node: Node = SelectNode(input=related.node, columns=tuple(made), where=place)
+    merged = tidy.grouped(related.node, tuple(made)) if is_group else None
+    below, chosen = tidy.named(related.node, tuple(made)) if is_group else (related.node, tuple(made))
+    node: Node = merged or tidy.selected(below, chosen, place)
     typed = tuple(
         one if isinstance(one.term, Column) and one.term.name.startswith("$")
         else replace(one, dtype=node.schema[one.term.name].dtype, nullable=node.schema[one.term.name].nullable)  # type: ignore[attr-defined]
@@ -356,7 +369,7 @@ def _qualified_by_call(binder: Queries, select: Select, outer: Scope | None) -> 
 
 def has_aggregate(syntax: Syntax | tuple[Syntax, ...]) -> bool:
     """Whether an aggregate that is not OVER a window is in it."""
-    return any(call.name in AGGREGATES and call.over is None for call in calls(syntax))
+    return any((call.name in AGGREGATES or is_aggregate(call)) and call.over is None for call in calls(syntax))
 
 
 _ = (PlanError, Where, MARKS)

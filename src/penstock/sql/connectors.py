@@ -14,6 +14,7 @@ from penstock.core.schema import Schema
 from penstock.core.spec import configure
 from penstock.sql.lookups import OPTIONS as LOOKUP_OPTIONS
 from penstock.sql.lookups import asked_table, jdbc_sink
+from penstock.sql.own_options import OF_ALL, own_connector
 from penstock.sql.statements import (
     CreateTable,
     Option,
@@ -212,10 +213,6 @@ def _generated(name: str, dtype: DType, given: dict[str, str]) -> dict[str, Any]
     raise PlanError(f'datagen makes no column "{name}" of {kind}', hint="a number, STRING, BOOLEAN or TIMESTAMP column")
 
 
-def _nothing(given: dict[str, str], schema: Schema) -> dict[str, Any]:
-    return {}
-
-
 CONNECTORS: dict[str, Connector] = {
     "filesystem": Connector(
         "files",
@@ -307,7 +304,7 @@ class Table:
                 f"the connector '{name.value}' is not offered yet: {found.later}", name.value_at, name.end
             )
         for key, one in given.items():
-            if key != "connector":
+            if key not in OF_ALL:
                 self._check_option(name.value, found, key, one)
         for key in _REQUIRED.get(name.value, ()):
             if key not in given:
@@ -352,6 +349,9 @@ class Table:
         Raises:
             PlanError: If it cannot be.
         """
+        ours: Source | None = own_connector(self, CONNECTORS, source_class)
+        if ours is not None:
+            return ours
         connector, given = self._checked()
         if connector.source is None and connector.asked is None:
             raise self._cannot("read from")
@@ -369,6 +369,9 @@ class Table:
         Raises:
             PlanError: If it cannot be.
         """
+        ours: Sink | None = own_connector(self, CONNECTORS, sink_class)
+        if ours is not None:
+            return ours
         connector, given = self._checked()
         if connector.sink is None:
             raise self._cannot("written to")
@@ -384,6 +387,3 @@ class Table:
     def _cannot(self, what: str) -> PlanError:
         name = next(one for one in self.options if one.key == "connector")
         return self.text.error(f"a table with the connector '{name.value}' cannot be {what}", name.at, name.end)
-
-
-_ = _nothing

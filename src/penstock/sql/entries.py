@@ -84,12 +84,14 @@ class Entry:
         takes: One code per argument (see `CODES`); `?` behind it: may be left out; `*`: none or more.
         build: From the arguments to the term.
         options: The names of the options that it knows.
+        function: The function of the plan, where it is that one with the same arguments.
     """
 
     names: tuple[str, ...]
     takes: str
     build: Build
     options: tuple[str, ...] = ()
+    function: str | None = None
 
     @property
     def signature(self) -> str:
@@ -184,5 +186,6 @@ def counted(function: str, **options: Any) -> Build:
 
 def entry(names: str, takes: str, build: Build | str, options: str = "") -> Entry:
     """An entry; names and options with blanks between them, a text as the function of the plan."""
+    function = build if isinstance(build, str) else None
     made = plan(build) if isinstance(build, str) else build
-    return Entry(tuple(names.split(" ")), takes, made, tuple(options.split()))
+    return Entry(tuple(names.split(" ")), takes, made, tuple(options.split()), function)

@@ -55,7 +55,7 @@ class CallParser(TypeParser):
         if not self.sees(")"):
             args = self.several(self._argument)
         self.expect(")", f"after the arguments of {token.text}")
-        name = token.upper
+        name = token.upper or token.text.upper()
         return self._behind(
             Call(name, args, distinct=distinct, at=token.start, end=self.last_end, written=token.text), token
         )

@@ -258,7 +258,7 @@ class ExpressionParser(ValueParser):
             self.advance()
             return Star(at=token.start, end=token.end)
         if token.kind == QUOTED:
-            return self._name()
+            return self.call() if self.peek().upper == "(" else self._name()
         if token.kind == WORD:
             return self._word()
         if self.sees(".") and self.peek().kind == NUMBER and self.peek().start == token.end:

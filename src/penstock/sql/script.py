@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from penstock.core.dtypes import Datetime, DType
@@ -14,7 +15,8 @@ from penstock.operators.select import Select as SelectNode
 from penstock.operators.union import Union
 from penstock.operators.write import Write
 from penstock.plan.node import UPDATING, Node
-from penstock.sql import functions
+from penstock.sql import functions, tidy
+from penstock.sql.bind_expression import AGGREGATES
 from penstock.sql.bind_query import Queries, of_node
 from penstock.sql.connectors import Table
 from penstock.sql.lookups import refuse_reading
@@ -38,12 +40,10 @@ from penstock.sql.statements import (
     Statement,
     StatementSet,
 )
-from penstock.sql.syntax import (
-    Hint,
-    Ident,
-)
+from penstock.sql.syntax import Hint
 from penstock.sql.tables import Declared
 from penstock.sql.text import Text
+from penstock.sql.udfs import imported
 from penstock.sql.window_rows import rows_of_windows
 
 
@@ -74,6 +74,7 @@ class Script:
         queries: The rows of queries by themselves.
         shown: What EXPLAIN, DESCRIBE and SHOW say.
         udfs: Functions of the user.
+        folder: Where modules of these may be.
     """
 
     tables: dict[str, Declared] = field(default_factory=dict)
@@ -83,6 +84,7 @@ class Script:
     queries: list[Related] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
     udfs: dict[str, Any] = field(default_factory=dict)
+    folder: Path = field(default_factory=Path.cwd)
 
     @property
     def session(self) -> functions.Session:
@@ -98,6 +100,17 @@ class Script:
         """Rows of the program under names."""
         for name, node in nodes.items():
             self.views[name] = of_node(node, list(node.schema.names), list(node.schema.names))
+
+    def call(self, functions: Mapping[str, Any]) -> None:
+        """Functions of the program under names.
+
+        Raises:
+            PlanError: If one has the name of a function of SQL.
+        """
+        for name, function in functions.items():
+            if name.upper() in functions.NAMES or name.upper() in AGGREGATES:
+                raise PlanError(f"{name.upper()} is a function of SQL", hint="another name")
+            self.udfs[name] = function
 
     def run(self, sql: str, file: str = "<sql>") -> None:
         """All statements of a text.
@@ -237,15 +250,21 @@ class Script:
                 f"functions in {statement.language} do not run here", statement.at, statement.end,
                 hint="CREATE FUNCTION f AS 'module.name' LANGUAGE PYTHON",
             )  # fmt: skip
-        raise text.unsupported(
-            "functions in Python are not offered in SQL yet", statement.at, statement.end,
-            hint="compute the column in Python: ps.sql(..., t=stream)",
-        )  # fmt: skip
+        if statement.name in self.udfs:
+            if statement.if_not_exists:
+                return
+            raise text.error(
+                f'there is a function "{statement.name}" already', statement.at, hint="CREATE FUNCTION IF NOT EXISTS"
+            )
+        if statement.name.upper() in functions.NAMES or statement.name.upper() in AGGREGATES:
+            raise text.error(f"{statement.name.upper()} is a function of SQL", statement.at, hint="another name")
+        self.udfs[statement.name] = imported(statement, text, self.folder)
 
     def _drop(self, statement: Drop, text: Text) -> None:
         name = statement.name.name
-        known: dict[str, Any] = self.tables if statement.kind == "TABLE" else self.views
-        if statement.kind != "FUNCTION" and name in known:
+        kinds: dict[str, dict[str, Any]] = {"TABLE": self.tables, "VIEW": self.views, "FUNCTION": self.udfs}
+        known = kinds[statement.kind]
+        if name in known:
             del known[name]
         elif not statement.if_exists:
             raise text.unknown(statement.kind.lower(), name, list(known), statement.name.at)
@@ -267,7 +286,7 @@ class Script:
         terms = tuple((name, one.term) for name, one in zip(names, shown, strict=True))
         if related.node.schema.names == tuple(names) and all(t == Column(n) for n, t in terms):
             return of_node(related.node, names, names)
-        node = SelectNode(input=related.node, columns=terms, where=place)
+        node = tidy.collapsed(SelectNode(input=related.node, columns=terms, where=place), self._is_kept)
         return of_node(node, names, names)
 
     def _insert(self, statement: Insert, text: Text) -> None:
@@ -299,10 +318,20 @@ class Script:
             else:
                 terms.append((one.name, functions.constant(None, one.dtype).term))
         place = text.where(statement.at, statement.table.end)
-        node = SelectNode(input=related.node, columns=tuple(terms), where=place)
+        node = tidy.collapsed(tidy.selected(related.node, tuple(terms), place), self._is_kept)
+        if isinstance(node, SelectNode) and not self._is_kept(node.input):
+            below, chosen = tidy.named(node.input, node.columns)
+            node = tidy.selected(below, chosen, node.where) if below is not node.input else node
         if statement.conflict is not None:
             raise text.unsupported("ON CONFLICT is not offered yet", statement.at, statement.table.end)
         self.inserts.append((name, statement, text, node))
+
+    def _is_kept(self, node: Node) -> bool:
+        """Whether rows have a name, by which others may read them."""
+        views = (one.related if isinstance(one, View) else one for one in self.views.values())
+        return any(one.node is node for one in views) or any(
+            "related" in vars(one) and one.related.node is node for one in self.tables.values()
+        )
 
     def _targets(self, statement: Insert, declared: Declared, text: Text) -> list[str]:
         names = list(declared.physical.names)
@@ -370,6 +399,3 @@ def _stores(given: DType, wanted: DType) -> bool:
     if isinstance(given, Decimal) and isinstance(wanted, Decimal):
         return given.precision - given.scale <= wanted.precision - wanted.scale
     return isinstance(given, Struct) and isinstance(wanted, Struct) and len(given.fields) == len(wanted.fields)
-
-
-_ = Ident

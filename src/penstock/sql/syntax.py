@@ -52,6 +52,13 @@ class Name(Expression):
 
 
 @dataclass(frozen=True)
+class Bound(Expression):
+    """An expression that is bound already: its typed term, over the rows at hand."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
 class Star(Expression):
     """`*` or `t.*`."""
 

@@ -19,6 +19,7 @@ from penstock.sql import functions
 from penstock.sql.bind_expression import Expressions
 from penstock.sql.changes import changes
 from penstock.sql.connectors import Table
+from penstock.sql.own_options import silence as silence_of
 from penstock.sql.scope import PROCTIME, Related, Scope, ScopeColumn
 from penstock.sql.statements import (
     ColumnDefinition,
@@ -30,6 +31,9 @@ from penstock.sql.syntax import (
 )
 from penstock.sql.text import Text
 from penstock.sql.types import dtype_of
+
+FOREVER = MINUTE * 60 * 24 * 365 * 100
+"""A silent split holds the watermark back for so long: no time-out was set."""
 
 
 @dataclass(frozen=True)
@@ -154,12 +158,13 @@ class Declared:
                 f"event time is a TIMESTAMP or TIMESTAMP_LTZ, found {functions.spelled(column.dtype)}",
                 defined.column.at, defined.column.end, hint="a computed column: t AS TO_TIMESTAMP_LTZ(ms, 3)",
             )  # fmt: skip
-        delay = self._delay(defined.column.name)
-        idle = self.idle if self.idle is not None else MINUTE * 60 * 24 * 365 * 100
+        given = defined.expression
+        by_source = isinstance(given, Call) and given.name == "SOURCE_WATERMARK" and not given.args
+        policy = None if by_source else Bounded(self._delay(defined.column.name))
+        idle = self.idle if self.idle is not None else FOREVER
+        silence = silence_of(self.table, Silence(idle, HOLD))
         place = text.where(defined.at, defined.end)
-        return Watermark(
-            input=node, time=defined.column.name, policy=Bounded(delay), silence=Silence(idle, HOLD), where=place
-        )
+        return Watermark(input=node, time=defined.column.name, policy=policy, silence=silence, where=place)
 
     def _delay(self, column: str) -> int:
         text, defined = self.text, self.table.statement.watermark

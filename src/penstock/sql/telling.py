@@ -44,7 +44,8 @@ def tell(script: Script, statement: Statement, text: Text) -> str:
         case Show("FUNCTIONS"):
             from penstock.sql.aggregates import NAMES as AGGREGATES
 
-            return "\n".join(sorted(one for one in (*functions.NAMES, *AGGREGATES) if one[:1].isalpha()))
+            own = [f"{name} ({one.module}.{one.qualname})" for name, one in sorted(script.udfs.items())]
+            return "\n".join([*own, *sorted(one for one in (*functions.NAMES, *AGGREGATES) if one[:1].isalpha())])
         case Show("CONNECTORS"):
             from penstock.sql.connectors import CONNECTORS
 
@@ -68,7 +69,7 @@ def _explained(script: Script, statement: Statement, details: tuple[str, ...], t
     from penstock.plan.node import walk
     from penstock.sql.script import Script as Fresh
 
-    own = Fresh(dict(script.tables), dict(script.views), script.options, udfs=script.udfs)
+    own = Fresh(dict(script.tables), dict(script.views), script.options, udfs=script.udfs, folder=script.folder)
     own.execute(statement, text)
     if isinstance(statement, (Insert, StatementSet)):
         pipeline = Pipeline(own.name or "explained", *own.outputs())

@@ -10,11 +10,10 @@ from penstock.core.errors import PlanError, UnknownNameError, UnsupportedError
 from penstock.core.schema import Schema
 from penstock.core.spec import configure, options_of
 from penstock.sql.connectors import CONNECTORS, Connector
+from penstock.sql.own_options import INTERNAL
 from penstock.yaml.kinds import filled, text, unknown
 from penstock.yaml.tree import Mapping, Node, Scalar, Sequence, where, wrong
 
-INTERNAL = ("memory", "flow")
-"""Connectors whose rows are values of a program: a text cannot name them."""
 _STYLE = {"style": "changes"}
 
 

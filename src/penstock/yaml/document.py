@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as PyMapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from penstock.api.read import read as read_source
 from penstock.api.stream import Output, Stream
 from penstock.core.errors import PlanError, UnknownNameError
 from penstock.core.where import standing_at
-from penstock.expr.build import Expr
 from penstock.plan.pipeline import Pipeline
-from penstock.sql.terms import Session
 from penstock.yaml.connectors import connector
+from penstock.yaml.functions import FUNCTIONS, Calling
 from penstock.yaml.kinds import (
     NAMES,
     NUMBER,
@@ -37,6 +38,7 @@ PIPELINE = (
     Key("unbounded", choice("report", "error"), "What happens if state has no bound."),
     Key("on_error", choice("dead_letter", "drop", "fail"), "What becomes of refused rows."),
     Key("max_error_rate", NUMBER, "The share of refused rows above which the pipeline fails."),
+    Key("functions", FUNCTIONS, "Functions in Python that expressions call: names with module.name."),
 )
 SOURCE = (
     Key("connector", TEXT, "Where rows come from.", needed=True),
@@ -55,18 +57,22 @@ _SECTIONS = ("sources", "streams", "sinks")
 _PORTS = ("late", "errors")
 
 
-def pipeline_of(yaml: str, file: str) -> Pipeline:
+def pipeline_of(
+    yaml: str, file: str, given: PyMapping[str, Stream] | None = None, folder: Path | None = None
+) -> Pipeline:
     """The pipeline of a text.
 
     Args:
         yaml: The text.
         file: What it is called in messages.
+        given: Streams of the program that the text may name, by their names.
+        folder: Where the modules of its functions are; by default the current one.
 
     Raises:
         PlanError: If it cannot mean anything; with line, column and a caret.
     """
     root = mapping(read(yaml, file), "pipeline, sources, streams and sinks", "pipeline: NAME")
-    return _Document(root).pipeline()
+    return _Document(root, folder or Path.cwd(), dict(given or {})).pipeline()
 
 
 @dataclass
@@ -75,23 +81,26 @@ class _Document:
 
     Attributes:
         root: All of it.
+        folder: Where the modules of its functions are.
         streams: The sources and streams by their names.
         building: Those that are being built: none may need itself.
     """
 
     root: Mapping
+    folder: Path
     streams: dict[str, Stream] = field(default_factory=dict)
     building: list[str] = field(default_factory=list)
     context: Context = field(init=False)
 
     def __post_init__(self) -> None:
         check_keys(self.root, [*(key.name for key in PIPELINE), *_SECTIONS])
-        self.context = Context(Session(), self._find)
+        self.context = Context(Calling(folder=self.folder), self._find)
         self.options = self._head()
-        zone = self.options.pop("zone", None)
+        zone, calls = self.options.pop("zone", None), self.options.pop("functions", {})
+        self.context.session = Calling(functions=calls, folder=self.folder)
         if zone is not None:
             try:
-                self.context.session = Session(zone)
+                self.context.session = Calling(zone, calls, self.folder)
             except PlanError as refused:
                 raise refused.at(where(self.root.items["zone"])) from None
         self.sources = self._section("sources")
@@ -142,7 +151,7 @@ class _Document:
     def _find(self, at: Scalar, said: str) -> Stream:
         """The stream of a name, or of what it refused."""
         name, dot, port = said.partition(".")
-        known = [*self.sources.items, *self.later.items]
+        known = list(dict.fromkeys([*self.sources.items, *self.later.items, *self.streams]))
         if name not in known:
             raise UnknownNameError("source or stream", name, known, where=where(at))
         if dot and port not in _PORTS:
@@ -205,7 +214,7 @@ class _Document:
             return rows
         node = pairs.items["event_time"]
         context.rows, context.place = rows, "event_time"
-        time: Expr = EVENT_TIME.of(node, context)
+        time: Any = EVENT_TIME.of(node, context)
         with standing_at(where(node)):
             try:
                 return rows.with_event_time(time, **timing)

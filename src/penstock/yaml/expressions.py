@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from penstock.core.errors import PlanError
 from penstock.core.schema import Field, Schema
@@ -98,9 +99,14 @@ def term(text: Text, node: PlanNode, session: Session, place: str) -> Term:
             f"OVER has no meaning in {place}", over[0].at, over[0].end, hint="with_columns: {name: SUM(x) OVER (...)}"
         )
     scope = Scope(of_node(node, list(node.schema.names), list(node.schema.names)))
-    expressions = Expressions(text, scope, session, place=place)
+    expressions = Expressions(text, scope, session, place=place, **_calls(session))
     bound = expressions.condition(syntax) if place in CONDITIONS else expressions.bind(syntax)
     return bound.term
+
+
+def _calls(session: Session) -> dict[str, Any]:
+    """The functions in Python that expressions may call."""
+    return {"udfs": getattr(session, "functions", {}), "applies": True}
 
 
 def of_pair(text: Text, left: PlanNode, right: PlanNode, session: Session) -> Term:
@@ -153,7 +159,7 @@ def columns(
             node, found = _over(text, syntax, over, node, names, session)
         else:
             scope = Scope(of_node(node, names, names))
-            found = Expressions(text, scope, session, place=place).bind(syntax).term
+            found = Expressions(text, scope, session, place=place, **_calls(session)).bind(syntax).term
         made.append((name, found))
     return node, made
 

@@ -8,7 +8,7 @@ from typing import Any
 from penstock.connectors import BUILTIN, module
 from penstock.core.spec import Option, options_of
 from penstock.sql.connectors import CONNECTORS
-from penstock.yaml.connectors import INTERNAL
+from penstock.sql.own_options import INTERNAL
 from penstock.yaml.document import PIPELINE, SINK, SOURCE
 from penstock.yaml.kinds import Key
 from penstock.yaml.steps import STEPS

@@ -10,6 +10,7 @@ from penstock.api.stream import Stream
 from penstock.api.verbs import GUESSES, PLANNED
 from penstock.core.errors import PlanError, UnknownNameError, UnsupportedError
 from penstock.core.where import standing_at
+from penstock.yaml.functions import FUNCTION
 from penstock.yaml.kinds import (
     AGGREGATES,
     BETWEEN,
@@ -101,9 +102,11 @@ def _grouped(rows: Stream, given: dict[str, Any]) -> Any:
             raise PlanError(f'"{lost[0]}" is about a window: the step has none', hint="window: {tumbling: 1 day}")
     if "top_n" in given and "agg" in given:
         raise PlanError('a step has "agg" or "top_n", not both', hint="the second is the next step")
+    if given.get("rows"):
+        if "window" not in given or "agg" in given or "top_n" in given:
+            raise PlanError('"rows" is about a window, without agg and top_n', hint="window: {tumbling: 1 day}")
+        return made.rows()
     if "top_n" in given:
-        if "window" in given:
-            raise UnsupportedError("top_n of a window is not offered yet", hint="aggregate by window, then top_n by it")
         if "by" not in given:
             raise PlanError('top_n needs an order: the key "by" is missing', hint="by: amount")
         options = {name: given[name] for name in _OF_RANKS if name in given}
@@ -137,6 +140,12 @@ def _changelog(rows: Any, given: dict[str, Any]) -> Any:
     return rows.changelog()
 
 
+def _map_batches(rows: Stream, given: dict[str, Any]) -> Any:
+    if "schema" not in given:
+        raise PlanError("map_batches needs the columns that it gives", hint="schema: {total: DOUBLE}")
+    return rows.map_batches(given.pop("map_batches"), **given)
+
+
 def _event_time(rows: Stream, given: dict[str, Any]) -> Any:
     time = given.pop("with_event_time")
     return rows.with_event_time(time, **given)
@@ -162,6 +171,10 @@ _SIDES = (
     Key("nulls_equal", FLAG, "Whether null keys are equal."),
     Key("suffix", TEXT, "What is added to names that both sides have."),
 )
+_OF_MAPS = (
+    Key("schema", TYPES, "The columns that it gives."),
+    Key("deterministic", FLAG, "false: equal rows may give different ones."),
+)
 _GROUP = (
     Key("group_by", COLUMNS, "The key: columns, or names with expressions."),
     Key("window", WINDOW, "The windows of event time."),
@@ -175,6 +188,7 @@ _GROUP = (
     _DESCENDING,
     _NULLS,
     Key("rank", NAME, "The name of a column for the rank."),
+    Key("rows", FLAG, "All rows of each window, with its bounds."),
     Key("offset", COUNT, "How many ranks are left out before."),
 )
 
@@ -225,6 +239,9 @@ _ALL = (
     Step((Key("as_table", NAMES, "The key: the last row of each counts."),
           Key("delete", EXPRESSION, "A row for which this is true deletes."),
           Key("op", COLUMN, "The column that says what a row is: +I, -U, +U, -D.")), _called("as_table", spread=True)),
+    Step((Key("map", FUNCTION, "A function from a row to one: module.name."), *_OF_MAPS), _called("map")),
+    Step((Key("flat_map", FUNCTION, "A function from a row to several."), *_OF_MAPS), _called("flat_map")),
+    Step((Key("map_batches", FUNCTION, "A function from a frame to a frame."), *_OF_MAPS), _map_batches),
     Step((Key("changelog", FLAG, "The changes as rows, with op."),), _changelog),
     Step((Key("state", TEXT, "The name of the state of the verb before."), Key("ttl", TTL, "How long keys are kept.")),
          _called("state")),

@@ -115,11 +115,32 @@ def test_explain(penstock):
     assert [node["verb"] for node in found["nodes"]] == ["read", "write"]
 
 
+def test_explain_in_the_languages_that_are_read(penstock):
+    penstock.write("rows.csv", "a,b\n1,x\n")
+    penstock.write("copy.sql", COPY)
+    for form, ending in (("sql", "sql"), ("yaml", "yaml"), ("python", "py")):
+        text = penstock("explain", "copy.sql", "--as", form).out
+        penstock.write(f"copied.{ending}", text)
+        stored = [penstock("explain", name, "--as", "json").out for name in ("copy.sql", f"copied.{ending}")]
+        assert stored[0] == stored[1]
+
+
+def test_what_has_no_spelling_is_named(penstock):
+    penstock.write("copy.py", MEMORY)
+    told = penstock("explain", "copy.py", "--as", "yaml").out
+    assert "# rows is not written (read rows (memory)): its data are in the program that made the plan\n" in told
+
+
+COPY = """
+CREATE TABLE `rows` (a BIGINT, b STRING) WITH ('connector' = 'filesystem', 'path' = 'rows.csv', 'format' = 'csv');
+CREATE TABLE sums (b STRING, total BIGINT, PRIMARY KEY (b) NOT ENFORCED) WITH ('connector' = 'print');
+INSERT INTO sums SELECT b, SUM(a + 1) AS total FROM `rows` WHERE b LIKE 'x%' GROUP BY b;
+"""
+
+
 @pytest.mark.parametrize(
     ("form", "message"),
     [
-        ("sql", "plans are not written as SQL yet"),
-        ("yaml", "plans are not written as YAML yet"),
         ("flink", "comes with the Flink engine"),
         ("mermaids", 'no form "mermaids"; did you mean "mermaid"?'),
     ],
