@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import penstock as ps
@@ -72,6 +72,27 @@ def regular(draw, left, right):
     return left.join(right, on=on, how=how, where=where, nulls_equal=draw(st.booleans()))
 
 
+def keyed(draw, left, right):
+    """A join of two Tables with keys, of which it compares all, some or none."""
+    makers = {
+        "k": lambda rows: rows.group_by("k").agg(i=col("i").max()),
+        "i": lambda rows: rows.group_by("i").agg(k=col("k").min()),
+        "ki": lambda rows: rows.group_by("k", "i").agg(n=ps.count()),
+        "all": lambda rows: rows.agg(k=col("k").min(), i=col("i").max()),
+    }
+    left, right = (makers[draw(st.sampled_from(sorted(makers)))](rows) for rows in (left, right))
+    on = draw(st.sampled_from([["k"], ["i"], ["k", "i"]]))
+    how = draw(st.sampled_from(["inner", "left", "right", "full", "full", "full"]))
+    where = draw(st.one_of(st.none(), st.none(), st.just(col("left.i") < col("right.i"))))
+    return left.join(right, on=on, how=how, where=where, nulls_equal=draw(st.booleans()))
+
+
+def sets(draw, left, right):
+    """Rows of one side that the other has or has not, counted or not."""
+    left, right = (side(draw, rows).select("k", "i") for rows in (left, right))
+    return getattr(left, draw(st.sampled_from(["intersect", "except_"])))(right, all=draw(st.booleans()))
+
+
 def append_only(draw, left, right):
     left, right = (rows.select(*COLUMNS) for rows in (left, right))
     return left.join(right, on=draw(st.sampled_from([["k"], ["i"]])), where=draw(conditions()))
@@ -136,6 +157,28 @@ def test_regular_joins_over_restarts(case, data):
     steps = data.draw(cuts(case.scene.events(), most=12))
     shards = data.draw(st.integers(1, 3))
     try_out(case, told(case), Mode("restarts", steps, shards, 0, data.draw(pauses(steps))))
+
+
+@LAW
+@given(pairs(verb=sets))
+def test_sets(case):
+    agree(case, told(case))
+
+
+@LAW
+@given(pairs(verb=sets), st.data())
+def test_sets_over_restarts(case, data):
+    steps = data.draw(cuts(case.scene.events(), most=12))
+    shards = data.draw(st.integers(1, 3))
+    try_out(case, told(case), Mode("restarts", steps, shards, 0, data.draw(pauses(steps))))
+
+
+@settings(LAW, max_examples=60)
+@given(pairs(verb=keyed))
+def test_keys_of_joins_are_unique(case):
+    """Looked at by `try_out`, after every step."""
+    steps = [[event] for event in case.scene.events()]
+    try_out(case, told(case), Mode("one by one", steps))
 
 
 @LAW

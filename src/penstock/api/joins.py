@@ -9,8 +9,8 @@ from penstock.api.columns import names_of
 from penstock.core.errors import PlanError, UnsupportedError, one_of
 from penstock.core.timespan import duration
 from penstock.core.where import caller
-from penstock.expr.ast import Aggregation, Column, Term
-from penstock.expr.build import Expr, term_of
+from penstock.expr.ast import Column, Term
+from penstock.expr.build import term_of
 from penstock.operators.asof_join import AsofJoin
 from penstock.operators.interval_join import IntervalJoin
 from penstock.operators.join import Join
@@ -107,7 +107,7 @@ class Joining:
 
         Args:
             other: The right side.
-            all: Not offered yet: each row as often as on the side that has fewer.
+            all: Each row as often as on the side that has fewer of it, as SQL's `INTERSECT ALL`.
         """
         return set_operation("intersect", self, other, SEMI, all)
 
@@ -116,7 +116,7 @@ class Joining:
 
         Args:
             other: The right side.
-            all: Not offered yet: each row as many times more often as it is on this side.
+            all: Each row as many times as it is more often on this side, as SQL's `EXCEPT ALL`.
         """
         return set_operation("except", self, other, ANTI, all)
 
@@ -171,29 +171,34 @@ class Joining:
         return self._to(made)
 
 
-def set_operation(verb: str, left: Any, right: Any, how: str, all_rows: bool) -> Any:
-    """Distinct rows of one side that the other side has, or has not.
+def set_operation(verb: str, left: Any, right: Any, how: str, every: bool) -> Any:
+    """Rows of one side that the other side has, or has not.
 
     Raises:
         PlanError: If the sides have other columns.
     """
-    if all_rows:
-        raise UnsupportedError(f"{verb} of all rows, with their numbers, is not offered yet", where=caller())
     one, other = left.schema, right.schema
-    if [(field.name, field.dtype) for field in one] != [
-        (other[n].name, other[n].dtype) for n in one.names if n in other
-    ]:
+    if {field.name: field.dtype for field in one} != {field.name: field.dtype for field in other}:
         raise PlanError(
-            f"{verb} needs equal columns, found {one} and {other}", hint=".select(...), .rename(...), .cast(...)"
+            f"{verb} needs equal columns, found {one} and {other}",
+            hint=".select(...), .rename(...), .cast(...)",
+            where=caller(),
         )
-    if len(one) != len(other):
-        raise PlanError(f"{verb} needs equal columns, found {one} and {other}", hint=".select(...)")
-    count = "rows"
-    while count in one:
-        count += "_"
-    sides = [side.group_by(*one.names).agg(**{count: Expr(Aggregation("count", ()))}) for side in (left, right)]
-    found = sides[0].join(sides[1].select(*one.names), on=list(one.names), how=how, nulls_equal=True)
-    return found.select(*one.names)
+    names, keys = list(one.names), tuple(Column(name) for name in one.names)
+    if not every:
+        left, right = left.group_by(*names).agg(), right.group_by(*names).agg()
+    made = Join(
+        left=left.node,
+        right=right.node,
+        how=how,
+        left_on=keys,
+        right_on=keys,
+        nulls_equal=(True,) * len(keys),
+        columns=tuple((name, LEFT, name) for name in names),
+        every=every,
+        where=caller(),
+    )
+    return left._to(made)
 
 
 def versions_of(as_of: str, table: Node, keys: Sequence[Term]) -> dict[str, Any]:

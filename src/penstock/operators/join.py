@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from penstock.core.errors import PlanError
+from penstock.expr.ast import Column
 from penstock.expr.function import NotOnFlink
 from penstock.operators.aggregation import plain_key
 from penstock.operators.base import Emission, Environment, Executor, Meaning, Row
-from penstock.operators.joining import CROSS, INNER, PlainPairs, TwoInputs, both
+from penstock.operators.joining import CROSS, INNER, SEMI, PlainPairs, TwoInputs, both
 from penstock.plan.node import APPEND, UPDATING, Facts
 
 # -- Plan ----------------------------------------------------------------------
@@ -30,14 +32,23 @@ class Join(TwoInputs):
 
     More pairs than one delta should have are sent as several. A Table whose rows are each one row of one side
     (an outer join to a unique key) sends one delta, which is as large as what the step changes.
+
+    Attributes:
+        every: Of a semi or anti join by all columns: whether rows are counted, as in SQL's `INTERSECT ALL` and
+            `EXCEPT ALL`. A row then has one partner at most, and is no other's: a semi join has each row as often as
+            the side that has fewer of it, an anti join as many times as the left side has more.
     """
 
     verb: ClassVar[str] = "join"
     bound: ClassVar[str] = "all rows of both sides: without bound"
 
+    every: bool = False
+
     def derive(self) -> Facts:
         """The columns that were chosen; a Stream only for an inner or cross join of Streams."""
         self.check()
+        if self.every:
+            self._check_every()
         left, right = both(self)
         plain = left.mode == right.mode == APPEND and self.how in (INNER, CROSS)
         return Facts(
@@ -48,10 +59,15 @@ class Join(TwoInputs):
             deterministic=left.deterministic and right.deterministic,
         )
 
+    def _check_every(self) -> None:
+        compared = {term.name for term in self.left_on if isinstance(term, Column)}
+        if self.pairs or self.condition is not None or not compared >= {source for _, _, source in self.columns}:
+            raise PlanError("rows are counted in semi and anti joins by all columns that come out, without a condition")
+
     def describe(self) -> str:
         """Form, keys, condition, and what bounds the state."""
         condition = f" where {self.condition}" if self.condition is not None else ""
-        return f"{self.how} on {self.described_keys()}{condition}; state: {self.bound}"
+        return f"{self.how}{' of counted rows' * self.every} on {self.described_keys()}{condition}; state: {self.bound}"
 
     @property
     def unbounded_state(self) -> str | None:
@@ -81,6 +97,8 @@ class JoinMeaning(Meaning):
     def __init__(self, node: Join) -> None:
         self.plain = node.facts.mode == APPEND
         self.pairs = PlainPairs(node)
+        self.join = self._counted if node.every else self.pairs.join
+        self.how = node.how
         self.rows: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
         self.before: list[dict[str, Any]] = []
 
@@ -94,11 +112,23 @@ class JoinMeaning(Meaning):
             del rows[identities.index(plain_key(row.values, list(row.values)))]
         if self.plain:
             sides = ([row.values], self.rows[1]) if port == 0 else (self.rows[0], [row.values])
-            return [("out", Row(values)) for values in self.pairs.join(*sides)]
-        after = self.pairs.join(*self.rows)
+            return [("out", Row(values)) for values in self.join(*sides)]
+        after = self.join(*self.rows)
         made = [*_without(self.before, after, -1), *_without(after, self.before, 1)]
         self.before = after
         return [("out", Row(values, diff)) for values, diff in made]
+
+    def _counted(self, lefts: list[dict[str, Any]], rights: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Left rows that take a right row each, while there are any; or those that find none."""
+        there = Counter(self.pairs.key(1, row) for row in rights)
+        made = []
+        for row in lefts:
+            key = self.pairs.key(0, row)
+            found = key is not None and there[key] > 0
+            there[key] -= found
+            if found == (self.how == SEMI):
+                made.append(self.pairs.values(row, None))
+        return made
 
 
 def _without(rows: list[dict[str, Any]], others: list[dict[str, Any]], diff: int) -> list[tuple[dict[str, Any], int]]:

@@ -34,12 +34,13 @@ class JoinExecutor(OrderedJoin):
 
     def __init__(self, node: Join, environment: Environment) -> None:
         self.how = node.how
+        self.every = node.every
         self.plain = node.facts.mode == APPEND
         self.alone = (*node.padded,) if node.pairs else (True, False)
         super().__init__(node, environment)
         key = node.facts.key
         # Where each row that comes out is one row of one side, what replaces it must not overtake it.
-        one_side = key is not None and node.pairs and any(self.alone) and key in (node._names(0), node._names(1))
+        one_side = key is not None and node.pairs and any(self.alone) and key in (node.key_names(0), node.key_names(1))
         self.collector = Collector(None if one_side else self.most)
         self.pending = self._none_pending()
 
@@ -182,21 +183,31 @@ class JoinExecutor(OrderedJoin):
         store, partner = self.stores[shard][side], self.stores[shard][1 - side]
         if keys and not self.maker.compares:
             others = distinct(np.concatenate(keys))
-            turned = others[(partner.key_word(TOTAL)[others] > 0) != (partner.key_word(WAS)[others] > 0)]
+            totals = [partner.key_word(word)[others] for word in (TOTAL, WAS)]
+            now, was = totals if self.every else [total > 0 for total in totals]
+            turned = others[now != was]
             touched = [*touched, *(rows for _, rows in store.probe(store.find(partner.keys_of(turned))))]
         if not touched:
             return np.empty(0, np.int32), np.empty(0, np.int64)
         slots = distinct(np.concatenate(touched))
-        if self.maker.compares:
-            has = store.own(MATCHES)[slots] > 0
-        else:
-            found = partner.find(store.keys_of(store.owners(slots)))
-            has = (found >= 0) & (partner.key_word(TOTAL)[found] > 0)
-        wanted = np.where(has == (self.how == SEMI), store.counts(slots), 0)
+        wanted = self._wanted(store, partner, slots)
         change = wanted - store.own(SENT)[slots]
         store.own(SENT)[slots] = wanted
         store.rows.mark_touched(slots, self.turn)
         return slots[change != 0], change[change != 0]
+
+    def _wanted(self, store: RowStore, partner: RowStore, slots: Any) -> Any:
+        """As how many rows each of some rows should come out alone."""
+        counts = store.counts(slots)
+        if self.maker.compares:
+            partners = store.own(MATCHES)[slots]
+        else:
+            found = partner.find(store.keys_of(store.owners(slots)))
+            partners = np.where(found >= 0, partner.key_word(TOTAL)[found], 0)
+        if self.every:
+            both = np.minimum(counts, partners)
+            return both if self.how == SEMI else counts - both
+        return np.where((partners > 0) == (self.how == SEMI), counts, 0)
 
     def _alone(self, shard: int, side: int, slots: Any, copies: Any) -> Iterator[Output]:
         store = self.stores[shard][side]
@@ -218,4 +229,6 @@ class JoinExecutor(OrderedJoin):
     def state_layout(self) -> Any:
         """What is kept of either side, and for which form."""
         sides = [layout.described() for layout in self.layouts]
-        return {"kind": "join", "how": self.how, "counted": self.maker.compares, "left": sides[0], "right": sides[1]}
+        every = {"every": True} if self.every else {}
+        counted = {"counted": self.maker.compares, **every}
+        return {"kind": "join", "how": self.how, **counted, "left": sides[0], "right": sides[1]}
