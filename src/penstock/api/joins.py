@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from penstock.api.columns import names_of
-from penstock.core.errors import PlanError, UnsupportedError, one_of
-from penstock.core.timespan import duration
+from penstock.core.errors import PlanError, one_of
+from penstock.core.timespan import END, NEVER, duration, from_datetime
 from penstock.core.where import caller
 from penstock.expr.ast import Column, Term
 from penstock.expr.build import term_of
@@ -15,6 +16,7 @@ from penstock.operators.asof_join import AsofJoin
 from penstock.operators.interval_join import IntervalJoin
 from penstock.operators.join import Join
 from penstock.operators.joining import ANTI, CROSS, KEY, LEFT, RIGHT, SEMI, ColumnOf
+from penstock.operators.snapshot_join import SnapshotJoin
 from penstock.operators.window_join import WindowJoin
 from penstock.plan.node import Node
 from penstock.plan.windows import Windows
@@ -46,13 +48,15 @@ class Joining:
         closed: str = "both",
         window: Windows | None = None,
         as_of: str | None = None,
+        load: Any = None,
         where: Any = None,
         nulls_equal: bool = False,
         suffix: str = "_right",
     ) -> Any:
         """Rows of both sides with equal keys.
 
-        See `Join`; with `within` `IntervalJoin`, with `window` `WindowJoin`, with `as_of` `AsofJoin`.
+        See `Join`; with `within` `IntervalJoin`, with `window` `WindowJoin`, with `as_of` `AsofJoin` or
+        `SnapshotJoin`.
 
         Args:
             other: The right side; a stream may be joined with itself.
@@ -65,7 +69,11 @@ class Joining:
             closed: Which bounds of `within` belong to it: `both`, `left`, `right` or `none`.
             window: Windows, such as `ps.tumbling("1 min")`: rows of one window are partners; sent when it closes.
             as_of: `event_time`: each left row with the row that the right side, a Table of versions
-                (`.as_table("key")`), has at the left row's time.
+                (`.as_table("key")`), has at the left row's time. `processing_time`: with the rows that the right side
+                has when the left row comes, whatever it is; without keys it is compared with all of them by `where`.
+            load: Of a join as of processing time, what left rows wait for: `"end"`, until the right side is
+                read to its end; an instant, until its watermark is there; `"none"`. By default `"end"`, if
+                the right side has one.
             where: What must be true of a pair besides: `col("left.a") < col("right.b")`.
             nulls_equal: Whether null keys are equal; else they have no partner.
             suffix: What is added to a name of the right side that the left side has too.
@@ -91,16 +99,14 @@ class Joining:
         }
         if sum(one is not None for one in (within, window, as_of)) > 1:
             raise PlanError("a join takes one of within=, window= and as_of=, not several", where=caller())
+        if load is not None and as_of != "processing_time":
+            raise PlanError('load= goes with as_of="processing_time"', where=caller())
         if window is not None:
-            if not isinstance(window, Windows):
-                raise PlanError(f"window takes windows, found {window!r}", hint='ps.tumbling("1 min")', where=caller())
-            return self._to(WindowJoin(**common, windows=window))
+            return self._to(WindowJoin(**common, windows=checked_windows(window)))
         if within is not None:
             lower, upper = interval_of(within, closed)
             return self._to(IntervalJoin(**common, lower=lower, upper=upper))
-        if as_of is not None:
-            return self._to(AsofJoin(**common | versions_of(as_of, other.node, right_keys), spelling="join"))
-        return self._to(Join(**common))
+        return self._to(Join(**common) if as_of is None else joined_as_of(as_of, load, common))
 
     def intersect(self, other: Stream, *, all: bool = False) -> Any:
         """The distinct rows that are on both sides: a Table. Null equals null; columns are matched by name.
@@ -201,14 +207,35 @@ def set_operation(verb: str, left: Any, right: Any, how: str, every: bool) -> An
     return left._to(made)
 
 
+def checked_windows(window: Any) -> Windows:
+    """The windows of a join.
+
+    Raises:
+        PlanError: If they are none.
+    """
+    if not isinstance(window, Windows):
+        raise PlanError(f"window takes windows, found {window!r}", hint='ps.tumbling("1 min")', where=caller())
+    return window
+
+
+def joined_as_of(as_of: str, load: Any, common: dict[str, Any]) -> Node:
+    """A join as of a time, by the one or the other.
+
+    Raises:
+        PlanError: If the sides do not fit.
+    """
+    if as_of == "processing_time":
+        return SnapshotJoin(**common, until=loaded_until(load, common["right"]))
+    versions = versions_of(as_of, common["right"], common["right_on"])
+    return AsofJoin(**common | versions, spelling="join")
+
+
 def versions_of(as_of: str, table: Node, keys: Sequence[Term]) -> dict[str, Any]:
     """The stream of versions that a Table is made of, and what deletes: the Table itself has only their net.
 
     Raises:
         PlanError: If it is no Table of versions, or the keys are not its own.
     """
-    if as_of == "processing_time":
-        raise UnsupportedError("a join as of processing time is not offered yet", where=caller())
     if as_of != "event_time":
         raise one_of("as_of", as_of, ["event_time", "processing_time"], where=caller())
     found: Any = table
@@ -225,6 +252,24 @@ def versions_of(as_of: str, table: Node, keys: Sequence[Term]) -> dict[str, Any]
         told = f"found {', '.join(sorted(names)) or 'none'}; needed are {', '.join(found.keys)}"
         raise PlanError(f"a join as of a time compares the whole key of the Table, {told}", where=caller())
     return {"right": table.inputs[0], "delete": found.delete}
+
+
+def loaded_until(load: Any, right: Node) -> int:
+    """How far the watermark of the right side must have come before left rows are joined with it.
+
+    Raises:
+        PlanError: If it is not understood.
+    """
+    if isinstance(load, dt.datetime):
+        return from_datetime(load)
+    known = {"end": END, "none": NEVER}
+    if load is None:
+        return END if right.facts.bounded else NEVER
+    if not isinstance(load, str):
+        raise PlanError(f'load is "end", "none" or an instant, found {load!r}', where=caller())
+    if load not in known:
+        raise one_of("load", load, known, where=caller())
+    return known[load]
 
 
 def interval_of(within: Any, closed: str) -> tuple[int, int]:

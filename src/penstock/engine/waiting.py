@@ -10,7 +10,16 @@ from penstock.engine.compile import PhysicalNode
 from penstock.engine.step import Engine
 from penstock.operators.watermark import WatermarkExecutor
 
-HOLDING = ("window", "keyed_window", "window_rows", "window_join", "sort", "asof_join", "interval_join")
+HOLDING = (
+    "window",
+    "keyed_window",
+    "window_rows",
+    "window_join",
+    "sort",
+    "asof_join",
+    "interval_join",
+    "snapshot_join",
+)
 """The verbs that keep rows or results until event time has come so far; others only forget then."""
 
 CLOSING = ("window", "keyed_window", "window_rows", "window_join")

@@ -24,6 +24,7 @@ from penstock.operators.process import Process
 from penstock.operators.read import Read
 from penstock.operators.refused import Refused
 from penstock.operators.select import Select
+from penstock.operators.snapshot_join import SnapshotJoin
 from penstock.operators.sort import Sort
 from penstock.operators.stamp import Stamp
 from penstock.operators.top_n import TopN
@@ -40,6 +41,7 @@ OPERATORS: dict[str, type[Executable]] = {
         Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog,
         KeyedWindow, Join, IntervalJoin, AsofJoin, WindowJoin, Dedup, AsTable, TopN, Sort, Over, Limit,
         Refused, Write, WindowRows, Stamp, Apply, FlatMap, MapBatches, Process,
+        SnapshotJoin,
     )
 }  # fmt: skip
 
@@ -61,6 +63,7 @@ MACHINERY = (
     "interval_join_execution",
     "asof_join_execution",
     "window_join_execution",
+    "snapshot_join_execution",
     "lateness",
     "over_frames",
     "lives",

@@ -11,7 +11,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from penstock.core.delta import Delta
 from penstock.core.errors import StateError
@@ -133,6 +133,9 @@ class Environment:
 
 class Executor(ABC):
     """Runs one node. All its state is in `snapshot`."""
+
+    every_step: ClassVar[bool] = False
+    """Whether it is called in every step, also without rows: who must know the clock of each."""
 
     @abstractmethod
     def step(self, inputs: Sequence[Delta | None], context: StepContext) -> Iterable[Output]:

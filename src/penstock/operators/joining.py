@@ -114,7 +114,7 @@ class TwoInputs(Executable):
         if name in other.schema:
             listed = "" if nearest(name, names) else f"; known: {', '.join(names[:40])}"
             hint = f'the {SIDES[1 - side]} side has a column "{name}"{listed}'
-        called = node.label()
+        called = node.called()
         scope = f"the {SIDES[side]} side" + (f' "{called}"' if called else "")
         return UnknownNameError("column", name, names, scope=scope, hint=hint)
 

@@ -157,6 +157,8 @@ MARK = "(mark)"
 class WatermarkExecutor(Executor):
     """Follows each split with one kernel call per split and step."""
 
+    every_step: ClassVar[bool] = True
+
     def __init__(self, node: Watermark, environment: Environment) -> None:
         self.time = node.time
         self.delay = node.policy.delay if isinstance(node.policy, Bounded) else None

@@ -84,12 +84,12 @@ class Node:
         try:
             _ = self.facts
         except UnknownNameError as unknown:
-            label = self.label(of=self.inputs) if unknown.kind == "column" else None
+            label = self.called(of=self.inputs) if unknown.kind == "column" else None
             raise (unknown.inside(label) if label else unknown).at(self.where) from None
         except PenstockError as refused:
             raise refused.at(self.where)  # noqa: B904  (the same error, with the user's line)
 
-    def label(self, of: tuple[Node, ...] | None = None) -> str | None:
+    def called(self, of: tuple[Node, ...] | None = None) -> str | None:
         """What the user calls the rows, of this node or of others: the name of the source, if there is one only."""
         above = (self,) if of is None else of
         names = {str(node.name) for below in above for node in walk(below) if isinstance(node, Named)}

@@ -24,11 +24,10 @@ def set_join(kind: str, left: Node, right: Node, *, every: bool, where: Where) -
     terms = tuple(Column(name) for name in names)
     equal = (True,) * len(names)
     columns = tuple((name, "left", name) for name in names)
-    sides = (left, right)
     if not every:
-        sides = tuple(Group(input=side, keys=tuple(names), aggregates=(), where=where) for side in sides)
+        left, right = (Group(input=side, keys=tuple(names), aggregates=(), where=where) for side in (left, right))
     how = "semi" if kind == "INTERSECT" else "anti"
     return Join(
-        left=sides[0], right=sides[1], how=how, left_on=terms, right_on=terms, nulls_equal=equal,
+        left=left, right=right, how=how, left_on=terms, right_on=terms, nulls_equal=equal,
         columns=columns, every=every, where=where,
     )  # fmt: skip
