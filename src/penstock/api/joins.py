@@ -55,8 +55,7 @@ class Joining:
     ) -> Any:
         """Rows of both sides with equal keys.
 
-        See `Join`; with `within` `IntervalJoin`, with `window` `WindowJoin`, with `as_of` `AsofJoin` or
-        `SnapshotJoin`.
+        See `Join`; `IntervalJoin` (`within`), `WindowJoin` (`window`), `AsofJoin` and `SnapshotJoin` (`as_of`).
 
         Args:
             other: The right side; a stream may be joined with itself.

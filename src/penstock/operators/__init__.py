@@ -56,6 +56,7 @@ MACHINERY = (
     "group_execution",
     "window_execution",
     "joining",
+    "join_bands",
     "join_parts",
     "join_execution",
     "join_ordered",

@@ -28,7 +28,7 @@ class SnapshotJoin(TwoInputs):
     A left row sees all changes of the right side up to its own instant, those of the same instant among them, and comes
     out when the clock goes on: at the next step, or when all input is over. With a load phase, it waits until the right
     side has been read to its end, or its watermark has reached an instant; then it sees what there is. Rows come out
-    in the order in which they came, of one left row in the order in which its partners first came.
+    in the order in which they came, of one left row in the order in which its partners came (those of a Table in none).
 
     Event time is that of the left rows, with the watermarks that they came with; no row is late here. The watermark
     of the output follows the left side, and stands still while rows wait.

@@ -9,10 +9,13 @@ from penstock.core.delta import Delta, concat
 from penstock.core.lazy import np, pl
 from penstock.core.timespan import END, NEVER
 from penstock.operators.base import Environment, Loader, Output, Saver, StepContext
+from penstock.operators.join_bands import band_of
 from penstock.operators.join_ordered import segments
-from penstock.operators.join_parts import StoredRows, repeated
+from penstock.operators.join_parts import DeltaRows, StoredRows, repeated
 from penstock.operators.join_state import StoredJoin, chosen_of
 from penstock.operators.joining import ANTI, LEFT, SEMI
+from penstock.plan.node import APPEND
+from penstock.state.ranges import RangeIndex
 from penstock.state.row_layout import RowLayout
 from penstock.state.rows import RowStore
 
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 MARK = 0
 """Word of a left row: the watermark of its own split before it."""
+
+SERIAL = 0
+"""Word of a right row: its number among all that ever came."""
 
 
 class Ready(NamedTuple):
@@ -32,6 +38,10 @@ class Ready(NamedTuple):
         slots: The rows, in the order in which they came.
         keys: By row, the slot of its key among the right rows, or -1.
         ranks: By row, its place among those of all shards.
+        fans: By row, how many right rows may be its partners.
+        ranges: The ranges of the right rows, if the condition has bounds.
+        begins: By row, up to where ranges may begin, then.
+        ends: By row, from where on they must end.
     """
 
     lefts: RowStore
@@ -39,11 +49,25 @@ class Ready(NamedTuple):
     slots: Any
     keys: Any
     ranks: Any
+    fans: Any
+    ranges: RangeIndex | None
+    begins: Any
+    ends: Any
 
     def part(self, low: int, high: int) -> Ready:
         """Those with ranks from `low` to `high`."""
         first, last = np.searchsorted(self.ranks, [low, high])
-        return self._replace(slots=self.slots[first:last], keys=self.keys[first:last], ranks=self.ranks[first:last])
+        by_row = {name: getattr(self, name) for name in ("slots", "keys", "ranks", "fans", "begins", "ends")}
+        return self._replace(**{name: array[first:last] for name, array in by_row.items()})
+
+    def candidates(self, most: int) -> Iterator[tuple[Any, Any]]:
+        """Pairs (place among the left rows, right row) of equal keys, in batches; those out of bounds are left out."""
+        if self.ranges is None:
+            yield from self.rights.probe(self.keys, most)
+            return
+        probes, found = self.ranges.find(self.keys, self.begins, self.ends, int(self.fans.sum()))
+        for low in range(0, len(found), most):
+            yield probes[low : low + most], found[low : low + most]
 
 
 class SnapshotJoinExecutor(StoredJoin):
@@ -58,11 +82,27 @@ class SnapshotJoinExecutor(StoredJoin):
         self.now = NEVER
         self.before: list[int] = [NEVER, NEVER]
         self.sent = NEVER
+        self.serial = 0
+        self.band = band_of(node)
         super().__init__(node, environment)
+        self.indices = self._indices()
 
     def layout(self, side: int) -> RowLayout:
         """What comes out of a side or is compared; of a left row, when it came, and its watermark."""
-        return self.layout_of(side, ordered=True, timed=True, words=[NEVER]) if side == 0 else self.layout_of(side)
+        if side == 0:
+            return self.layout_of(side, ordered=True, timed=True, words=[NEVER])
+        return self.layout_of(side, ordered=self.node.right.facts.mode == APPEND, words=[0])
+
+    def _indices(self) -> list[RangeIndex | None]:
+        """By shard, the ranges of its right rows, if the condition has bounds."""
+        if self.band is None:
+            return [None for _ in self.stores]
+        made: list[RangeIndex | None] = []
+        for _, rights in self.stores:
+            index, slots = RangeIndex(rights, SERIAL), rights.all_rows()
+            index.put(slots, *self.band.values(1, StoredRows(self.keys, 1, rights, slots), len(slots)))
+            made.append(index)
+        return made
 
     def step(self, inputs: Sequence[Delta | None], context: StepContext) -> Iterator[Output]:
         """Join what came before the clock went on, then take the rows; see `Executor.step`."""
@@ -103,9 +143,16 @@ class SnapshotJoinExecutor(StoredJoin):
         columns = [batch.delta.columns[name] for name in self.layouts[1].names]
         if not batch.delta.length:
             return
+        places = np.arange(self.rows, self.rows + batch.delta.length, dtype=np.int64)
+        self.rows += batch.delta.length
         for shard, parts in self.sharded.rows(batch.keys):
-            store = self.stores[shard][1]
-            put = store.put(batch.keys, columns, self.turn, chosen=chosen_of(parts), signs=batch.signs)
+            rows, store, index = chosen_of(parts), self.stores[shard][1], self.indices[shard]
+            put = store.put(batch.keys, columns, self.turn, chosen=rows, signs=batch.signs, places=places)
+            store.own(SERIAL)[put.new] = np.arange(self.serial, self.serial + len(put.new))
+            self.serial += len(put.new)
+            if self.band is not None and index is not None and len(put.new):
+                first = put.first_row if rows is None else rows[put.first_row]
+                index.put(put.new, *self.band.values(1, DeltaRows(self.keys, 1, batch, first), len(first)))
             store.drop(put.emptied(), self.turn)
 
     # -- rows out
@@ -129,7 +176,7 @@ class SnapshotJoinExecutor(StoredJoin):
             return
         fans = np.empty(sum(len(one.slots) for one in ready), np.int64)
         for one in ready:
-            fans[one.ranks] = one.rights.measure(one.keys)
+            fans[one.ranks] = one.fans
         for low, high in segments(np.maximum(fans, 1), self.most):
             parts = [part for one in ready if len((part := one.part(low, high)).slots)]
             if high - low == 1:
@@ -147,11 +194,17 @@ class SnapshotJoinExecutor(StoredJoin):
 
     def _ready(self, until: int) -> list[Ready]:
         found = []
-        for lefts, rights in self.stores:
+        for (lefts, rights), index in zip(self.stores, self.indices, strict=True):
             slots = lefts.expired(until)
             if len(slots):
                 keys = rights.find(lefts.keys_of(lefts.owners(slots)))
-                found.append(Ready(lefts, rights, slots, keys, lefts.places(slots)))
+                begins = ends = keys
+                if self.band is None or index is None:
+                    fans = rights.measure(keys)
+                else:
+                    begins, ends = self.band.values(0, StoredRows(self.keys, 0, lefts, slots), len(slots))
+                    fans = index.count(keys, begins, ends)
+                found.append(Ready(lefts, rights, slots, keys, lefts.places(slots), fans, index, begins, ends))
         if not found:
             return []
         places = np.sort(np.concatenate([one.ranks for one in found]))
@@ -166,7 +219,7 @@ class SnapshotJoinExecutor(StoredJoin):
 
     def _partners(self, ready: Ready) -> Iterator[tuple[Any, Any]]:
         """Pairs (place among the left rows, right row), each right row as often as it is there, in batches."""
-        for probes, found in ready.rights.probe(ready.keys, self.most):
+        for probes, found in ready.candidates(self.most):
             if self.maker.compares:
                 left = StoredRows(self.keys, 0, ready.lefts, ready.slots[probes])
                 holds = self.maker.holds(left, StoredRows(self.keys, 1, ready.rights, found), len(found))
@@ -223,13 +276,20 @@ class SnapshotJoinExecutor(StoredJoin):
     def snapshot(self, saver: Saver) -> Any:
         """The stores, the clock, and how far both sides have come."""
         clock = {"now": self.now, "before": self.before, "sent": self.sent}
-        return super().snapshot(saver) | {"clock": clock}
+        return super().snapshot(saver) | {"clock": clock, "serial": self.serial}
 
     def restore(self, state: Any, loader: Loader) -> None:
         """See `snapshot`."""
         super().restore(state, loader)
         clock = state["clock"]
         self.now, self.before, self.sent = clock["now"], clock["before"], clock["sent"]
+        self.serial = state["serial"]
+        self.indices = self._indices()
+
+    def state_size(self) -> tuple[int, int]:
+        """Rows and bytes, those of the ranges among them."""
+        rows, size = super().state_size()
+        return rows, size + sum(index.nbytes for index in self.indices if index is not None)
 
     def state_layout(self) -> Any:
         """What is kept of either side."""
