@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -17,9 +18,10 @@ from penstock.plan.pipeline import Pipeline
 from penstock.testing.case import Case
 from penstock.testing.check import agree
 from penstock.testing.plans import _start
-from penstock.testing.scene import Kept, Scene
+from penstock.testing.scene import Kept, Scene, cut
 from penstock.testing.strategies import cuts, inputs, orders, windows
 from penstock.testing.trial import Mode, try_out
+from tests.laws.crowd import crowded
 from tests.laws.law import LAW, SLOW_LAW, told
 
 COLUMNS = ("at", "k", "i", "s")
@@ -96,6 +98,17 @@ def sets(draw, left, right):
 def append_only(draw, left, right):
     left, right = (rows.select(*COLUMNS) for rows in (left, right))
     return left.join(right, on=draw(st.sampled_from([["k"], ["i"]])), where=draw(conditions()))
+
+
+def expiring(chance, left, right):
+    """Streams whose rows expire, of one side or both, by one time."""
+    left, right = (rows.select("at", "k", "i") for rows in (left, right))
+    names = chance.choice([["ttl"], ["ttl_left"], ["ttl_right"], ["ttl_left", "ttl_right"]])
+    kept = {name: chance.choice(["1 ms", "1 s", "3 s", "20 s"]) for name in names}
+    if chance.random() < 0.5:
+        kept = {name: ps.processing_time(span) for name, span in kept.items()}
+    where = chance.choice([None, None, col("left.i") < col("right.i")])
+    return left.join(right, on=chance.choice(["k", "i"]), where=where).state("pairs", **kept)
 
 
 def interval(draw, left, right):
@@ -179,6 +192,17 @@ def test_keys_of_joins_are_unique(case):
     """Looked at by `try_out`, after every step."""
     steps = [[event] for event in case.scene.events()]
     try_out(case, told(case), Mode("one by one", steps))
+
+
+@pytest.mark.parametrize("seed", [*range(5), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(5, 20))])
+def test_joins_whose_rows_expire(seed):
+    chance = random.Random(seed)
+    case = crowded(chance, lambda one, other: expiring(chance, one, other))
+    agree(case, told(case), cuts=1)
+    events = case.scene.events()
+    steps = cut(events, sorted(chance.randint(0, len(events)) for _ in range(6)))
+    pauses = {step: chance.choice([0, 1, 2, 3]) for step in range(len(steps)) if chance.random() < 0.6}
+    try_out(case, told(case), Mode("restarts", steps, chance.randint(1, 3), 0, pauses))
 
 
 @LAW

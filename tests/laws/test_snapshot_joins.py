@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import random
 from typing import Any
 
@@ -11,14 +10,12 @@ import pytest
 import penstock as ps
 from penstock import col
 from penstock.operators import join_state
-from penstock.plan.watermark import policy
-from penstock.testing.case import Case, case_of
+from penstock.testing.case import Case
 from penstock.testing.check import agree, reference
-from penstock.testing.scene import Input, cut
+from penstock.testing.scene import cut
 from penstock.testing.trial import Mode, try_out
+from tests.laws.crowd import at, crowded
 
-BEGUN = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
-TYPES = {"at": ps.Datetime("us", "UTC"), "k": ps.String, "i": ps.Int64, "low": ps.Int64, "high": ps.Int64}
 RANGES = (
     col("left.i").is_between(col("right.low"), col("right.high")),
     (col("right.low") < col("left.i")) & (col("left.i") <= col("right.high")) & (col("left.k") != col("right.k")),
@@ -28,28 +25,6 @@ RANGES = (
     col("left.i").is_between(col("right.high") * 1.0 - 3, col("right.low"), closed="none"),
 )
 CONDITIONS = (None, None, None, col("left.i") < col("right.i"), col("left.k") != col("right.k"))
-
-
-def at(second: int) -> dt.datetime:
-    return BEGUN + dt.timedelta(seconds=second)
-
-
-def rows_of(chance: random.Random, count: int) -> list[dict[str, Any]]:
-    """Few keys, so that many rows meet; nulls, duplicates, and times that go back at times."""
-    made: list[dict[str, Any]] = []
-    for second in range(count):
-        if made and chance.random() < 0.15:
-            made.append(made[-1])
-            continue
-        low = chance.choice([None, *range(-5, 25)])
-        made.append({
-            "at": at(second + chance.choice([-6, -1, 0, 0, 0, 3])),
-            "k": chance.choice([None, "a", "b", "c", "a text that is long enough"]),
-            "i": chance.choice([None, *range(-1, 18)]),
-            "low": low,
-            "high": chance.choice([None, *(low + width for width in (-1, 0, 1, 3, 9, 40))]) if low is not None else 7,
-        })  # fmt: skip
-    return made
 
 
 def right_side(chance: random.Random, rows: Any) -> Any:
@@ -67,10 +42,6 @@ def right_side(chance: random.Random, rows: Any) -> Any:
 def drawn(seed: int, conditions: Any = CONDITIONS, *, keep_time: bool = False) -> Case:
     """A join of two inputs, in which a fifth of the rows each come before the clock moves."""
     chance = random.Random(seed)
-    inputs = {
-        name: tuple(tuple(rows_of(chance, chance.randint(2, 12))) for _ in range(chance.randint(1, 2)))
-        for name in ("one", "other")
-    }
 
     def build(one: Any, other: Any) -> Any:
         right = other if keep_time else right_side(chance, other)
@@ -85,12 +56,7 @@ def drawn(seed: int, conditions: Any = CONDITIONS, *, keep_time: bool = False) -
         made = one.select("at", "k", "i").join(right, as_of="processing_time", **chosen)
         return made.window(ps.tumbling("5 s")).agg(n=ps.count()) if chance.random() < 0.25 else made
 
-    given = {name: Input(name, ps.Schema.of(TYPES), parts, "at", policy("2 s")) for name, parts in inputs.items()}
-    order = [(source, split) for source, one in enumerate(given.values()) for split in range(len(one.splits))
-             for _ in one.splits[split]]  # fmt: skip
-    chance.shuffle(order)
-    ticks = tuple((chance.randint(0, len(order)), chance.randint(1, 9_000_000)) for _ in range(chance.randint(0, 6)))
-    return case_of(build, given, order=order).with_ticks(ticks)
+    return crowded(chance, build)
 
 
 @pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 24))])

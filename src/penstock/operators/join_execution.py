@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.core.delta import Delta
 from penstock.core.lazy import np
-from penstock.core.timespan import NEVER
+from penstock.core.timespan import END, NEVER
 from penstock.operators.base import Environment, Output, StepContext
-from penstock.operators.join_ordered import OrderedJoin
+from penstock.operators.join_ordered import OrderedJoin, Work
 from penstock.operators.join_parts import Batch, Collector, DeltaRows, Rows, StoredRows, repeated
 from penstock.operators.join_state import chosen_of
 from penstock.operators.joining import SEMI
+from penstock.operators.lives import instants_of
 from penstock.plan.node import APPEND
+from penstock.plan.ttl import EVENT
 from penstock.state.row_layout import BASE_WORDS, RowLayout
 from penstock.state.rows import RowStore
 from penstock.state.slots import distinct
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 MATCHES, SENT = 0, 1
 """Words of a row: how many partners it has (counted only under a condition); as how many rows it was sent alone."""
+
+LASTS = 1 << 62
+"""The instant at which a row goes that does not expire."""
 
 TOTAL, WAS = BASE_WORDS, BASE_WORDS + 1
 """Words of a key: how many rows it has; how many it had when the step before ended."""
@@ -35,6 +40,8 @@ class JoinExecutor(OrderedJoin):
     def __init__(self, node: Join, environment: Environment) -> None:
         self.how = node.how
         self.every = node.every
+        self.lives, self.clock = node.lives, node.clock
+        self.context: StepContext | None = None
         self.plain = node.facts.mode == APPEND
         self.alone = (*node.padded,) if node.pairs else (True, False)
         super().__init__(node, environment)
@@ -47,7 +54,7 @@ class JoinExecutor(OrderedJoin):
     def layout(self, side: int) -> RowLayout:
         """What is kept of a side."""
         words = [0, 0] if self.alone[side] else []
-        return self.layout_of(side, ordered=self.plain, words=words, key_words=[0, 0])
+        return self.layout_of(side, ordered=self.plain, timed=self.clock is not None, words=words, key_words=[0, 0])
 
     def _none_pending(self) -> list[tuple[list[list[Any]], list[list[Any]]]]:
         """By shard and side: rows whose padding may differ, keys whose number of rows may."""
@@ -56,8 +63,11 @@ class JoinExecutor(OrderedJoin):
     def step(self, inputs: Sequence[Delta | None], context: StepContext) -> Iterator[Output]:
         """Take the rows of both sides; see `Executor.step`."""
         if self.plain:
+            self.context = context
             for made in self.pair(inputs, context):
                 yield "out", made
+            if self.clock is not None and context.last:
+                self._expire(context.watermark if self.clock.clock == EVENT else context.now)
             return
         for side, delta in enumerate(inputs):
             if delta is None or not delta.length:
@@ -69,6 +79,37 @@ class JoinExecutor(OrderedJoin):
                 yield from self._take(side, batch)
         if context.last:
             yield from self._settle()
+
+    # -- rows that expire
+
+    def instants(self, side: int, batch: Batch) -> Any:
+        """By row, the instant from which on nobody finds it."""
+        if self.clock is None or self.context is None:
+            return None
+        batch.times = instants_of(self.clock, (self.node.left, self.node.right)[side].facts, batch.delta, self.context)
+        ttl = self.lives[side]
+        return np.full(batch.delta.length, LASTS, np.int64) if ttl is None else batch.times + ttl.span
+
+    def bounds(self, work: Work, rows: Any) -> tuple[Any, Any] | None:
+        """Partners are those that go later than the row comes."""
+        return None if self.clock is None else (work.batch.times[rows] + 1, np.full(len(rows), LASTS, np.int64))
+
+    def _expire(self, now: int) -> None:
+        """Forget rows that no row to come can find."""
+        self.turn += 1
+        if NEVER < now < END:
+            for sides in self.stores:
+                for store in sides:
+                    store.drop(store.expired(now + 1), self.turn)
+
+    def _next(self) -> int | None:
+        """The first instant at which a row goes."""
+        first = [store.deadlines.first for sides in self.stores for store in sides]
+        return min((instant for instant in first if instant is not None and instant < LASTS), default=None)
+
+    def wakes(self) -> int | None:
+        """When a row expires by the clock."""
+        return self._next() if self.clock is not None and self.clock.clock != EVENT else None
 
     def _give(self, delta: Delta) -> Iterator[Output]:
         for made in self.collector.add(delta):
@@ -149,7 +190,9 @@ class JoinExecutor(OrderedJoin):
     # -- the end of a step
 
     def due(self) -> int | None:
-        """At once, if a step gave rows and has not ended with any."""
+        """At once, if a step gave rows and has not ended with any; when a row expires by event time."""
+        if self.clock is not None:
+            return self._next() if self.clock.clock == EVENT else None
         return NEVER if self.waits() else None
 
     def waits(self) -> bool:

@@ -94,7 +94,9 @@ class Pipeline:
     def growing(self) -> Iterator[str]:
         """The states that have no bound, for people."""
         for node in self.nodes():
-            if all(i.facts.bounded for i in node.inputs) or getattr(node, "ttl", None) is not None:
+            if all(i.facts.bounded for i in node.inputs):
+                continue
+            if getattr(node, "ttl", None) is not None and not hasattr(node, "ttl_right"):
                 continue
             if hasattr(node, "unbounded_state"):
                 if node.unbounded_state is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import random
 import re
 
@@ -262,3 +263,50 @@ def test_a_key_stays_where_that_of_the_other_side_does_not_come_out() -> None:
     for options in ({"left_on": "k", "right_on": "b"}, {"left_on": "k", "right_on": "b", "how": "left"}):
         joined = left.join(right, **options)
         assert joined.key == joined.node.narrowed({"a"}).facts.key == ("a",)
+
+
+def timed(name: str) -> ps.Stream:
+    columns = {"at": ps.Datetime("us", "UTC"), "k": ps.Int64, name: ps.Int64}
+    source = Pushed(name=name, columns=ps.Schema.of(columns), ends=False)
+    return ps.read(source, name=name, event_time="at", watermark="0 s")
+
+
+def second(number: int) -> dt.datetime:
+    return dt.datetime(2024, 1, 1, tzinfo=dt.UTC) + dt.timedelta(seconds=number)
+
+
+def test_rows_of_either_side_expire_by_themselves() -> None:
+    joined = timed("a").join(timed("b"), on="k").state("pairs", ttl_left="10 s", ttl_right="3 s")
+    driver = Driver(ps.Pipeline("test", joined.write(Kept(), name="out")))
+    driver.push("a", [{"at": second(0), "k": 1, "a": 1}]).push("b", [{"at": second(0), "k": 1, "b": 1}]).step()
+    driver.push("a", [{"at": second(3), "k": 1, "a": 2}]).push("b", [{"at": second(9), "k": 1, "b": 2}]).step()
+    driver.push("a", [{"at": second(11), "k": 1, "a": 3}]).push("b", [{"at": second(13), "k": 1, "b": 3}]).step()
+    assert [(row["a"], row["b"]) for row in driver.rows()] == [(1, 1), (1, 2), (2, 2), (3, 2), (3, 3)]
+
+
+def test_rows_that_have_expired_are_forgotten() -> None:
+    joined = timed("a").join(timed("b"), on="k").state("pairs", ttl="10 s")
+    driver = Driver(ps.Pipeline("test", joined.write(Kept(), name="out")))
+    kept = []
+    for number in range(100):
+        driver.push("a", [{"at": second(number), "k": number, "a": 1}] * 3)
+        driver.push("b", [{"at": second(number), "k": -1, "b": 1}]).step()
+        kept.append(max(one.state_rows for one in driver.engine.statistics()))
+    assert max(kept) <= 4 * 11
+
+
+def test_which_joins_expire() -> None:
+    one, other = timed("a"), timed("b")
+    inner = one.join(other, on="k")
+    assert inner.node.unbounded_state == "all rows of both sides"
+    assert inner.state("n", ttl_left="1 s").node.unbounded_state == "all rows of the right side"
+    assert inner.state("n", ttl="1 s").node.unbounded_state is None
+    with pytest.raises(UnsupportedError, match="inner and cross joins of Streams"):
+        one.join(other, on="k", how="left").state("n", ttl="1 s")
+    with pytest.raises(PlanError, match="by one time"):
+        inner.state("n", ttl_left="1 s", ttl_right=ps.processing_time("1 s"))
+    with pytest.raises(UnsupportedError, match="no two sides"):
+        one.group_by("k").agg(n=ps.count()).state("n", ttl_left="1 s")
+    plain = ps.read([{"k": 1}], name="plain")
+    with pytest.raises(UnsupportedError, match="the rows have none"):
+        plain.join(plain, on="k").state("n", ttl="1 s")
