@@ -194,6 +194,30 @@ def test_keys_of_joins_are_unique(case):
     try_out(case, told(case), Mode("one by one", steps))
 
 
+def dense(chance, left, right):
+    """Any form of regular join, or a set operation, of Streams and Tables whose rows meet often."""
+
+    def one_of(rows):
+        kind = chance.choice(["stream", "stream", "by key", "without a key"])
+        if kind == "by key":
+            return rows.group_by("k").agg(i=col("i").max())
+        return rows.select("k", "i") if kind == "stream" else rows.group_by("k", "i").agg(n=ps.count()).drop("n")
+
+    left, right = one_of(left), one_of(right)
+    if chance.random() < 0.2:
+        return getattr(left, chance.choice(["intersect", "except_"]))(right.select(*left.columns), all=True)
+    how = chance.choice(["inner", "left", "right", "full", "semi", "anti"])
+    where = chance.choice([None, None, col("left.i") < col("right.i")])
+    return left.join(right, on=chance.choice(["k", "i"]), how=how, where=where, nulls_equal=chance.random() < 0.3)
+
+
+@pytest.mark.parametrize("seed", [*range(8), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(8, 40))])
+def test_crowded_joins(seed):
+    chance = random.Random(seed)
+    case = crowded(chance, lambda one, other: dense(chance, one, other))
+    agree(case, told(case), cuts=2)
+
+
 @pytest.mark.parametrize("seed", [*range(5), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(5, 20))])
 def test_joins_whose_rows_expire(seed):
     chance = random.Random(seed)

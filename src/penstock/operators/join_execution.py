@@ -54,7 +54,11 @@ class JoinExecutor(OrderedJoin):
     def layout(self, side: int) -> RowLayout:
         """What is kept of a side."""
         words = [0, 0] if self.alone[side] else []
-        return self.layout_of(side, ordered=self.plain, timed=self.clock is not None, words=words, key_words=[0, 0])
+        # Rows that only come need not be found again: each is an entry of its own, without a hash of its columns. But
+        # of the right side of a semi or anti join only their numbers count, if there is no condition.
+        comes = (self.node.left, self.node.right)[side].facts.mode == APPEND and not self.every
+        comes = comes and (self.alone[side] or self.node.pairs or self.node.condition is not None)
+        return self.layout_of(side, ordered=comes, timed=self.clock is not None, words=words, key_words=[0, 0])
 
     def _none_pending(self) -> list[tuple[list[list[Any]], list[list[Any]]]]:
         """By shard and side: rows whose padding may differ, keys whose number of rows may."""
@@ -136,11 +140,13 @@ class JoinExecutor(OrderedJoin):
         self.turn += 1
         store_columns = [batch.delta.columns[name] for name in self.layouts[side].names]
         signs = np.ones(batch.delta.length, np.int64) if batch.signs is None else batch.signs
+        places = np.arange(self.rows, self.rows + batch.delta.length, dtype=np.int64)
+        self.rows += batch.delta.length
         for shard, parts in self.sharded.rows(batch.keys):
             chosen = chosen_of(parts)
             rows = np.arange(batch.delta.length, dtype=np.int32) if chosen is None else chosen
             store, partner = self.stores[shard][side], self.stores[shard][1 - side]
-            put = store.put(batch.keys, store_columns, self.turn, chosen=chosen, signs=signs)
+            put = store.put(batch.keys, store_columns, self.turn, chosen=chosen, signs=signs, places=places)
             self.pending[shard][0][side].append(put.slots)
             self.pending[shard][1][side].append(put.keys)
             np.add.at(store.key_word(TOTAL), put.keys, signs[rows])
@@ -152,6 +158,8 @@ class JoinExecutor(OrderedJoin):
 
     def _fresh(self, store: RowStore, put: Any, side: int) -> Any:
         """By row, whether it is the one for which the partners of its stored row are counted anew."""
+        if self.layouts[side].ordered:
+            return np.ones(len(put.slots), np.bool_)  # their slots are new, and begin with no partner
         fresh = np.zeros(len(put.slots), np.bool_)
         if self.alone[side] and self.maker.compares:
             slots, first = np.unique(put.slots, return_index=True)
@@ -225,10 +233,10 @@ class JoinExecutor(OrderedJoin):
         """Rows of a side that come out alone otherwise than before, and how many times more or less."""
         store, partner = self.stores[shard][side], self.stores[shard][1 - side]
         if keys and not self.maker.compares:
-            others = distinct(np.concatenate(keys))
+            others = np.concatenate(keys)
             totals = [partner.key_word(word)[others] for word in (TOTAL, WAS)]
             now, was = totals if self.every else [total > 0 for total in totals]
-            turned = others[now != was]
+            turned = distinct(others[now != was])
             touched = [*touched, *(rows for _, rows in store.probe(store.find(partner.keys_of(turned))))]
         if not touched:
             return np.empty(0, np.int32), np.empty(0, np.int64)
@@ -261,13 +269,13 @@ class JoinExecutor(OrderedJoin):
             yield from self._give(self._padded(side, rows, len(part), part))
 
     def _forget(self, store: RowStore, rows: list[Any], keys: list[Any]) -> None:
+        """Note how many rows keys have, and forget rows that are gone. The step has touched all of these already."""
         if keys:
-            slots = distinct(np.concatenate(keys))
+            slots = np.concatenate(keys)
             store.key_word(WAS)[slots] = store.key_word(TOTAL)[slots]
-            store.keys.mark_touched(slots, self.turn)
-        if rows:
-            slots = distinct(np.concatenate(rows))
-            store.drop(slots[store.counts(slots) == 0], self.turn)
+        if rows and not store.layout.ordered:
+            slots = np.concatenate(rows)
+            store.drop(distinct(slots[store.counts(slots) == 0]), self.turn)
 
     def state_layout(self) -> Any:
         """What is kept of either side, and for which form."""
