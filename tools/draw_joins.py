@@ -79,8 +79,8 @@ PICTURES = (
     ),
     Picture(
         "Partners that are near in time",
-        "An interval join keeps a row while the watermark says that a partner may come. A left row without any is sent when\n"
-        "that is over, once.",
+        "An interval join keeps a row while the watermark says that a partner may come. A left row without any is\n"
+        "sent when that is over, once.",
         'left.join(right, on="k", within=("-2 s", "4 s"), how="left")',
         lambda left, right: left.join(right, on="k", within=("-2 s", "4 s"), how="left"),
     ),
@@ -92,8 +92,8 @@ PICTURES = (
     ),
     Picture(
         "The version of that time",
-        "A temporal join: each left row takes the version of its key that held at its event time, when the watermark is\n"
-        "past it. The result does not depend on which came first.",
+        "A temporal join: each left row takes the version of its key that held at its event time, when the\n"
+        "watermark is past it. The result does not depend on which came first.",
         'left.join(right.as_table("k"), on="k", as_of="event_time", how="left")',
         lambda left, right: left.join(right.as_table("k"), on="k", as_of="event_time", how="left"),
     ),
@@ -105,15 +105,15 @@ PICTURES = (
     ),
     Picture(
         "What is there when the row comes",
-        "By processing time: a left row sees what the right side holds at that instant, comes out when the clock goes on,\n"
-        "and is never corrected.",
+        "By processing time: a left row sees what the right side holds at that instant, comes out when the clock\n"
+        "goes on, and is never corrected.",
         'left.join(right.as_table("k"), on="k", as_of="processing_time", load="none", how="left")',
         lambda left, right: left.join(right.as_table("k"), on="k", as_of="processing_time", load="none", how="left"),
     ),
     Picture(
         "A file, or a table that is loaded first",
-        "As before, but left rows wait until the right side is read to its end. It is the default where there is an end.\n"
-        "Conditions (`where=`) need no keys: ranges too, such as those of addresses.",
+        "As before, but left rows wait until the right side is read to its end. It is the default where there is an\n"
+        "end. Conditions (`where=`) need no keys: ranges too, such as those of addresses.",
         'left.join(right.as_table("k"), on="k", as_of="processing_time", load="end", how="left")',
         lambda left, right: left.join(right.as_table("k"), on="k", as_of="processing_time", load="end", how="left"),
     ),
