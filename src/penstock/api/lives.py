@@ -23,7 +23,9 @@ def bounded_state(node: Node, ttl: Any) -> Node:
         return node.replace_inputs({id(node.inputs[0]): bounded_state(node.inputs[0], ttl)})
     if not any(one.name == "ttl" for one in fields(node)):
         raise UnsupportedError(
-            f'the state of "{node.verb}" has no time-to-live', where=caller(), hint=".group_by(...).agg(...) has"
+            f'the state of "{node.verb}" has no time-to-live',
+            where=caller(),
+            hint=".group_by(...).agg(...), .dedup(...) and inner joins have one",
         )
     if isinstance(node, Join):
         return bounded_sides(node, ttl, ttl)

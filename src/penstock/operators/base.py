@@ -11,7 +11,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from penstock.core.delta import Delta
 from penstock.core.errors import StateError
@@ -134,9 +134,6 @@ class Environment:
 class Executor(ABC):
     """Runs one node. All its state is in `snapshot`."""
 
-    every_step: ClassVar[bool] = False
-    """Whether it is called in every step, also without rows: who must know the clock of each."""
-
     @abstractmethod
     def step(self, inputs: Sequence[Delta | None], context: StepContext) -> Iterable[Output]:
         """Take one delta per input (None = no rows) and give what leaves, in order.
@@ -147,6 +144,13 @@ class Executor(ABC):
     def due(self) -> int | None:
         """The watermark at which the node must be called even without rows; None if it never must."""
         return None
+
+    def sends(self) -> int | None:
+        """The watermark at which its next rows leave, for people who wait for them; None if it holds none back.
+
+        That is when it is `due`, but for who may be due only to forget. It may look at all of its state.
+        """
+        return self.due()
 
     def wakes(self) -> int | None:
         """The instant of the step's clock at which the node must be called even without rows; None if it never must.
@@ -159,6 +163,10 @@ class Executor(ABC):
         (END at the latest), and sends it when the watermark is END.
         """
         return None
+
+    def called(self) -> bool:
+        """Whether it is called in the next step even without rows: answers from outside are there, or it follows the clock."""
+        return False
 
     def watermark(self, incoming: Sequence[int]) -> int:
         """The watermark of its output after the step: the least of the inputs' unless it holds rows back."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock.core.delta import Delta, concat
 from penstock.core.lazy import np, pl
@@ -74,7 +74,6 @@ class SnapshotJoinExecutor(StoredJoin):
     """Keeps the right rows, and left rows until the clock goes on; see `SnapshotJoin`."""
 
     keeps_nulls = True
-    every_step: ClassVar[bool] = True
 
     def __init__(self, node: SnapshotJoin, environment: Environment) -> None:
         self.how, self.until = node.how, node.until
@@ -120,6 +119,10 @@ class SnapshotJoinExecutor(StoredJoin):
         if context.last and context.watermark == END:
             for made in self._release(END):
                 yield "out", made
+
+    def called(self) -> bool:
+        """In every step: it must know at which instant of the clock the right side has come how far."""
+        return True
 
     # -- rows in
 

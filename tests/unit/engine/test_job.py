@@ -84,7 +84,7 @@ def test_an_epoch_that_was_stored_begins_a_new_row(tmp_path):
     def fault(what, epochs):
         if what == "prepare":
             count[0] += 1
-            if count[0] % 4 == 0 and count[0] <= 20:
+            if count[0] % 2 == 0 and count[0] <= 20:
                 raise SinkLost("away")
 
     table.fault = fault
