@@ -165,7 +165,7 @@ class Executor(ABC):
         return None
 
     def called(self) -> bool:
-        """Whether it is called in the next step even without rows: answers from outside are there, or it follows the clock."""
+        """Whether the next step calls it even without rows: answers from outside are there, or it follows the clock."""
         return False
 
     def watermark(self, incoming: Sequence[int]) -> int:
