@@ -105,8 +105,11 @@ class LookupSource(ABC):
 
     @property
     def identity(self) -> str | None:
-        """What tells the source from others with equal options: set by those that hold data of the program."""
-        return None
+        """What tells the source from others with equal options: set by those that hold data of the program.
+
+        A source that is no dataclass does not say what its options are: it is equal to itself only.
+        """
+        return None if hasattr(self, "__dataclass_fields__") else str(id(self))
 
     def default_name(self) -> str:
         """What the source is called in messages."""

@@ -22,7 +22,7 @@ from penstock.operators.base import Emission, Environment, Executable, Executor,
 from penstock.operators.joining import INNER, LEFT, RIGHT, ColumnOf
 from penstock.plan.lookup_options import FULL, LookupOptions
 from penstock.plan.node import UPDATING, Facts, Node
-from penstock.state.kept import check_kept
+from penstock.state.kinds import check_kept
 
 FORMS = (INNER, LEFT)
 

@@ -19,7 +19,7 @@ from penstock.operators.base import Emission, Environment, Executable, Executor,
 from penstock.operators.flat_map import mapped_facts
 from penstock.plan.lookup_options import LookupOptions
 from penstock.plan.node import UPDATING, Facts, Node
-from penstock.state.kept import check_kept
+from penstock.state.kinds import check_kept
 
 # -- Plan ----------------------------------------------------------------------
 
