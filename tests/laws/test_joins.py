@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import penstock as ps
@@ -17,9 +18,10 @@ from penstock.plan.pipeline import Pipeline
 from penstock.testing.case import Case
 from penstock.testing.check import agree
 from penstock.testing.plans import _start
-from penstock.testing.scene import Kept, Scene
+from penstock.testing.scene import Kept, Scene, cut
 from penstock.testing.strategies import cuts, inputs, orders, windows
 from penstock.testing.trial import Mode, try_out
+from tests.laws.crowd import crowded
 from tests.laws.law import LAW, SLOW_LAW, told
 
 COLUMNS = ("at", "k", "i", "s")
@@ -72,9 +74,41 @@ def regular(draw, left, right):
     return left.join(right, on=on, how=how, where=where, nulls_equal=draw(st.booleans()))
 
 
+def keyed(draw, left, right):
+    """A join of two Tables with keys, of which it compares all, some or none."""
+    makers = {
+        "k": lambda rows: rows.group_by("k").agg(i=col("i").max()),
+        "i": lambda rows: rows.group_by("i").agg(k=col("k").min()),
+        "ki": lambda rows: rows.group_by("k", "i").agg(n=ps.count()),
+        "all": lambda rows: rows.agg(k=col("k").min(), i=col("i").max()),
+    }
+    left, right = (makers[draw(st.sampled_from(sorted(makers)))](rows) for rows in (left, right))
+    on = draw(st.sampled_from([["k"], ["i"], ["k", "i"]]))
+    how = draw(st.sampled_from(["inner", "left", "right", "full", "full", "full"]))
+    where = draw(st.one_of(st.none(), st.none(), st.just(col("left.i") < col("right.i"))))
+    return left.join(right, on=on, how=how, where=where, nulls_equal=draw(st.booleans()))
+
+
+def sets(draw, left, right):
+    """Rows of one side that the other has or has not, counted or not."""
+    left, right = (side(draw, rows).select("k", "i") for rows in (left, right))
+    return getattr(left, draw(st.sampled_from(["intersect", "except_"])))(right, all=draw(st.booleans()))
+
+
 def append_only(draw, left, right):
     left, right = (rows.select(*COLUMNS) for rows in (left, right))
     return left.join(right, on=draw(st.sampled_from([["k"], ["i"]])), where=draw(conditions()))
+
+
+def expiring(chance, left, right):
+    """Streams whose rows expire, of one side or both, by one time."""
+    left, right = (rows.select("at", "k", "i") for rows in (left, right))
+    names = chance.choice([["ttl"], ["ttl_left"], ["ttl_right"], ["ttl_left", "ttl_right"]])
+    kept = {name: chance.choice(["1 ms", "1 s", "3 s", "20 s"]) for name in names}
+    if chance.random() < 0.5:
+        kept = {name: ps.processing_time(span) for name, span in kept.items()}
+    where = chance.choice([None, None, col("left.i") < col("right.i")])
+    return left.join(right, on=chance.choice(["k", "i"]), where=where).state("pairs", **kept)
 
 
 def interval(draw, left, right):
@@ -136,6 +170,63 @@ def test_regular_joins_over_restarts(case, data):
     steps = data.draw(cuts(case.scene.events(), most=12))
     shards = data.draw(st.integers(1, 3))
     try_out(case, told(case), Mode("restarts", steps, shards, 0, data.draw(pauses(steps))))
+
+
+@LAW
+@given(pairs(verb=sets))
+def test_sets(case):
+    agree(case, told(case))
+
+
+@LAW
+@given(pairs(verb=sets), st.data())
+def test_sets_over_restarts(case, data):
+    steps = data.draw(cuts(case.scene.events(), most=12))
+    shards = data.draw(st.integers(1, 3))
+    try_out(case, told(case), Mode("restarts", steps, shards, 0, data.draw(pauses(steps))))
+
+
+@settings(LAW, max_examples=60)
+@given(pairs(verb=keyed))
+def test_keys_of_joins_are_unique(case):
+    """Looked at by `try_out`, after every step."""
+    steps = [[event] for event in case.scene.events()]
+    try_out(case, told(case), Mode("one by one", steps))
+
+
+def dense(chance, left, right):
+    """Any form of regular join, or a set operation, of Streams and Tables whose rows meet often."""
+
+    def one_of(rows):
+        kind = chance.choice(["stream", "stream", "by key", "without a key"])
+        if kind == "by key":
+            return rows.group_by("k").agg(i=col("i").max())
+        return rows.select("k", "i") if kind == "stream" else rows.group_by("k", "i").agg(n=ps.count()).drop("n")
+
+    left, right = one_of(left), one_of(right)
+    if chance.random() < 0.2:
+        return getattr(left, chance.choice(["intersect", "except_"]))(right.select(*left.columns), all=True)
+    how = chance.choice(["inner", "left", "right", "full", "semi", "anti"])
+    where = chance.choice([None, None, col("left.i") < col("right.i")])
+    return left.join(right, on=chance.choice(["k", "i"]), how=how, where=where, nulls_equal=chance.random() < 0.3)
+
+
+@pytest.mark.parametrize("seed", [*range(8), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(8, 40))])
+def test_crowded_joins(seed):
+    chance = random.Random(seed)
+    case = crowded(chance, lambda one, other: dense(chance, one, other))
+    agree(case, told(case), cuts=2)
+
+
+@pytest.mark.parametrize("seed", [*range(5), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(5, 20))])
+def test_joins_whose_rows_expire(seed):
+    chance = random.Random(seed)
+    case = crowded(chance, lambda one, other: expiring(chance, one, other))
+    agree(case, told(case), cuts=1)
+    events = case.scene.events()
+    steps = cut(events, sorted(chance.randint(0, len(events)) for _ in range(6)))
+    pauses = {step: chance.choice([0, 1, 2, 3]) for step in range(len(steps)) if chance.random() < 0.6}
+    try_out(case, told(case), Mode("restarts", steps, chance.randint(1, 3), 0, pauses))
 
 
 @LAW

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from penstock.api.columns import names_of
-from penstock.core.errors import PlanError, UnsupportedError, one_of
-from penstock.core.timespan import duration
+from penstock.core.errors import PlanError, one_of
+from penstock.core.timespan import END, NEVER, duration, from_datetime
 from penstock.core.where import caller
-from penstock.expr.ast import Aggregation, Column, Term
-from penstock.expr.build import Expr, term_of
+from penstock.expr.ast import Column, Term
+from penstock.expr.build import term_of
 from penstock.operators.asof_join import AsofJoin
 from penstock.operators.interval_join import IntervalJoin
 from penstock.operators.join import Join
 from penstock.operators.joining import ANTI, CROSS, KEY, LEFT, RIGHT, SEMI, ColumnOf
+from penstock.operators.snapshot_join import SnapshotJoin
 from penstock.operators.window_join import WindowJoin
 from penstock.plan.node import Node
 from penstock.plan.windows import Windows
@@ -46,13 +48,14 @@ class Joining:
         closed: str = "both",
         window: Windows | None = None,
         as_of: str | None = None,
+        load: Any = None,
         where: Any = None,
         nulls_equal: bool = False,
         suffix: str = "_right",
     ) -> Any:
         """Rows of both sides with equal keys.
 
-        See `Join`; with `within` `IntervalJoin`, with `window` `WindowJoin`, with `as_of` `AsofJoin`.
+        See `Join`; `IntervalJoin` (`within`), `WindowJoin` (`window`), `AsofJoin` and `SnapshotJoin` (`as_of`).
 
         Args:
             other: The right side; a stream may be joined with itself.
@@ -65,7 +68,11 @@ class Joining:
             closed: Which bounds of `within` belong to it: `both`, `left`, `right` or `none`.
             window: Windows, such as `ps.tumbling("1 min")`: rows of one window are partners; sent when it closes.
             as_of: `event_time`: each left row with the row that the right side, a Table of versions
-                (`.as_table("key")`), has at the left row's time.
+                (`.as_table("key")`), has at the left row's time. `processing_time`: with the rows that the right side
+                has when the left row comes, whatever it is; without keys it is compared with all of them by `where`.
+            load: Of a join as of processing time, what left rows wait for: `"end"`, until the right side is
+                read to its end; an instant, until its watermark is there; `"none"`. By default `"end"`, if
+                the right side has one.
             where: What must be true of a pair besides: `col("left.a") < col("right.b")`.
             nulls_equal: Whether null keys are equal; else they have no partner.
             suffix: What is added to a name of the right side that the left side has too.
@@ -91,23 +98,21 @@ class Joining:
         }
         if sum(one is not None for one in (within, window, as_of)) > 1:
             raise PlanError("a join takes one of within=, window= and as_of=, not several", where=caller())
+        if load is not None and as_of != "processing_time":
+            raise PlanError('load= goes with as_of="processing_time"', where=caller())
         if window is not None:
-            if not isinstance(window, Windows):
-                raise PlanError(f"window takes windows, found {window!r}", hint='ps.tumbling("1 min")', where=caller())
-            return self._to(WindowJoin(**common, windows=window))
+            return self._to(WindowJoin(**common, windows=checked_windows(window)))
         if within is not None:
             lower, upper = interval_of(within, closed)
             return self._to(IntervalJoin(**common, lower=lower, upper=upper))
-        if as_of is not None:
-            return self._to(AsofJoin(**common | versions_of(as_of, other.node, right_keys), spelling="join"))
-        return self._to(Join(**common))
+        return self._to(Join(**common) if as_of is None else joined_as_of(as_of, load, common))
 
     def intersect(self, other: Stream, *, all: bool = False) -> Any:
         """The distinct rows that are on both sides: a Table. Null equals null; columns are matched by name.
 
         Args:
             other: The right side.
-            all: Not offered yet: each row as often as on the side that has fewer.
+            all: Each row as often as on the side that has fewer of it, as SQL's `INTERSECT ALL`.
         """
         return set_operation("intersect", self, other, SEMI, all)
 
@@ -116,7 +121,7 @@ class Joining:
 
         Args:
             other: The right side.
-            all: Not offered yet: each row as many times more often as it is on this side.
+            all: Each row as many times as it is more often on this side, as SQL's `EXCEPT ALL`.
         """
         return set_operation("except", self, other, ANTI, all)
 
@@ -171,29 +176,57 @@ class Joining:
         return self._to(made)
 
 
-def set_operation(verb: str, left: Any, right: Any, how: str, all_rows: bool) -> Any:
-    """Distinct rows of one side that the other side has, or has not.
+def set_operation(verb: str, left: Any, right: Any, how: str, every: bool) -> Any:
+    """Rows of one side that the other side has, or has not.
 
     Raises:
         PlanError: If the sides have other columns.
     """
-    if all_rows:
-        raise UnsupportedError(f"{verb} of all rows, with their numbers, is not offered yet", where=caller())
     one, other = left.schema, right.schema
-    if [(field.name, field.dtype) for field in one] != [
-        (other[n].name, other[n].dtype) for n in one.names if n in other
-    ]:
+    if {field.name: field.dtype for field in one} != {field.name: field.dtype for field in other}:
         raise PlanError(
-            f"{verb} needs equal columns, found {one} and {other}", hint=".select(...), .rename(...), .cast(...)"
+            f"{verb} needs equal columns, found {one} and {other}",
+            hint=".select(...), .rename(...), .cast(...)",
+            where=caller(),
         )
-    if len(one) != len(other):
-        raise PlanError(f"{verb} needs equal columns, found {one} and {other}", hint=".select(...)")
-    count = "rows"
-    while count in one:
-        count += "_"
-    sides = [side.group_by(*one.names).agg(**{count: Expr(Aggregation("count", ()))}) for side in (left, right)]
-    found = sides[0].join(sides[1].select(*one.names), on=list(one.names), how=how, nulls_equal=True)
-    return found.select(*one.names)
+    names, keys = list(one.names), tuple(Column(name) for name in one.names)
+    if not every:
+        left, right = left.group_by(*names).agg(), right.group_by(*names).agg()
+    made = Join(
+        left=left.node,
+        right=right.node,
+        how=how,
+        left_on=keys,
+        right_on=keys,
+        nulls_equal=(True,) * len(keys),
+        columns=tuple((name, LEFT, name) for name in names),
+        every=every,
+        where=caller(),
+    )
+    return left._to(made)
+
+
+def checked_windows(window: Any) -> Windows:
+    """The windows of a join.
+
+    Raises:
+        PlanError: If they are none.
+    """
+    if not isinstance(window, Windows):
+        raise PlanError(f"window takes windows, found {window!r}", hint='ps.tumbling("1 min")', where=caller())
+    return window
+
+
+def joined_as_of(as_of: str, load: Any, common: dict[str, Any]) -> Node:
+    """A join as of a time, by the one or the other.
+
+    Raises:
+        PlanError: If the sides do not fit.
+    """
+    if as_of == "processing_time":
+        return SnapshotJoin(**common, until=loaded_until(load, common["right"]))
+    versions = versions_of(as_of, common["right"], common["right_on"])
+    return AsofJoin(**common | versions, spelling="join")
 
 
 def versions_of(as_of: str, table: Node, keys: Sequence[Term]) -> dict[str, Any]:
@@ -202,8 +235,6 @@ def versions_of(as_of: str, table: Node, keys: Sequence[Term]) -> dict[str, Any]
     Raises:
         PlanError: If it is no Table of versions, or the keys are not its own.
     """
-    if as_of == "processing_time":
-        raise UnsupportedError("a join as of processing time is not offered yet", where=caller())
     if as_of != "event_time":
         raise one_of("as_of", as_of, ["event_time", "processing_time"], where=caller())
     found: Any = table
@@ -220,6 +251,24 @@ def versions_of(as_of: str, table: Node, keys: Sequence[Term]) -> dict[str, Any]
         told = f"found {', '.join(sorted(names)) or 'none'}; needed are {', '.join(found.keys)}"
         raise PlanError(f"a join as of a time compares the whole key of the Table, {told}", where=caller())
     return {"right": table.inputs[0], "delete": found.delete}
+
+
+def loaded_until(load: Any, right: Node) -> int:
+    """How far the watermark of the right side must have come before left rows are joined with it.
+
+    Raises:
+        PlanError: If it is not understood.
+    """
+    if isinstance(load, dt.datetime):
+        return from_datetime(load)
+    known = {"end": END, "none": NEVER}
+    if load is None:
+        return END if right.facts.bounded else NEVER
+    if not isinstance(load, str):
+        raise PlanError(f'load is "end", "none" or an instant, found {load!r}', where=caller())
+    if load not in known:
+        raise one_of("load", load, known, where=caller())
+    return known[load]
 
 
 def interval_of(within: Any, closed: str) -> tuple[int, int]:

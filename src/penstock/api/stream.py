@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from penstock.api.columns import flat, named_terms, names_of, passed, replaced
@@ -12,6 +12,7 @@ from penstock.api.functions import calls_of_verb, with_functions
 from penstock.api.grouping import Grouped
 from penstock.api.grouping_sets import GroupedSets
 from penstock.api.joins import Joining
+from penstock.api.lives import bounded_sides, bounded_state
 from penstock.api.lookups import LookingUp
 from penstock.api.mapping import MapVerbs
 from penstock.api.process import process_of, side_of
@@ -22,7 +23,7 @@ from penstock.api.verbs import unknown_verb
 from penstock.api.waiting import WaitingVerbs
 from penstock.connectors.base import Sink
 from penstock.core.dtypes import FLOATS, INTEGERS, DType, Float64, Int64, Struct, as_dtype
-from penstock.core.errors import PlanError, UnsupportedError
+from penstock.core.errors import PlanError
 from penstock.core.where import caller
 from penstock.expr.ast import Call, Cast, Column, Term, literal
 from penstock.expr.build import Expr, term_of
@@ -38,7 +39,6 @@ from penstock.operators.union import Union
 from penstock.operators.write import Write
 from penstock.plan.keyed_windows import Hybrid
 from penstock.plan.node import UPDATING, Node
-from penstock.plan.ttl import TimeToLive
 
 if TYPE_CHECKING:
     import polars as pl
@@ -224,7 +224,7 @@ class Stream(RowVerbs, Joining, LookingUp, MapVerbs, WaitingVerbs, BroadcastVerb
         """Aggregates over all rows: a Table of one row."""
         return Grouped(self.node, ()).agg(*aggregates, **named)
 
-    def state(self: S, name: str, *, ttl: Any = None) -> S:
+    def state(self: S, name: str, *, ttl: Any = None, ttl_left: Any = None, ttl_right: Any = None) -> S:
         """Name the state of the last verb, so that a changed program finds it again, wherever the verb has moved.
 
         Without a name a verb is found by its kind and its place on the way to its output, whose name counts. To name
@@ -234,12 +234,17 @@ class Stream(RowVerbs, Joining, LookingUp, MapVerbs, WaitingVerbs, BroadcastVerb
             name: The name, unique in the pipeline.
             ttl: How long a key is kept after its last row: `"7 days"` by event time, or `ps.processing_time("7 days")`
                 by the clock, as Flink's `table.exec.state.ttl` does. What becomes of a key that has expired is said on
-                the verb's node (see `Group`). By default keys are kept for ever.
+                the verb's node (see `Group`). By default keys are kept for ever. Of a join, how long rows of both
+                sides are kept (see `Join`).
+            ttl_left: Of a join, how long rows of the left side are kept, if not as long as those of the right side.
+            ttl_right: As well, rows of the right side.
 
         Raises:
             UnsupportedError: If the verb has no state that could expire, or its rows have no event time.
         """
         node = named(self.node, name)
+        if ttl_left is not None or ttl_right is not None:
+            return self._to(bounded_sides(node, ttl_left or ttl, ttl_right or ttl))
         return self._to(node if ttl is None else bounded_state(node, ttl))
 
     # -- what was refused, and where rows go
@@ -369,29 +374,6 @@ def _holds(dtype: DType, value: DType) -> bool:
 def stream(node: Node) -> Stream:
     """The handle of a node: a Table if its rows change."""
     return Table(node) if node.facts.mode == UPDATING else Stream(node)
-
-
-def bounded_state(node: Node, ttl: Any) -> Node:
-    """A node whose keys expire.
-
-    Raises:
-        UnsupportedError: If it has no keys that could.
-        PlanError: If the time-to-live is not understood.
-    """
-    if getattr(node, "spelling", "") == "agg":
-        return node.replace_inputs({id(node.inputs[0]): bounded_state(node.inputs[0], ttl)})
-    if not any(one.name == "ttl" for one in fields(node)):
-        raise UnsupportedError(
-            f'the state of "{node.verb}" has no time-to-live',
-            where=caller(),
-            hint=".group_by(...).agg(...) and .dedup(...) have one",
-        )
-    try:
-        kept = TimeToLive.of(ttl)
-    except PlanError as refused:
-        raise refused.at(caller()) from None
-    changes: dict[str, Any] = {"ttl": kept}
-    return replace(node, **changes)
 
 
 def _runner() -> Any:

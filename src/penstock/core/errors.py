@@ -71,6 +71,7 @@ class UnknownNameError(PlanError):
         kind: What was looked for: `"column"`.
         wanted: The name that does not exist.
         known: The names that do.
+        scope: Where it was looked for, in words, if there are several places: `the right side "users"`.
     """
 
     def __init__(
@@ -83,15 +84,18 @@ class UnknownNameError(PlanError):
         where: Where | None = None,
         guess: str | None = None,
         hint: str | None = None,
+        scope: str | None = None,
     ) -> None:
-        self.kind, self.wanted, self.known = kind, name, tuple(known)
+        self.kind, self.wanted, self.known, self.scope = kind, name, tuple(known), scope
         found = f'; did you mean "{guess}"?' if guess else nearest(name, self.known)
-        scope = f' in "{inside}"' if inside else ""
+        scope = f" in {scope}" if scope else f' in "{inside}"' if inside else ""
         listed = f"known: {', '.join(self.known[:40])}" if self.known else f"there is no {kind} at all"
         super().__init__(f'no {kind} "{name}"{scope}{found}', where=where, hint=hint or (None if found else listed))
 
     def inside(self, label: str) -> UnknownNameError:
-        """The same error, saying in what it was looked for."""
+        """The same error, saying in what it was looked for, unless it says so already."""
+        if self.scope is not None:
+            return self
         return type(self)(self.kind, self.wanted, self.known, inside=label, where=self.where)
 
 

@@ -18,6 +18,7 @@ HOLDING = (
     "sort",
     "asof_join",
     "interval_join",
+    "snapshot_join",
     "sliding_window",
 )
 """The verbs that keep rows or results until event time has come so far; others only forget then."""

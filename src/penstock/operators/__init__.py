@@ -27,6 +27,7 @@ from penstock.operators.read import Read
 from penstock.operators.refused import Refused
 from penstock.operators.select import Select
 from penstock.operators.sliding_window import SlidingWindow
+from penstock.operators.snapshot_join import SnapshotJoin
 from penstock.operators.sort import Sort
 from penstock.operators.stamp import Stamp
 from penstock.operators.top_n import TopN
@@ -43,7 +44,7 @@ OPERATORS: dict[str, type[Executable]] = {
         Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog,
         KeyedWindow, Join, IntervalJoin, AsofJoin, WindowJoin, Dedup, AsTable, TopN, Sort, Over, Limit,
         Refused, Write, WindowRows, Stamp, Apply, FlatMap, MapBatches, Process, Lookup,
-        MapAsync, SlidingWindow,
+        MapAsync, SlidingWindow, SnapshotJoin,
     )
 }  # fmt: skip
 
@@ -58,6 +59,7 @@ MACHINERY = (
     "group_execution",
     "window_execution",
     "joining",
+    "join_bands",
     "join_parts",
     "join_execution",
     "join_ordered",
@@ -65,6 +67,7 @@ MACHINERY = (
     "interval_join_execution",
     "asof_join_execution",
     "window_join_execution",
+    "snapshot_join_execution",
     "lateness",
     "over_frames",
     "lives",

@@ -14,7 +14,7 @@ from penstock.kernels.arrays import frozen
 from penstock.kernels.versions import find_versions, outdated_versions
 from penstock.operators.base import Environment, Output, StepContext
 from penstock.operators.interval_join_execution import LateRows
-from penstock.operators.join_parts import PaddedRows, Rows, StoredRows
+from penstock.operators.join_parts import StoredRows
 from penstock.operators.join_state import StoredJoin, chosen_of
 from penstock.operators.joining import LEFT
 from penstock.operators.watermark import instants
@@ -159,7 +159,7 @@ class AsofJoinExecutor(StoredJoin):
         for low in range(0, sum(len(slots) for _, _, slots, _ in sent), self.most):
             if order is None:
                 lefts, rights, slots, found = sent[0]
-                yield self._made(lefts, rights, slots[low : low + self.most], found[low : low + self.most])
+                yield self.with_partners(lefts, rights, slots[low : low + self.most], found[low : low + self.most])
             else:
                 yield self._merged(sent, order[low : low + self.most])
 
@@ -171,19 +171,9 @@ class AsofJoinExecutor(StoredJoin):
             mine = np.flatnonzero(parts == number)
             if len(mine):
                 rows = chosen[mine] - (ends[number] - len(slots))
-                made.append(self._made(lefts, rights, slots[rows], found[rows]))
+                made.append(self.with_partners(lefts, rights, slots[rows], found[rows]))
                 where.append(mine)
         return concat(made).take(np.argsort(np.concatenate(where)))
-
-    def _made(self, lefts: RowStore, rights: RowStore, slots: Any, found: Any) -> Delta:
-        left = StoredRows(self.keys, 0, lefts, slots)
-        there = found >= 0
-        right: Rows | None = None
-        if there.all():
-            right = StoredRows(self.keys, 1, rights, found)
-        elif there.any():
-            right = PaddedRows(self.keys, 1, StoredRows(self.keys, 1, rights, found[there]), there)
-        return self.maker.delta(left, right, len(slots))
 
     def _forget(self, rights: RowStore, watermark: int) -> None:
         """Forget right rows that no left row to come will take."""

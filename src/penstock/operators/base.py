@@ -165,7 +165,7 @@ class Executor(ABC):
         return None
 
     def called(self) -> bool:
-        """Whether answers from outside are there that the next step uses: then it is called even without rows."""
+        """Whether the next step calls it even without rows: answers from outside are there, or it follows the clock."""
         return False
 
     def watermark(self, incoming: Sequence[int]) -> int:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.core.delta import Delta
 from penstock.core.lazy import np
-from penstock.core.timespan import NEVER
+from penstock.core.timespan import END, NEVER
 from penstock.operators.base import Environment, Output, StepContext
-from penstock.operators.join_ordered import OrderedJoin
+from penstock.operators.join_ordered import OrderedJoin, Work
 from penstock.operators.join_parts import Batch, Collector, DeltaRows, Rows, StoredRows, repeated
 from penstock.operators.join_state import chosen_of
 from penstock.operators.joining import SEMI
+from penstock.operators.lives import instants_of
 from penstock.plan.node import APPEND
+from penstock.plan.ttl import EVENT
 from penstock.state.row_layout import BASE_WORDS, RowLayout
 from penstock.state.rows import RowStore
 from penstock.state.slots import distinct
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 MATCHES, SENT = 0, 1
 """Words of a row: how many partners it has (counted only under a condition); as how many rows it was sent alone."""
 
+LASTS = 1 << 62
+"""The instant at which a row goes that does not expire."""
+
 TOTAL, WAS = BASE_WORDS, BASE_WORDS + 1
 """Words of a key: how many rows it has; how many it had when the step before ended."""
 
@@ -34,19 +39,26 @@ class JoinExecutor(OrderedJoin):
 
     def __init__(self, node: Join, environment: Environment) -> None:
         self.how = node.how
+        self.every = node.every
+        self.lives, self.clock = node.lives, node.clock
+        self.context: StepContext | None = None
         self.plain = node.facts.mode == APPEND
         self.alone = (*node.padded,) if node.pairs else (True, False)
         super().__init__(node, environment)
         key = node.facts.key
         # Where each row that comes out is one row of one side, what replaces it must not overtake it.
-        one_side = key is not None and node.pairs and any(self.alone) and key in (node._names(0), node._names(1))
+        one_side = key is not None and node.pairs and any(self.alone) and key in (node.key_names(0), node.key_names(1))
         self.collector = Collector(None if one_side else self.most)
         self.pending = self._none_pending()
 
     def layout(self, side: int) -> RowLayout:
         """What is kept of a side."""
         words = [0, 0] if self.alone[side] else []
-        return self.layout_of(side, ordered=self.plain, words=words, key_words=[0, 0])
+        # Rows that only come need not be found again: each is an entry of its own, without a hash of its columns. But
+        # of the right side of a semi or anti join only their numbers count, if there is no condition.
+        comes = (self.node.left, self.node.right)[side].facts.mode == APPEND and not self.every
+        comes = comes and (self.alone[side] or self.node.pairs or self.node.condition is not None)
+        return self.layout_of(side, ordered=comes, timed=self.clock is not None, words=words, key_words=[0, 0])
 
     def _none_pending(self) -> list[tuple[list[list[Any]], list[list[Any]]]]:
         """By shard and side: rows whose padding may differ, keys whose number of rows may."""
@@ -55,8 +67,11 @@ class JoinExecutor(OrderedJoin):
     def step(self, inputs: Sequence[Delta | None], context: StepContext) -> Iterator[Output]:
         """Take the rows of both sides; see `Executor.step`."""
         if self.plain:
+            self.context = context
             for made in self.pair(inputs, context):
                 yield "out", made
+            if self.clock is not None and context.last:
+                self._expire(context.watermark if self.clock.clock == EVENT else context.now)
             return
         for side, delta in enumerate(inputs):
             if delta is None or not delta.length:
@@ -68,6 +83,37 @@ class JoinExecutor(OrderedJoin):
                 yield from self._take(side, batch)
         if context.last:
             yield from self._settle()
+
+    # -- rows that expire
+
+    def instants(self, side: int, batch: Batch) -> Any:
+        """By row, the instant from which on nobody finds it."""
+        if self.clock is None or self.context is None:
+            return None
+        batch.times = instants_of(self.clock, (self.node.left, self.node.right)[side].facts, batch.delta, self.context)
+        ttl = self.lives[side]
+        return np.full(batch.delta.length, LASTS, np.int64) if ttl is None else batch.times + ttl.span
+
+    def bounds(self, work: Work, rows: Any) -> tuple[Any, Any] | None:
+        """Partners are those that go later than the row comes."""
+        return None if self.clock is None else (work.batch.times[rows] + 1, np.full(len(rows), LASTS, np.int64))
+
+    def _expire(self, now: int) -> None:
+        """Forget rows that no row to come can find."""
+        self.turn += 1
+        if NEVER < now < END:
+            for sides in self.stores:
+                for store in sides:
+                    store.drop(store.expired(now + 1), self.turn)
+
+    def _next(self) -> int | None:
+        """The first instant at which a row goes."""
+        first = [store.deadlines.first for sides in self.stores for store in sides]
+        return min((instant for instant in first if instant is not None and instant < LASTS), default=None)
+
+    def wakes(self) -> int | None:
+        """When a row expires by the clock."""
+        return self._next() if self.clock is not None and self.clock.clock != EVENT else None
 
     def _give(self, delta: Delta) -> Iterator[Output]:
         for made in self.collector.add(delta):
@@ -94,11 +140,13 @@ class JoinExecutor(OrderedJoin):
         self.turn += 1
         store_columns = [batch.delta.columns[name] for name in self.layouts[side].names]
         signs = np.ones(batch.delta.length, np.int64) if batch.signs is None else batch.signs
+        places = np.arange(self.rows, self.rows + batch.delta.length, dtype=np.int64)
+        self.rows += batch.delta.length
         for shard, parts in self.sharded.rows(batch.keys):
             chosen = chosen_of(parts)
             rows = np.arange(batch.delta.length, dtype=np.int32) if chosen is None else chosen
             store, partner = self.stores[shard][side], self.stores[shard][1 - side]
-            put = store.put(batch.keys, store_columns, self.turn, chosen=chosen, signs=signs)
+            put = store.put(batch.keys, store_columns, self.turn, chosen=chosen, signs=signs, places=places)
             self.pending[shard][0][side].append(put.slots)
             self.pending[shard][1][side].append(put.keys)
             np.add.at(store.key_word(TOTAL), put.keys, signs[rows])
@@ -110,6 +158,8 @@ class JoinExecutor(OrderedJoin):
 
     def _fresh(self, store: RowStore, put: Any, side: int) -> Any:
         """By row, whether it is the one for which the partners of its stored row are counted anew."""
+        if self.layouts[side].ordered:
+            return np.ones(len(put.slots), np.bool_)  # their slots are new, and begin with no partner
         fresh = np.zeros(len(put.slots), np.bool_)
         if self.alone[side] and self.maker.compares:
             slots, first = np.unique(put.slots, return_index=True)
@@ -148,7 +198,9 @@ class JoinExecutor(OrderedJoin):
     # -- the end of a step
 
     def due(self) -> int | None:
-        """At once, if a step gave rows and has not ended with any."""
+        """At once, if a step gave rows and has not ended with any; when a row expires by event time."""
+        if self.clock is not None:
+            return self._next() if self.clock.clock == EVENT else None
         return NEVER if self.waits() else None
 
     def waits(self) -> bool:
@@ -181,22 +233,32 @@ class JoinExecutor(OrderedJoin):
         """Rows of a side that come out alone otherwise than before, and how many times more or less."""
         store, partner = self.stores[shard][side], self.stores[shard][1 - side]
         if keys and not self.maker.compares:
-            others = distinct(np.concatenate(keys))
-            turned = others[(partner.key_word(TOTAL)[others] > 0) != (partner.key_word(WAS)[others] > 0)]
+            others = np.concatenate(keys)
+            totals = [partner.key_word(word)[others] for word in (TOTAL, WAS)]
+            now, was = totals if self.every else [total > 0 for total in totals]
+            turned = distinct(others[now != was])
             touched = [*touched, *(rows for _, rows in store.probe(store.find(partner.keys_of(turned))))]
         if not touched:
             return np.empty(0, np.int32), np.empty(0, np.int64)
         slots = distinct(np.concatenate(touched))
-        if self.maker.compares:
-            has = store.own(MATCHES)[slots] > 0
-        else:
-            found = partner.find(store.keys_of(store.owners(slots)))
-            has = (found >= 0) & (partner.key_word(TOTAL)[found] > 0)
-        wanted = np.where(has == (self.how == SEMI), store.counts(slots), 0)
+        wanted = self._wanted(store, partner, slots)
         change = wanted - store.own(SENT)[slots]
         store.own(SENT)[slots] = wanted
         store.rows.mark_touched(slots, self.turn)
         return slots[change != 0], change[change != 0]
+
+    def _wanted(self, store: RowStore, partner: RowStore, slots: Any) -> Any:
+        """As how many rows each of some rows should come out alone."""
+        counts = store.counts(slots)
+        if self.maker.compares:
+            partners = store.own(MATCHES)[slots]
+        else:
+            found = partner.find(store.keys_of(store.owners(slots)))
+            partners = np.where(found >= 0, partner.key_word(TOTAL)[found], 0)
+        if self.every:
+            both = np.minimum(counts, partners)
+            return both if self.how == SEMI else counts - both
+        return np.where((partners > 0) == (self.how == SEMI), counts, 0)
 
     def _alone(self, shard: int, side: int, slots: Any, copies: Any) -> Iterator[Output]:
         store = self.stores[shard][side]
@@ -207,15 +269,17 @@ class JoinExecutor(OrderedJoin):
             yield from self._give(self._padded(side, rows, len(part), part))
 
     def _forget(self, store: RowStore, rows: list[Any], keys: list[Any]) -> None:
+        """Note how many rows keys have, and forget rows that are gone. The step has touched all of these already."""
         if keys:
-            slots = distinct(np.concatenate(keys))
+            slots = np.concatenate(keys)
             store.key_word(WAS)[slots] = store.key_word(TOTAL)[slots]
-            store.keys.mark_touched(slots, self.turn)
-        if rows:
-            slots = distinct(np.concatenate(rows))
-            store.drop(slots[store.counts(slots) == 0], self.turn)
+        if rows and not store.layout.ordered:
+            slots = np.concatenate(rows)
+            store.drop(distinct(slots[store.counts(slots) == 0]), self.turn)
 
     def state_layout(self) -> Any:
         """What is kept of either side, and for which form."""
         sides = [layout.described() for layout in self.layouts]
-        return {"kind": "join", "how": self.how, "counted": self.maker.compares, "left": sides[0], "right": sides[1]}
+        every = {"every": True} if self.every else {}
+        counted = {"counted": self.maker.compares, **every}
+        return {"kind": "join", "how": self.how, **counted, "left": sides[0], "right": sides[1]}

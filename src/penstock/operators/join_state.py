@@ -9,7 +9,7 @@ from penstock.core.delta import Delta
 from penstock.core.errors import InvariantError
 from penstock.core.lazy import np, pl
 from penstock.operators.base import Environment, Executor, Loader, Saver, StepContext
-from penstock.operators.join_parts import Batch, JoinKeys, PairMaker, kept_columns
+from penstock.operators.join_parts import Batch, JoinKeys, PaddedRows, PairMaker, Rows, StoredRows, kept_columns
 from penstock.operators.joining import TwoInputs
 from penstock.operators.sharding import Sharded
 from penstock.state.keys import KeyCodec
@@ -82,6 +82,17 @@ class StoredJoin(Executor):
             other, delta = delta.filter(~mask), delta.filter(mask)
             columns = [series.filter(mask) for series in columns]
         return Batch(delta, columns, self.keys.codec.encode(columns, delta.length)), other
+
+    def with_partners(self, lefts: RowStore, rights: RowStore, slots: Any, found: Any) -> Delta:
+        """Left rows, each with a right row of the same shard, or none (-1)."""
+        left = StoredRows(self.keys, 0, lefts, slots)
+        there = found >= 0
+        right: Rows | None = None
+        if there.all():
+            right = StoredRows(self.keys, 1, rights, found)
+        elif there.any():
+            right = PaddedRows(self.keys, 1, StoredRows(self.keys, 1, rights, found[there]), there)
+        return self.maker.delta(left, right, len(slots))
 
     def snapshot(self, saver: Saver) -> Any:
         """A store per side and shard."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from penstock.core.dtypes import Boolean, DType, Null
-from penstock.core.errors import PlanError, UnsupportedError, one_of
+from penstock.core.dtypes import FLOATS, Boolean, Decimal, DType, Int64, Null, UInt64
+from penstock.core.errors import PlanError, UnknownNameError, UnsupportedError, nearest, one_of
 from penstock.core.schema import Field, Schema
 from penstock.expr.ast import Column, Term
 from penstock.expr.infer import Typed, convert, infer
@@ -80,7 +80,7 @@ class TwoInputs(Executable):
         """The common type of each term of the key."""
         types = []
         for one, other in zip(self.left_on, self.right_on, strict=True):
-            a, b = infer(one, self.left.schema), infer(other, self.right.schema)
+            a, b = self._inferred(0, one), self._inferred(1, other)
             both = common(a.dtype, b.dtype)
             if both is None:
                 raise PlanError(
@@ -98,8 +98,25 @@ class TwoInputs(Executable):
 
     def typed_key(self, side: int, number: int) -> Typed:
         """A term of the key of a side, with the common type."""
-        below = (self.left, self.right)[side].schema
-        return convert(infer((self.left_on, self.right_on)[side][number], below), self.key_types()[number])
+        return convert(self._inferred(side, (self.left_on, self.right_on)[side][number]), self.key_types()[number])
+
+    def _inferred(self, side: int, term: Term) -> Typed:
+        """A term over the columns of a side."""
+        try:
+            return infer(term, (self.left, self.right)[side].schema)
+        except UnknownNameError as unknown:
+            raise self._unknown(side, unknown.wanted) if unknown.kind == "column" else unknown from None
+
+    def _unknown(self, side: int, name: str) -> UnknownNameError:
+        """The error for a column that a side does not have; if the other one has it, it says so."""
+        node, other = (self.left, self.right)[side], (self.left, self.right)[1 - side]
+        names, hint = node.schema.names, None
+        if name in other.schema:
+            listed = "" if nearest(name, names) else f"; known: {', '.join(names[:40])}"
+            hint = f'the {SIDES[1 - side]} side has a column "{name}"{listed}'
+        called = node.called()
+        scope = f"the {SIDES[side]} side" + (f' "{called}"' if called else "")
+        return UnknownNameError("column", name, names, scope=scope, hint=hint)
 
     def pair_schema(self) -> Schema:
         """The columns that the condition may use: `left.x` and `right.y`."""
@@ -115,7 +132,10 @@ class TwoInputs(Executable):
         """The condition with its types; None if there is none."""
         if self.condition is None:
             return None
-        typed = infer(self.condition, self.pair_schema())
+        try:
+            typed = infer(self.condition, self.pair_schema())
+        except UnknownNameError as unknown:
+            raise self._unknown_of_pair(unknown) if unknown.kind == "column" else unknown from None
         if typed.dtype not in (Boolean, Null):
             raise PlanError(f"a condition must be a boolean, found {typed.dtype}: {self.condition}")
         if not typed.deterministic or lower(typed).faults:
@@ -124,6 +144,14 @@ class TwoInputs(Executable):
                 hint="compute what it compares before, by .with_columns(...)",
             )
         return typed
+
+    def _unknown_of_pair(self, unknown: UnknownNameError) -> UnknownNameError:
+        """The error for a column that a condition names, with or without a side."""
+        side, dot, name = unknown.wanted.partition(".")
+        if dot and side in SIDES:
+            return self._unknown(SIDES.index(side), name)
+        names = dict.fromkeys((*self.left.schema.names, *self.right.schema.names))
+        return UnknownNameError("column", unknown.wanted, names, scope="either side of the join")
 
     # -- what comes out
 
@@ -165,23 +193,31 @@ class TwoInputs(Executable):
 
     def unique_key(self) -> tuple[str, ...] | None:
         """The columns of the output whose values are unique, if both inputs have such columns and they come out."""
-        keys = [self._names(0), self._names(1)]
+        one, other = self.key_names(0), self.key_names(1)
         if not self.pairs:
-            return keys[0]
-        if keys[0] is None or keys[1] is None:
+            return one
+        if one is not None and self.how in (INNER, LEFT) and self._one_partner(1):
+            return one
+        if other is not None and self.how in (INNER, RIGHT) and self._one_partner(0):
+            return other
+        if one is None or other is None:
             return None
-        if self.how == FULL and (self.condition is not None or self._null_twice()):
-            # A row of each side may have the same key and no partner.
-            return None
-        unique = [
-            set(node.facts.key or ()) <= {t.name for t in on if isinstance(t, Column)}
-            for node, on in ((self.left, self.left_on), (self.right, self.right_on))
-        ]
-        if unique[1] and self.how in (INNER, LEFT):
-            return keys[0]
-        if unique[0] and self.how in (INNER, RIGHT):
-            return keys[1]
-        return tuple(dict.fromkeys([*keys[0], *keys[1]]))
+        key = tuple(dict.fromkeys([*one, *other]))
+        return key if self.how != FULL or self._tells_apart(key) else None
+
+    def _one_partner(self, side: int) -> bool:
+        """Whether a row of the other side has at most one partner on this side: no two of its rows have one key."""
+        key = (self.left, self.right)[side].facts.key
+        return key is not None and set(key) <= {name for name in self._compared(side) if name is not None}
+
+    def _tells_apart(self, key: Sequence[str]) -> bool:
+        """Whether a left and a right row that both are alone never have the same values in these columns."""
+        for name, of, source in self.columns:
+            if name in key and of != KEY and not (self.left, self.right)[SIDES.index(of)].schema[source].nullable:
+                return True  # null for the rows of the other side only
+        # Else it takes all that is compared: rows that are equal in it are partners.
+        shown = {int(source) for name, of, source in self.columns if of == KEY and name in key}
+        return self.condition is None and len(shown) == len(self.left_on) and not self._null_twice()
 
     def _null_twice(self) -> bool:
         """Whether both sides can have rows with a null key, which are no partners."""
@@ -191,17 +227,27 @@ class TwoInputs(Executable):
             for (one, other), equal in zip(terms, self.nulls_equal, strict=True)
         )
 
-    def _names(self, side: int) -> tuple[str, ...] | None:
-        """What the key columns of an input are called in the output; None if one of them does not come out."""
+    def _compared(self, side: int) -> list[str | None]:
+        """By term of the key, the column that it is; None if none, or if different values of it may compare equal."""
         node, on = ((self.left, self.left_on), (self.right, self.right_on))[side]
+        return [
+            term.name if isinstance(term, Column) and _keeps_apart(node.schema[term.name].dtype, both) else None
+            for term, both in zip(on, self.key_types(), strict=True)
+        ]
+
+    def key_names(self, side: int) -> tuple[str, ...] | None:
+        """What the key columns of an input are called in the output; None if one of them does not come out."""
+        node = (self.left, self.right)[side]
         if node.facts.key is None:
             return None
         names = {source: name for name, of, source in self.columns if of == SIDES[side]}
+        compared = self._compared(side)
         for name, of, source in self.columns:
-            if of == KEY and isinstance(on[int(source)], Column):
-                names[on[int(source)].name] = name  # type: ignore[attr-defined]
-        found = [names.get(name) for name in node.facts.key]
-        return None if None in found else tuple(str(name) for name in found)
+            column = compared[int(source)] if of == KEY else None
+            if column is not None:
+                names[column] = name
+        found = tuple(names[name] for name in node.facts.key if name in names)
+        return found if len(found) == len(node.facts.key) else None
 
     # -- what is used
 
@@ -233,6 +279,11 @@ class TwoInputs(Executable):
             for one, other in zip(self.left_on, self.right_on, strict=True)
         ]
         return ", ".join(pairs) or "nothing"
+
+
+def _keeps_apart(dtype: DType, both: DType) -> bool:
+    """Whether values that differ still do once they have the type in which they are compared."""
+    return both not in FLOATS or not (isinstance(dtype, Decimal) or dtype in (Int64, UInt64))
 
 
 def both(node: TwoInputs) -> tuple[Facts, Facts]:

@@ -84,14 +84,15 @@ class Node:
         try:
             _ = self.facts
         except UnknownNameError as unknown:
-            label = self._label() if unknown.kind == "column" else None
+            label = self.called(of=self.inputs) if unknown.kind == "column" else None
             raise (unknown.inside(label) if label else unknown).at(self.where) from None
         except PenstockError as refused:
             raise refused.at(self.where)  # noqa: B904  (the same error, with the user's line)
 
-    def _label(self) -> str | None:
-        """What the user calls the rows below: the name of the source, if there is one only."""
-        names = {str(node.name) for below in self.inputs for node in walk(below) if isinstance(node, Named)}
+    def called(self, of: tuple[Node, ...] | None = None) -> str | None:
+        """What the user calls the rows, of this node or of others: the name of the source, if there is one only."""
+        above = (self,) if of is None else of
+        names = {str(node.name) for below in above for node in walk(below) if isinstance(node, Named)}
         return names.pop() if len(names) == 1 else None
 
     @property

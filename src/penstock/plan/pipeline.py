@@ -99,7 +99,9 @@ class Pipeline:
     def grown(self) -> Iterator[tuple[Node, str]]:
         """The nodes whose state has no bound, and what grows, for people."""
         for node in self.nodes():
-            if all(i.facts.bounded for i in node.inputs) or getattr(node, "ttl", None) is not None:
+            if all(i.facts.bounded for i in node.inputs):
+                continue
+            if getattr(node, "ttl", None) is not None and not hasattr(node, "ttl_right"):
                 continue
             if hasattr(node, "unbounded_state"):
                 if node.unbounded_state is not None:

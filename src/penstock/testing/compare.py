@@ -151,6 +151,20 @@ def fold(changes: Iterable[Change], what: str = "the output") -> list[dict[str, 
     return [row for rows in present.values() for row in rows]
 
 
+def check_key(rows: Iterable[dict[str, Any]], key: Sequence[str] | None, what: str) -> None:
+    """The rows of a Table with a key are one for each of its values.
+
+    Raises:
+        CheckFailed: If two rows have the same.
+    """
+    seen: set[tuple[Any, ...]] = set()
+    for row in rows if key is not None else ():
+        of = tuple(canonical(row[name]) for name in key or ())
+        if of in seen:
+            raise CheckFailed(f"{what}: another row has the same key ({', '.join(key or ())}): {text_of(row)}")
+        seen.add(of)
+
+
 def net(changes: Sequence[Change]) -> list[Change]:
     """Changes without pairs that cancel out, what goes before what comes."""
     counts: dict[tuple[Any, ...], int] = defaultdict(int)

@@ -14,7 +14,7 @@ from penstock.operators.refused import Refused
 from penstock.plan.node import UPDATING, Node, walk
 from penstock.plan.pipeline import output_name
 from penstock.testing.case import Case, is_changelog, is_ordered
-from penstock.testing.compare import Change, CheckFailed, check_step, difference, fold, rows_close, table
+from penstock.testing.compare import Change, CheckFailed, check_key, check_step, difference, fold, rows_close, table
 from penstock.testing.driver import Driver
 from penstock.testing.notation import OPS
 from penstock.testing.oracle import Arrival, Event, Tick, Told
@@ -170,7 +170,10 @@ class Compared:
 
     def _compare_tables(self, made: Sequence[Change]) -> None:
         self.engine += made
-        rows = fold(self.engine, f'the output "{self.name}" of the engine')
+        what = f'the output "{self.name}" of the engine'
+        rows = fold(self.engine, what)
+        if self.updating and not self.expires:
+            check_key(rows, self.key, what)
         self.engine = [(row, 1) for row in rows]
         told: list[Change] = [(without_why(row.values), row.diff) for row in self.told.rows[: self._shown]]
         if not self.updating:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import random
+import re
 
 import duckdb
 import polars as pl
@@ -10,7 +12,7 @@ import pytest
 
 import penstock as ps
 from penstock import col
-from penstock.core.errors import PlanError, UnsupportedError
+from penstock.core.errors import PlanError, UnknownNameError, UnsupportedError
 from penstock.operators import join_state
 from penstock.state.rows import RowStore
 from penstock.testing.driver import Driver
@@ -154,15 +156,16 @@ def test_what_can_fail_is_computed_before() -> None:
         one.join(one, left_on=col("t").cast(ps.Int64), right_on=col("k"))
 
 
+@pytest.mark.parametrize("every", [False, True])
 @pytest.mark.parametrize(("verb", "text"), [("intersect", "intersect"), ("except_", "except")])
-def test_duckdb_gives_the_same_sets(verb: str, text: str) -> None:
-    left, right = (frame.rename({frame.columns[-1]: "v"}) for frame in frames(7))
+def test_duckdb_gives_the_same_sets(verb: str, text: str, every: bool) -> None:
+    left, right = (frame.rename({frame.columns[-1]: "v"}) for frame in frames(7, 200))
     with duckdb.connect() as database:
         database.register("l", left.to_arrow())
         database.register("r", right.to_arrow())
-        expected = database.execute(f"select * from l {text} select * from r").fetchall()
-    found = getattr(ps.read(left, name="l"), verb)(ps.read(right, name="r"))
-    assert found.key == ("k", "j", "v")
+        expected = database.execute(f"select * from l {text} {'all' * every} select * from r").fetchall()
+    found = getattr(ps.read(left, name="l"), verb)(ps.read(right, name="r"), all=every)
+    assert found.key == (None if every else ("k", "j", "v"))
     assert sorted(found.collect().rows(), key=repr) == sorted(expected, key=repr)
 
 
@@ -171,8 +174,34 @@ def test_sets_need_equal_columns() -> None:
     for left, right in ((one, other), (other, one)):
         with pytest.raises(PlanError, match="equal columns"):
             left.intersect(right)
-    with pytest.raises(UnsupportedError, match="all rows"):
-        one.except_(one, all=True)
+
+
+def test_a_row_that_comes_once_more_is_sent_once_more() -> None:
+    """Not all copies again: otherwise a row that comes n times costs n x n."""
+    driver = pushed(lambda left, right: left.except_(right, all=True), left=TYPES, right=TYPES)
+    for count in (1, 2, 3):
+        driver.push("left", [{"k": 1, "a": 1}]).step()
+        assert driver.sent()[-1][1] == [({"k": 1, "a": 1}, 1)]
+        assert len(driver.rows()) == count
+    driver.push("right", [{"k": 1, "a": 1}]).step()
+    assert driver.sent()[-1][1] == [({"k": 1, "a": 1}, -1)]
+
+
+def test_an_unknown_column_says_of_which_side() -> None:
+    orders, pays = ps.read([{"id": 1, "sum": 2}], name="orders"), ps.read([{"order": 1, "paid": 2}], name="pays")
+    keys = {"left_on": "id", "right_on": "order"}
+    for options, message in (
+        ({"on": "id"}, 'in the right side "pays"'),
+        ({"left_on": "id", "right_on": "odrer"}, 'no column "odrer" in the right side "pays"; did you mean "order"?'),
+        ({"left_on": col("ids") + 1, "right_on": "order"}, 'no column "ids" in the left side "orders"; did you mean'),
+        (keys | {"where": col("right.pade") > 1}, 'no column "pade" in the right side "pays"; did you mean "paid"?'),
+        (keys | {"where": col("left.x") > 1}, 'no column "x" in the left side "orders"'),
+        (keys | {"where": col("summ") > 1}, 'no column "summ" in either side of the join; did you mean "sum"?'),
+    ):
+        with pytest.raises(UnknownNameError, match=re.escape(message)):
+            orders.join(pays, **options)
+    with pytest.raises(UnknownNameError, match='the right side has a column "order"'):
+        orders.join(pays, left_on="order", right_on="id")
 
 
 def test_a_full_join_has_a_key_only_if_rows_without_partner_cannot_share_it() -> None:
@@ -183,3 +212,101 @@ def test_a_full_join_has_a_key_only_if_rows_without_partner_cannot_share_it() ->
     # Null is no partner of null, and a pair may fail the condition: both rows come, with one key.
     assert left.join(right, **full).key is None
     assert left.join(right, **full, nulls_equal=True, where=col("left.n") > col("right.m")).key is None
+
+
+def table(name: str, dtype: ps.DType, *columns: str) -> ps.Table:
+    """A Table by some columns, of which a join compares others."""
+    types = dict.fromkeys(["k", "i", *columns], dtype)
+    return (
+        ps.read(Pushed(name=name, columns=ps.Schema.of(types)), name=name)
+        .group_by(*columns)
+        .agg(**{c: col(c).max() for c in ("k", "i") if c not in columns})
+    )
+
+
+def test_rows_without_partner_may_share_a_key_that_is_not_all_that_is_compared() -> None:
+    left, right = table("left", ps.Int64, "k"), table("right", ps.Int64, "k")
+    options = {"on": ["k", "i"], "nulls_equal": True}
+    # (1, 1) on the left and (1, 2) on the right are no partners, and both have the key 1.
+    assert left.join(right, how="full", **options).key is None
+    assert left.join(right, how="left", **options).key == ("k",)
+    # Of a left row without partner the right key is null, and the other way round: both may be (null, null).
+    left, right = table("left", ps.Int64, "a"), table("right", ps.Int64, "b")
+    assert left.join(right, on="k", how="full", nulls_equal=True).key is None
+    assert left.join(right, on="k", how="left", nulls_equal=True).key == ("a", "b")
+
+
+def test_a_key_that_one_side_never_has_tells_the_rows_of_a_full_join_apart() -> None:
+    rows = ps.read([{"a": 1, "k": 1}], schema={"a": ps.Int64, "k": ps.Int64}, name="rows")
+    left = rows.with_columns(a=col("a").fill_null(0)).group_by("a").agg(k=col("k").max())
+    assert left.join(table("right", ps.Int64, "k"), on="k", how="full").key == ("a", "k")
+
+
+def test_a_key_that_is_compared_as_another_type_may_be_unique_no_more() -> None:
+    """2**53 and 2**53 + 1 are one float."""
+    whole, real = table("whole", ps.Int64, "k"), table("real", ps.Float64, "k")
+    assert whole.join(real, on="k", how="left").key is None
+    assert real.join(whole, on="k", how="left").key is None
+    assert whole.join(table("other", ps.Int32, "k"), on="k", how="left").key == ("k",)
+    driver = pushed(
+        lambda left, right: left.group_by("k").agg(a=col("a").max()).join(
+            right.group_by("k").agg(b=col("a").max()), on="k", how="left"
+        ),
+        left=TYPES, right={"k": ps.Float64, "a": ps.Int64},
+    )  # fmt: skip
+    driver.push("left", [{"k": 2**53, "a": 1}, {"k": 2**53 + 1, "a": 2}]).step()
+    assert [row["k"] for row in driver.rows()] == [2.0**53, 2.0**53]
+
+
+def test_a_key_stays_where_that_of_the_other_side_does_not_come_out() -> None:
+    left, right = table("left", ps.Int64, "a"), table("right", ps.Int64, "b")
+    for options in ({"left_on": "k", "right_on": "b"}, {"left_on": "k", "right_on": "b", "how": "left"}):
+        joined = left.join(right, **options)
+        assert joined.key == joined.node.narrowed({"a"}).facts.key == ("a",)
+
+
+def timed(name: str) -> ps.Stream:
+    columns = {"at": ps.Datetime("us", "UTC"), "k": ps.Int64, name: ps.Int64}
+    source = Pushed(name=name, columns=ps.Schema.of(columns), ends=False)
+    return ps.read(source, name=name, event_time="at", watermark="0 s")
+
+
+def second(number: int) -> dt.datetime:
+    return dt.datetime(2024, 1, 1, tzinfo=dt.UTC) + dt.timedelta(seconds=number)
+
+
+def test_rows_of_either_side_expire_by_themselves() -> None:
+    joined = timed("a").join(timed("b"), on="k").state("pairs", ttl_left="10 s", ttl_right="3 s")
+    driver = Driver(ps.Pipeline("test", joined.write(Kept(), name="out")))
+    driver.push("a", [{"at": second(0), "k": 1, "a": 1}]).push("b", [{"at": second(0), "k": 1, "b": 1}]).step()
+    driver.push("a", [{"at": second(3), "k": 1, "a": 2}]).push("b", [{"at": second(9), "k": 1, "b": 2}]).step()
+    driver.push("a", [{"at": second(11), "k": 1, "a": 3}]).push("b", [{"at": second(13), "k": 1, "b": 3}]).step()
+    assert [(row["a"], row["b"]) for row in driver.rows()] == [(1, 1), (1, 2), (2, 2), (3, 2), (3, 3)]
+
+
+def test_rows_that_have_expired_are_forgotten() -> None:
+    joined = timed("a").join(timed("b"), on="k").state("pairs", ttl="10 s")
+    driver = Driver(ps.Pipeline("test", joined.write(Kept(), name="out")))
+    kept = []
+    for number in range(100):
+        driver.push("a", [{"at": second(number), "k": number, "a": 1}] * 3)
+        driver.push("b", [{"at": second(number), "k": -1, "b": 1}]).step()
+        kept.append(max(one.state_rows for one in driver.engine.statistics()))
+    assert max(kept) <= 4 * 11
+
+
+def test_which_joins_expire() -> None:
+    one, other = timed("a"), timed("b")
+    inner = one.join(other, on="k")
+    assert inner.node.unbounded_state == "all rows of both sides"
+    assert inner.state("n", ttl_left="1 s").node.unbounded_state == "all rows of the right side"
+    assert inner.state("n", ttl="1 s").node.unbounded_state is None
+    with pytest.raises(UnsupportedError, match="inner and cross joins of Streams"):
+        one.join(other, on="k", how="left").state("n", ttl="1 s")
+    with pytest.raises(PlanError, match="by one time"):
+        inner.state("n", ttl_left="1 s", ttl_right=ps.processing_time("1 s"))
+    with pytest.raises(UnsupportedError, match="no two sides"):
+        one.group_by("k").agg(n=ps.count()).state("n", ttl_left="1 s")
+    plain = ps.read([{"k": 1}], name="plain")
+    with pytest.raises(UnsupportedError, match="the rows have none"):
+        plain.join(plain, on="k").state("n", ttl="1 s")

@@ -10,6 +10,7 @@ from penstock.testing.compare import (
     CheckFailed,
     Tolerance,
     canonical,
+    check_key,
     check_step,
     close,
     difference,
@@ -96,6 +97,15 @@ def test_a_step_that_is_not_consolidated(changes):
 def test_a_step_that_is():
     check_step([({"k": 1, "n": 1}, -1), ({"k": 2, "n": 1}, 1), ({"k": 1, "n": 2}, 1)], ("k",), "output")
     check_step([({"n": 1}, 1), ({"n": 1}, 1)], None, "output")
+
+
+def test_a_key_is_there_once():
+    rows = [{"k": 1, "n": 1}, {"k": 2, "n": 1}, {"k": None, "n": 1}]
+    check_key(rows, ("k",), "output")
+    check_key([*rows, {"k": 1, "n": 1}], None, "output")
+    for key, more in ((("k",), {"k": None, "n": 2}), ((), {"k": 3, "n": 1})):
+        with pytest.raises(CheckFailed, match="another row has the same key"):
+            check_key([*rows, more], key, "output")
 
 
 def test_operations():
