@@ -98,6 +98,7 @@ ALLOWED: dict[tuple[str, str], str] = {
     ("testing/virtual.py", "threads"): "asks the event loop whether all tasks wait",
     ("core/failpoint.py", "files"): "tells which points a process has passed, when a test asks for it",
     ("control/*", "network"): "is the endpoint of a running pipeline, on loopback, and who asks it",
+    ("connectors/http.py", "network"): "asks a service, in the thread of a call",
     ("core/failpoint.py", "threads"): "kills this process when a test asks for it",
     ("kernels/_jit.py", "threads"): "one lock around numba's compiler; kernels import nothing of ours",
     ("cli.py", "print"): "is where text for people goes out",

@@ -10,6 +10,7 @@ from hypothesis import given
 
 import penstock as ps
 from penstock import col
+from penstock.connectors.sqlite import SqliteSource
 from penstock.operators import OPERATORS
 from penstock.plan.node import walk
 from penstock.plan.serde import canonical, nodes_from_json, nodes_to_json
@@ -49,6 +50,10 @@ def doubled(x: int) -> int:
 def as_it_is(row):
     """The same."""
     return row
+
+
+def name_of(number):
+    """No name."""
 
 
 class Last(ps.Process):
@@ -108,6 +113,8 @@ def everything():
     plain = ps.api.stream.stream(Input.of(T("v:Int64 | m:Datetime"), "plain").node())
     streams += [plain.with_event_time(ps.ingestion_time())]
     streams += [plain.with_event_time("m", watermark=ps.punctuated(col("m")))]
+    asked = plain.lookup(name_of, left_on="v", right_on="id", schema={"name": ps.String}, cache={"rows": 9}, retry=2)
+    streams += [asked, plain.lookup(SqliteSource("t", path="x"), left_on="v", right_on="id", schema={"id": ps.Int64})]
     return tuple(one.write(Kept(), name=f"o{i}").node for i, one in enumerate(streams))
 
 

@@ -52,33 +52,30 @@ class LookingUp:
         """Each row with what an outside source has for its key when it is asked; see `Lookup`.
 
         Args:
-            source: Who is asked: a connector (`PostgresSource`, `SqliteSource`, `HttpSource`), a `LookupSource` of your
-                own, or a function from the values of a key to a dict, a list of dicts, or None. A bounded source, such
-                as a `FileSource` or a frame, is loaded whole.
+            source: Who is asked: a `PostgresSource`, `SqliteSource`, `HttpSource`, a `LookupSource` of your own, or a
+                function from the values of a key to a dict, dicts, or None. A file or a frame is loaded whole.
             on: The key, if its columns have the same names on both sides.
             left_on: The key of a row: columns or expressions.
-            right_on: The columns of the source, as many.
+            right_on: As many columns of the source.
             how: `inner`: a row without an answer is dropped; `left`: it has nulls.
             schema: The columns of the source; without it the source is asked. A function must say them.
             suffix: What is added to a name of the source that the rows have too.
             cache: None: all rows are asked for; a duration: answers are kept so long, the last 10,000 keys; a dict of
                 `rows`, `ttl`, `idle` and `misses` for more; `"full"`: all is loaded. Of a source that is loaded whole
                 the duration says when it is loaded anew.
-            ordered: Whether rows leave in the order in which they came; else as soon as they are answered.
+            ordered: Whether rows leave as they came; else as soon as they are answered.
             parallelism: The most calls at a time.
             batch: The most keys of a call.
-            capacity: From how many waiting rows on no more are taken from the sources.
-            timeout: How long a call may take; one that takes longer has failed.
+            capacity: From how many waiting rows on sources are held.
+            timeout: How long a call may take.
             retry: How often a call is tried again (9), or a dict of `attempts`, `delay` (100 ms, doubled each time),
                 `most` (10 s), and `misses` and `miss_delay`: how often, and after how long, a key is asked for again
                 that had no rows (never).
-            breaker: After how many failures in a row nobody is asked for how long: `{"failures": 5, "pause": "1 s"}`;
-                False = never.
-            on_failure: What happens when all tries have failed: `fail`: the run fails, and goes on from its last
-                checkpoint; `dead_letter`: the rows leave by `errors`.
+            breaker: After how many failures in a row to pause: `{"failures": 5, "pause": "1 s"}`; False = never.
+            on_failure: After the last try: `fail` the run (it goes on from its last checkpoint), or `dead_letter`.
 
         Returns:
-            A Stream. Of keys that are columns on both sides only the left one comes out.
+            A Stream; of keys that are columns on both sides the left one.
 
         Raises:
             PlanError: If source, keys, types or names do not fit; or the rows are a Table's.
@@ -94,24 +91,26 @@ class LookingUp:
             )  # fmt: skip
             options = with_cache(with_breaker(with_retry(options, retry), breaker), cache, whole=found.whole)
             table = found.schema() if schema is None or isinstance(found, Called) else _schema(schema)
-            for name in names:
-                _ = table[name]
             columns = _columns(self.node, table, left_keys, names, suffix)
         except PlanError as refused:
             raise refused.at(where) from None
-        wanted = {source for _, side, source in columns if side == RIGHT} | set(names)
-        return self._to(
-            Lookup(
-                input=self.node, source=found, table=table.select([n for n in table.names if n in wanted]), how=how,
-                left_on=left_keys, right_on=names, columns=columns, options=options, where=where,
-            )
+        made = Lookup(
+            input=self.node, source=found, table=_asked_for(table, columns, names), how=how, left_on=left_keys,
+            right_on=names, columns=columns, options=options, where=where,
         )  # fmt: skip
+        return self._to(made)
 
 
 def _schema(value: Any) -> Schema:
     # `read` gives Streams, which have this verb: one of the two is found by name.
     found: Schema = importlib.import_module("penstock.api.read").schema_of(value)
     return found
+
+
+def _asked_for(table: Schema, columns: tuple[ColumnOf, ...], keys: tuple[str, ...]) -> Schema:
+    """The columns of the source that are wanted: what comes out, and the key."""
+    wanted = {source for _, side, source in columns if side == RIGHT} | set(keys)
+    return table.select([name for name in table.names if name in wanted])
 
 
 def _names(keys: tuple[Term, ...]) -> tuple[str, ...]:
@@ -140,6 +139,8 @@ def _columns(
     merged = {name for term, name in zip(left_on, right_on, strict=False) if isinstance(term, Column)}
     mine = node.schema.names
     made: list[ColumnOf] = [(name, LEFT, name) for name in mine]
+    for name in right_on:
+        _ = table[name]
     for name in table.names:
         if name not in merged:
             made.append((f"{name}{suffix}" if name in mine else name, RIGHT, name))

@@ -6,8 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from penstock.connectors import lookup_class, sink_class, source_class
-from penstock.connectors.lookups import Called, LookupSource, Whole
+from penstock.connectors import lookup_of, sink_class, source_class
 from penstock.core.errors import PlanError
 from penstock.core.spec import configure
 from penstock.operators import OPERATORS
@@ -46,8 +45,8 @@ def from_json(text: str, bind: Mapping[str, Any] | None = None) -> Pipeline:
 
 
 def _connector(stored: Mapping[str, Any], bind: Mapping[str, Any]) -> Any:
-    if "options" not in stored:
-        return _looked_up(stored)
+    if stored["role"] not in ("source", "sink"):
+        return lookup_of(stored)
     options = dict(stored["options"])
     if stored["connector"] == "memory":
         name = options.get("name")
@@ -56,12 +55,5 @@ def _connector(stored: Mapping[str, Any], bind: Mapping[str, Any]) -> Any:
             raise PlanError(f"the plan reads or writes data in memory{named}", hint="give it as bind={name: ...}")
         bound = bind[str(name)]
         return bound
-    find = {"source": source_class, "sink": sink_class, "lookup": lookup_class}[stored["role"]]
+    find = source_class if stored["role"] == "source" else sink_class
     return configure(find(stored["connector"]), options)
-
-
-def _looked_up(stored: Mapping[str, Any]) -> LookupSource:
-    """What is looked up in and is no connector: a source that is loaded whole, or a function."""
-    if stored["role"] == "whole":
-        return Whole(stored["source"], stored["columns"])
-    return Called(stored["function"], stored["columns"])

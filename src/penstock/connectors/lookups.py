@@ -7,7 +7,7 @@ of them at once, so a call may block. An own source is a subclass of `LookupSour
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -71,10 +71,16 @@ class LookupSource(ABC):
     """Where rows of some keys come from. A value: opening it is `lookup`."""
 
     connector: ClassVar[str] = "lookup"
-    most_keys: ClassVar[int] = 10_000
-    """The most keys of one call of `ask`; 1 for a source that is asked key by key."""
-    whole: ClassVar[bool] = False
-    """Whether it can be loaded whole only."""
+
+    @property
+    def most_keys(self) -> int:
+        """The most keys of one call of `ask`; 1 for a source that is asked key by key."""
+        return 10_000
+
+    @property
+    def whole(self) -> bool:
+        """Whether it can be loaded whole only."""
+        return False
 
     @abstractmethod
     def schema(self) -> Schema:
@@ -108,7 +114,8 @@ class LookupSource(ABC):
 
     def plan_value(self) -> dict[str, Any]:
         """How a plan stores the source: its connector and the options that are not defaults."""
-        return {"role": "lookup", "connector": self.connector, "options": given_options(self)}
+        options = given_options(self) if hasattr(self, "__dataclass_fields__") else {}
+        return {"role": "lookup", "connector": self.connector, "options": options}
 
 
 def frame_of(rows: Iterable[Mapping[str, Any]], schema: Schema) -> pl.DataFrame:
@@ -118,13 +125,22 @@ def frame_of(rows: Iterable[Mapping[str, Any]], schema: Schema) -> pl.DataFrame:
         SourceError: If a value is not of the declared type.
     """
     kept = list(rows)
-    columns = []
-    for name, dtype in schema.to_polars().items():
+    return frame_of_columns([[row.get(name) for row in kept] for name in schema.names], schema)
+
+
+def frame_of_columns(columns: Iterable[Sequence[Any]], schema: Schema) -> pl.DataFrame:
+    """The values of the declared columns as a frame.
+
+    Raises:
+        SourceError: If a value is not of the declared type.
+    """
+    made = []
+    for field, dtype, values in zip(schema, schema.to_polars().values(), columns, strict=True):
         try:
-            columns.append(pl.Series(name, [row.get(name) for row in kept], dtype=dtype))
+            made.append(pl.Series(field.name, values, dtype=dtype))
         except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as wrong:
-            raise SourceError(f'the answer has a "{name}" that is no {schema[name].dtype}: {wrong}') from None
-    return pl.DataFrame(columns)
+            raise SourceError(f'the answer has a "{field.name}" that is no {field.dtype}: {wrong}') from None
+    return pl.DataFrame(made)
 
 
 # -- a source that is read whole ---------------------------------------------------
@@ -142,7 +158,11 @@ class Whole(LookupSource):
     source: Source
     columns: Schema | None = None
     connector: ClassVar[str] = "whole"
-    whole: ClassVar[bool] = True
+
+    @property
+    def whole(self) -> bool:
+        """It is."""
+        return True
 
     def schema(self) -> Schema:
         """The columns of the source."""
@@ -219,7 +239,11 @@ class Called(LookupSource):
     function: UserFunction
     columns: Schema
     connector: ClassVar[str] = "function"
-    most_keys: ClassVar[int] = 1
+
+    @property
+    def most_keys(self) -> int:
+        """One: it is called for each."""
+        return 1
 
     def schema(self) -> Schema:
         """The declared columns."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Protocol
 
 from penstock.connectors.lookups import Lookup
@@ -16,6 +17,7 @@ from penstock.core.clock import Clock, Signal
 from penstock.core.errors import PenstockError, SourceLost
 from penstock.core.lazy import pl
 from penstock.core.threads import Worker
+from penstock.core.timespan import NEVER
 from penstock.engine.step import Engine
 from penstock.operators.asking import Answer, AskingExecutor, Request, asking
 
@@ -75,7 +77,6 @@ class Call:
     Attributes:
         requests: The requests.
         tries: How often it was tried before.
-        at: When it may begin.
         begun: When it has begun.
         given_up: Whether its answer does not count any more, since it came too late.
         rows: The answer.
@@ -84,7 +85,6 @@ class Call:
 
     requests: Sequence[Request]
     tries: int = 0
-    at: int = 0
     begun: int = 0
     given_up: bool = False
     rows: pl.DataFrame | None = None
@@ -120,7 +120,9 @@ class Caller:
         self.open_until: int | None = None
         self._clock, self._signal = clock, signal
         self._hire = hire or (lambda: ThreadDesk("lookup"))
-        self._waiting: deque[Call] = deque()
+        self._fresh: deque[Call] = deque()
+        self._later: list[tuple[int, int, Call]] = []
+        self._put_off = 0
         self._running: list[Call] = []
         self._done: deque[tuple[Call, Desk]] = deque()
         self._desks: list[Desk] = []
@@ -133,7 +135,15 @@ class Caller:
     def add(self, requests: Sequence[Request]) -> None:
         """Have requests asked."""
         now = self._clock.monotonic()
-        self._waiting.extend(Call([one], at=now + one.delay_us if one.delay_us else 0) for one in requests)
+        for one in requests:
+            if one.delay_us:
+                self._put_off_until(now + one.delay_us, Call([one]))
+            else:
+                self._fresh.append(Call([one]))
+
+    def _put_off_until(self, at: int, call: Call) -> None:
+        self._put_off += 1
+        heappush(self._later, (at, self._put_off, call))
 
     def pump(self) -> list[Answer]:
         """Begin what can begin; the answers that have come."""
@@ -151,8 +161,16 @@ class Caller:
                 seconds = self.options.timeout_us / 1e6
                 late = Call(call.requests, call.tries, failure=SourceLost(f"no answer within {seconds:g} s"))
                 answers += self._ended(late, now)
+        if sum(call.given_up for call in self._running) >= self.options.parallelism:
+            answers += self._stuck()
         self._begin(now)
         return answers
+
+    def _stuck(self) -> list[Answer]:
+        """All that waits fails: as many calls as may run at a time do not end."""
+        waiting = [*(call for _, _, call in self._later), *self._fresh]
+        self._later, self._fresh = [], deque()
+        return [Answer(one.number, None, "its calls do not end") for call in waiting for one in call.requests]
 
     def begin(self) -> None:
         """Begin what can begin."""
@@ -169,14 +187,14 @@ class Caller:
         again = isinstance(call.failure, SourceLost) or not isinstance(call.failure, PenstockError)
         if again and call.tries + 1 < self.options.attempts:
             delay = min(self.options.delay_us << min(call.tries, 40), self.options.most_delay_us)
-            self._waiting.appendleft(Call(call.requests, call.tries + 1, now + delay))
+            self._put_off_until(now + delay, Call(call.requests, call.tries + 1))
             return []
         reason = call.failure.message if isinstance(call.failure, PenstockError) else str(call.failure)
         return [Answer(one.number, None, reason) for one in call.requests]
 
     def _begin(self, now: int) -> None:
         """Begin calls while there are desks; while the circuit is open one, when it is time, to try it."""
-        while self._waiting and len(self._running) < self.options.parallelism:
+        while self._has_desk():
             if self.open_until is not None and (self.open_until > now or self._running):
                 return
             call = self._next(now)
@@ -187,38 +205,43 @@ class Caller:
             self._running.append(call)
             desk.do(lambda call=call, desk=desk: self._do(call, desk))  # type: ignore[misc]
 
+    def _has_desk(self) -> bool:
+        """Whether another call may run. One that was given up still has its desk, as many more may be hired."""
+        given_up = sum(call.given_up for call in self._running)
+        most = self.options.parallelism
+        return len(self._running) - given_up < most and given_up < most
+
     def _hired(self) -> Desk:
         desk = self._hire()
         self._desks.append(desk)
         return desk
 
     def _next(self, now: int) -> Call | None:
-        """The next call that may begin, with as many requests behind it as go into one call."""
-        place = next((i for i, call in enumerate(self._waiting) if call.at <= now), None)
-        if place is None:
+        """The next call that may begin: one that was put off, or a new one with as many behind it as go into one."""
+        if self._later and self._later[0][0] <= now:
+            return heappop(self._later)[2]
+        if not self._fresh:
             return None
-        call = self._waiting[place]
-        del self._waiting[place]
+        call = self._fresh.popleft()
         first = call.requests[0].keys
-        if call.tries or first is None:
+        if first is None:
             return call
         most = min(self.options.batch, self.executor.most_keys)
-        requests, keys = [call.requests[0]], first.height
-        while place < len(self._waiting):
-            more = self._waiting[place]
-            frame = more.requests[0].keys
-            if more.at > now or more.tries or frame is None or keys + frame.height > most:
+        requests, keys = [*call.requests], first.height
+        while self._fresh:
+            (more,) = self._fresh[0].requests
+            if more.keys is None or keys + more.keys.height > most:
                 break
-            del self._waiting[place]
-            requests.append(more.requests[0])
-            keys += frame.height
+            self._fresh.popleft()
+            requests.append(more)
+            keys += more.keys.height
         return Call(requests)
 
     def due(self) -> int | None:
         """When something is to be done even if no call ends, by the monotonic clock; None: nothing."""
         found = [call.begun + self.options.timeout_us + 1 for call in self._running if not call.given_up]
-        if self._waiting and len(self._running) < self.options.parallelism:
-            soonest = min(call.at for call in self._waiting)
+        soonest = NEVER if self._fresh else self._later[0][0] if self._later else None
+        if soonest is not None and self._has_desk():
             if self.open_until is None:
                 found.append(soonest)
             elif not self._running:

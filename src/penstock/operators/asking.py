@@ -1,7 +1,7 @@
 """Executors that ask somebody outside: rows wait as state, calls go out after a step, answers come with a later one.
 
 The executor starts no thread and sees no clock: it says what it wants asked (`requests`), and whoever drives the engine
-asks, and hands it the answers between two steps (`hear`). What was asked and not answered is asked again after a restart.
+asks, and hands it the answers between two steps (`hear`). What was not answered is asked again after a restart.
 """
 
 from __future__ import annotations

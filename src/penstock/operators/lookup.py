@@ -34,7 +34,7 @@ class Lookup(Executable):
     """Each row with the rows that an outside source has for its key: a Stream.
 
     The source is asked when the row is taken, and what comes out is never corrected when the source changes later. A
-    row without an answer (none there, or a null in its key) is dropped by an `inner` join and has nulls in a `left` one.
+    row without an answer (none there, or a null in its key) is dropped by an `inner` join, has nulls in a `left` one.
     Keys are compared as Penstock compares values, exactly: what a database calls equal beyond that is no answer.
 
     Rows wait while the source is asked, in batches of distinct keys, several calls at a time. Ordered, they leave in
@@ -84,7 +84,7 @@ class Lookup(Executable):
         below = self.input.facts
         if below.mode == UPDATING:
             raise UnsupportedError(
-                "a Table cannot be looked up for: its rows go as they came, and the source may answer otherwise by then",
+                "a Table cannot be looked up for: by the time a row goes, the source may answer otherwise",
                 hint="look up before the verb that makes the Table, or .changelog()",
             )
         self.key_types()

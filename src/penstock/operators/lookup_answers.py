@@ -83,6 +83,8 @@ def matched(keys: pl.DataFrame, rows: pl.DataFrame, values: Sequence[str]) -> Fo
         rows: What was answered.
         values: The columns that are wanted, in order.
     """
+    if keys.height == 1:
+        return _matched_one(keys, rows, values)
     names = keys.columns
     cast = [pl.col(name).cast(keys.schema[name]).alias(f"\0{i}") for i, name in enumerate(names)]
     given = rows.select(*cast, *values)
@@ -91,6 +93,17 @@ def matched(keys: pl.DataFrame, rows: pl.DataFrame, values: Sequence[str]) -> Fo
     joined = numbered.join(given, on=[f"\0{i}" for i in range(len(names))], how="inner", maintain_order="left_right")
     count = np.bincount(joined.get_column("\0").to_numpy(), minlength=keys.height).astype(np.int64)
     return Found(joined.select(values), np.cumsum(count) - count, count)
+
+
+def _matched_one(keys: pl.DataFrame, rows: pl.DataFrame, values: Sequence[str]) -> Found:
+    """As `matched`, of one key: comparing costs a tenth of a join."""
+    equal = pl.Series([True]).new_from_index(0, rows.height)
+    for one in keys.get_columns():
+        series = rows.get_column(one.name)
+        equal &= (series if series.dtype == one.dtype else series.cast(one.dtype)) == one
+    kept = [rows.get_column(name).filter(equal) for name in values]
+    count = np.array([int(equal.sum() or 0)], np.int64)
+    return Found(pl.DataFrame(kept), np.zeros(1, np.int64), count)
 
 
 class Answers:

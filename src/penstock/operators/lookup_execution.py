@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from penstock.connectors.lookups import Lookup as Opened
@@ -16,7 +16,7 @@ from penstock.operators.asking import Answer, AskingExecutor, Request
 from penstock.operators.base import Environment, Loader, Output, Saver, StepContext
 from penstock.operators.joining import LEFT
 from penstock.operators.lookup_answers import Answers, Found, distinct, matched
-from penstock.operators.lookup_rows import WaitingRows
+from penstock.operators.lookup_rows import Asked, Part, WaitingRows
 from penstock.operators.sharding import project
 from penstock.operators.why import refuse
 from penstock.plan.lookup_options import FAIL, FULL, PARTIAL
@@ -27,44 +27,6 @@ if TYPE_CHECKING:
     from penstock.operators.lookup import Lookup
 
 MOST_ROWS = 1 << 16
-
-
-@dataclass
-class Asked:
-    """Rows that wait for one request.
-
-    Attributes:
-        keys: The keys that were asked for; None: the whole table.
-        slots: The slots of the rows, in order.
-        ids: Their numbers, in order.
-        numbers: By row, the number of its key; -1 if it has none.
-        held: Where the watermark of the input was when the first of them came.
-        tries: How often its keys were asked for without a row.
-    """
-
-    keys: pl.DataFrame | None
-    slots: Any
-    ids: Any
-    numbers: Any
-    held: int
-    tries: int = 0
-
-
-@dataclass
-class Part:
-    """What was answered and waits for its turn.
-
-    Attributes:
-        ids: The numbers of the rows that were answered, in order.
-        slots: Their slots.
-        made: By row that comes out, the number of its cause, in order.
-        delta: The rows that come out.
-    """
-
-    ids: Any
-    slots: Any
-    made: Any
-    delta: Delta
 
 
 class LookupExecutor(AskingExecutor):
@@ -92,6 +54,7 @@ class LookupExecutor(AskingExecutor):
         self.batch = min(node.options.batch, node.source.most_keys)
         self.rows = WaitingRows(below, environment.seed)
         self.asked: dict[int, Asked] = {}
+        self.firsts: list[tuple[int, int]] = []
         self.parts: list[Part] = []
         self.number = 0
         self.incoming = NEVER
@@ -120,7 +83,17 @@ class LookupExecutor(AskingExecutor):
         return self.incoming if oldest is None else min(self.incoming, oldest.held)
 
     def _oldest(self) -> Asked | None:
-        return min(self.asked.values(), key=lambda one: int(one.ids[0]), default=None)
+        """What has the oldest row that is not answered."""
+        while self.firsts and self.firsts[0][1] not in self.asked:
+            heappop(self.firsts)
+        return self.asked[self.firsts[0][1]] if self.firsts else None
+
+    def _let_wait(self, asked: Asked) -> int:
+        """Let rows wait; the number of their request."""
+        number, self.number = self.number, self.number + 1
+        self.asked[number] = asked
+        heappush(self.firsts, (int(asked.ids[0]), number))
+        return number
 
     # -- a step
 
@@ -128,6 +101,7 @@ class LookupExecutor(AskingExecutor):
         """Use answers, ask for the keys of rows, and give what is answered; see `Executor.step`."""
         for answer in self.heard():
             yield from self._answered(answer, context.now)
+        yield from self._ready()
         (delta,) = inputs
         if delta is not None and delta.length:
             yield from self._take(delta, context)
@@ -192,8 +166,8 @@ class LookupExecutor(AskingExecutor):
             return found, np.ones(keys.height, np.bool_)
         if self.node.source.inline:
             self.direct = self.direct or self.opened()
-            found = matched(keys, self.direct.ask(keys), self.values) if keys.height else None
-            return found or Found(self.blank, nothing, nothing), np.ones(keys.height, np.bool_)
+            given = self.direct.ask(keys) if keys.height else pl.DataFrame(schema=self.node.table.to_polars())
+            return self._matched(keys, given), np.ones(keys.height, np.bool_)
         if self.answers is None:
             return Found(self.blank, nothing, nothing), nothing.astype(np.bool_)
         return self.answers.find(keys, now, options.idle_us)
@@ -218,17 +192,19 @@ class LookupExecutor(AskingExecutor):
     def _ask(self, keys: pl.DataFrame, slots: Any, ids: Any, numbers: Any, held: Any) -> None:
         """Let rows wait for their keys, in batches of so many."""
         if self.options.cache == FULL:
-            self.asked[self.number] = Asked(keys, slots, ids, numbers, int(held[0]))
-            self.number += 1
+            if len(ids):
+                self._let_wait(Asked(keys, slots, ids, numbers, int(held[0])))
             return
         wanted, order = np.unique(numbers, return_inverse=True)
-        for start in range(0, len(wanted), self.batch):
+        by_key = np.argsort(order, kind="stable")
+        starts = range(0, len(wanted), self.batch)
+        ends = np.searchsorted(order[by_key], [*starts, len(wanted)])
+        for i, start in enumerate(starts):
             batch = wanted[start : start + self.batch]
-            mine = np.flatnonzero((order >= start) & (order < start + self.batch))
+            mine = np.sort(by_key[ends[i] : ends[i + 1]])
             asked = keys[pl.Series(batch)]
-            self.asked[self.number] = Asked(asked, slots[mine], ids[mine], order[mine] - start, int(held[mine[0]]))
-            self.ask(Request(self.number, asked))
-            self.number += 1
+            rows = Asked(asked, slots[mine], ids[mine], order[mine] - start, int(held[mine[0]]))
+            self.ask(Request(self._let_wait(rows), asked))
 
     # -- answers
 
@@ -241,15 +217,14 @@ class LookupExecutor(AskingExecutor):
         if answer.rows is None:
             yield from self._failed(asked, answer.failure)
             return
-        assert asked.keys is not None
-        found = self._matched(asked.keys, answer.rows)
+        keys = asked.keys
+        found, misses = self._matched(keys, answer.rows), self.options.cache_misses
         if asked.tries < self.options.misses and (found.count == 0).any():
-            asked = self._again(asked, found.count == 0)
-            if not len(asked.ids):
-                return
+            asked, misses = self._again(asked, found.count == 0), False
         if self.answers is not None:
-            self.answers.keep(asked.keys, found, now, self.options.ttl_us, misses=self.options.cache_misses)
-        self._put(self.rows.take(asked.slots), asked.slots, asked.ids, asked.numbers, found)
+            self.answers.keep(keys, found, now, self.options.ttl_us, misses=misses)
+        if len(asked.ids):
+            self._put(self.rows.take(asked.slots), asked.slots, asked.ids, asked.numbers, found)
 
     def _matched(self, keys: pl.DataFrame, rows: pl.DataFrame) -> Found:
         try:
@@ -273,13 +248,11 @@ class LookupExecutor(AskingExecutor):
         self._fill(answer.rows, now)
         assert self.answers is not None
         for asked in waiting.values():
-            assert asked.keys is not None
             found, _ = self.answers.find(asked.keys, now, None)
             self._put(self.rows.take(asked.slots), asked.slots, asked.ids, asked.numbers, found)
 
     def _again(self, asked: Asked, missing: Any) -> Asked:
         """Ask once more for the keys without rows; gives what is left."""
-        assert asked.keys is not None
         again = missing[asked.numbers]
         keys = np.flatnonzero(missing)
         renumbered = np.cumsum(missing) - 1
@@ -287,9 +260,7 @@ class LookupExecutor(AskingExecutor):
             asked.keys[pl.Series(keys)], asked.slots[again], asked.ids[again], renumbered[asked.numbers[again]],
             asked.held, asked.tries + 1,
         )  # fmt: skip
-        self.asked[self.number] = repeated
-        self.ask(Request(self.number, repeated.keys, self.options.miss_delay_us))
-        self.number += 1
+        self.ask(Request(self._let_wait(repeated), repeated.keys, self.options.miss_delay_us))
         return Asked(asked.keys, asked.slots[~again], asked.ids[~again], asked.numbers[~again], asked.held)
 
     def _failed(self, asked: Asked, failure: str) -> Iterator[Output]:
@@ -337,7 +308,7 @@ class LookupExecutor(AskingExecutor):
         oldest = self._oldest() if self.ordered else None
         if oldest is not None:
             until = int(oldest.ids[0])
-            cut = [_cut(part, until) for part in parts]
+            cut = [part.cut(until) for part in parts]
             parts = [head for head, _ in cut if len(head.ids)]
             self.parts = [rest for _, rest in cut if len(rest.ids)]
         if not parts:
@@ -397,19 +368,3 @@ class LookupExecutor(AskingExecutor):
         """The rows that wait, and bytes, with those of answers that are kept."""
         kept = self.answers.nbytes if self.answers is not None else 0
         return len(self.rows), self.rows.nbytes + kept
-
-
-def _cut(part: Part, until: int) -> tuple[Part, Part]:
-    """A part before a number, and from it on."""
-    rows = int(np.searchsorted(part.ids, until))
-    made = int(np.searchsorted(part.made, until))
-    if rows == len(part.ids):
-        return part, Part(part.ids[:0], part.slots[:0], part.made[:0], part.delta)
-    if rows == 0:
-        return Part(part.ids[:0], part.slots[:0], part.made[:0], part.delta), part
-    head = part.delta.take(np.arange(made, dtype=np.int64))
-    rest = part.delta.take(np.arange(made, part.delta.length, dtype=np.int64))
-    return (
-        Part(part.ids[:rows], part.slots[:rows], part.made[:made], head),
-        Part(part.ids[rows:], part.slots[rows:], part.made[made:], rest),
-    )

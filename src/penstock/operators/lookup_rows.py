@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.delta import Delta, Positions, Run
@@ -15,6 +16,59 @@ if TYPE_CHECKING:
     import polars as pl
 
 SOURCE, SPLIT, OFFSET, SEQUENCE, MET, HELD = range(6)
+
+
+@dataclass
+class Asked:
+    """Rows that wait for one request.
+
+    Attributes:
+        keys: The keys that were asked for.
+        slots: The slots of the rows, in order.
+        ids: Their numbers, in order.
+        numbers: By row, the number of its key; -1 if it has none.
+        held: Where the watermark of the input was when the first of them came.
+        tries: How often its keys were asked for without a row.
+    """
+
+    keys: pl.DataFrame
+    slots: Any
+    ids: Any
+    numbers: Any
+    held: int
+    tries: int = 0
+
+
+@dataclass
+class Part:
+    """What was answered and waits for its turn.
+
+    Attributes:
+        ids: The numbers of the rows that were answered, in order.
+        slots: Their slots.
+        made: By row that comes out, the number of its cause, in order.
+        delta: The rows that come out.
+    """
+
+    ids: Any
+    slots: Any
+    made: Any
+    delta: Delta
+
+    def cut(self, until: int) -> tuple[Part, Part]:
+        """It before a number, and from it on."""
+        rows, made = int(np.searchsorted(self.ids, until)), int(np.searchsorted(self.made, until))
+        nothing = Part(self.ids[:0], self.slots[:0], self.made[:0], self.delta)
+        if rows == len(self.ids):
+            return self, nothing
+        if rows == 0:
+            return nothing, self
+        head = self.delta.take(np.arange(made, dtype=np.int64))
+        rest = self.delta.take(np.arange(made, self.delta.length, dtype=np.int64))
+        return (
+            Part(self.ids[:rows], self.slots[:rows], self.made[:made], head),
+            Part(self.ids[rows:], self.slots[rows:], self.made[made:], rest),
+        )
 
 
 class WaitingRows:
