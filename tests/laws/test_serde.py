@@ -68,6 +68,26 @@ class Last(ps.Process):
         yield {"name": self.name}
 
 
+async def waited(row):
+    return {"k": str(row.v)}
+
+
+@ps.udf
+async def waiting(x: int) -> int:
+    return x
+
+
+@ps.aggregate(returns=ps.Int64)
+class Total:
+    value = 0
+
+    def add(self, x):
+        self.value += x
+
+    def result(self):
+        return self.value
+
+
 def everything():
     """A plan that has every verb."""
     given = Input.of(T("at:Datetime | k:String | v:Int64 | l:List(Int64)"), "rows", watermark="5 s")
@@ -120,6 +140,8 @@ def everything():
     asked = plain.lookup(name_of, left_on="v", right_on="id", schema={"name": ps.String}, cache={"rows": 9}, retry=2)
     streams += [asked, plain.lookup(SqliteSource("t", path="x"), left_on="v", right_on="id", schema={"id": ps.Int64})]
     streams += [plain.with_event_time("m", watermark="1 s", align="pace", drift="3 s")]
+    streams += [plain.map_async(waited, {"k": ps.String}, ordered=False, retry=2), plain.select(w=waiting(col("v")))]
+    streams.append(plain.group_by("m").agg(w=Total(col("v")).filter(col("v") > 1)))
     return tuple(one.write(Kept(), name=f"o{i}").node for i, one in enumerate(streams))
 
 

@@ -164,3 +164,17 @@ def test_what_cannot_be_called_is_refused_while_the_plan_is_built():
         table.select(y=udf(lambda x: x, returns=ps.Int64, deterministic=False)(col("n")))
     assert not rows.select(y=udf(lambda x: x, returns=ps.Int64, deterministic=False)(col("v"))).node.facts.deterministic
     assert replace(inverse.declared, version="2") != inverse.declared
+
+
+def unprepared():
+    raise RuntimeError("no model")
+
+
+@ps.udf(returns=ps.Int64, setup=unprepared)
+def modelled(model, x):
+    return x
+
+
+def test_a_setup_that_fails_says_so():
+    with pytest.raises(ps.StartError, match="setup of modelled failed: RuntimeError: no model"):
+        ps.read([{"v": 1}], schema={"v": ps.Int64}).select(y=modelled(col("v"))).collect()

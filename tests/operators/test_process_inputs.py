@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import ClassVar
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import penstock as ps
 from penstock.api.stream import stream
+from penstock.core.delta import Delta
 from penstock.core.errors import PlanError
+from penstock.operators.base import Environment, StepContext
+from penstock.plan.node import walk
 from penstock.plan.pipeline import Pipeline
 from penstock.testing.case import Case
 from penstock.testing.check import agree
@@ -131,6 +136,19 @@ def test_what_does_not_fit_is_refused_when_the_plan_is_built():
     table = orders.group_by("id").agg(n=ps.count())
     with pytest.raises(PlanError, match="a Table's"):
         ps.process(Pairs(), left=table.group_by("id"), right=rules.group_by("least"))
+
+
+def test_state_shows_what_is_shared():
+    orders, rules = streams([(4, 8)])
+    made = ps.process(Match(), orders=orders.group_by("id"), rules=rules.broadcast())
+    (node,) = [node for node in walk(made.node) if node.verb == "process"]
+    executor = node.executor(Environment())
+    columns = {"id": [None], "at": [at(4)], "_input": ["rules"], "_row_orders": [None], "_row_rules": [{"least": 8}]}
+    frame = pl.DataFrame(columns, schema=node.input.schema.to_polars())
+    list(executor.step([Delta.of_frame(frame)], StepContext(step=0, now=0, watermark=0)))
+    (row,) = executor.contents(10).to_dicts()
+    assert row["id"] is None
+    assert json.loads(row["state"])["v"]
 
 
 # -- any rows ------------------------------------------------------------------

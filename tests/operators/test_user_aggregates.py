@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import datetime as dt
 import json
 
 import pytest
@@ -350,3 +351,36 @@ def test_restarts_more_often(case, data):
     steps = data.draw(cuts(case.scene.events(), most=12))
     stops = {step: data.draw(st.sampled_from([0, 1, 2, 3])) for step in range(len(steps) + 1)}
     try_out(case, told(case), Mode("restarts", steps, data.draw(st.integers(1, 3)), 0, stops))
+
+
+@ps.aggregate(returns=ps.Int64)
+class Breaks:
+    """A sum of which `merge` fails for 13 in all."""
+
+    total = 0
+
+    def add(self, x):
+        self.total += x
+
+    def merge(self, other):
+        self.total += other.total
+        if self.total == 13:
+            raise ValueError("thirteen")
+
+    def result(self):
+        return self.total
+
+
+def test_what_cannot_be_merged_has_no_result():
+    moments = [dt.datetime(1970, 1, 1, 0, 0, second, tzinfo=dt.UTC) for second in (1, 2, 4, 4)]
+    made = ps.read(
+        [{"at": at, "k": k, "v": v} for at, k, v in zip(moments, "abab", [6, 6, 7, 8], strict=True)],
+        schema={"at": ps.Datetime("us", "UTC"), "k": ps.String, "v": ps.Int64},
+        event_time="at",
+    )
+    windows = made.group_by("k").window(ps.hopping("6 s", every="3 s")).agg(p=Breaks(col("v")))
+    found = [(row["k"], row["p"]) for row in windows.collect().to_dicts()]
+    assert sorted(found) == [("a", 6), ("a", 7), ("b", 6), ("b", 8), ("b", 14)]
+    (bad,) = windows.errors().collect().to_dicts()
+    assert bad["k"] == "a"
+    assert "Breaks(v) failed" in bad["_why"]["reason"]

@@ -48,8 +48,8 @@ class BroadcastVerb:
 def process(function: Any, **inputs: Any) -> Stream:
     """Call a function with state and timers for the rows of several inputs; see `operators.process.Process`.
 
-    For a row of the input `orders` it calls `on_orders(row, ctx)`. Inputs that are grouped share one key: their rows
-    see the same state and timers. Rows of a broadcast input have no key: their method writes what all keys share
+    For a row of the input `orders` it calls `on_orders(row, ctx)`. Grouped inputs share one key: their rows see
+    the same state and timers. Rows of a broadcast input have no key: their method writes what all keys share
     (`ps.MapState(..., shared=True)`), sets no timer, and yields rows with null in the key columns.
 
     With event time in all inputs, rows come in its order, at one instant those of broadcast inputs first, then in the

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from penstock.core.dtypes import DType, as_dtype, from_json
-from penstock.core.errors import PlanError, UnsupportedError
+from penstock.core.errors import PlanError, StartError, UnsupportedError
 from penstock.expr.function import RowFault
 from penstock.expr.user_values import conform
 
@@ -80,10 +80,17 @@ class UserFunction:
         return self.returns
 
     def bound(self) -> Callable[..., Any]:
-        """The function, with what its `setup` gave as the first argument."""
+        """The function, with what its `setup` gave as the first argument.
+
+        Raises:
+            StartError: If `setup` fails.
+        """
         if self.setup is None:
             return self.function
-        first, function = self.setup(), self.function
+        try:
+            first, function = self.setup(), self.function
+        except (Exception, SystemExit) as failed:
+            raise StartError(reason_of(f"setup of {self.name}", failed)) from failed
         return lambda *args: function(first, *args)
 
     def plan_reference(self) -> dict[str, Any]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.connectors.lookups import Lookup
 from penstock.core.delta import Delta
 from penstock.core.lazy import np, pl
-from penstock.core.timespan import NEVER
+from penstock.core.timespan import NEVER, SECOND
 from penstock.operators.asking import AskingExecutor, Request
 from penstock.operators.async_calls import AsyncFunction, conformed
 from penstock.operators.base import Environment, Loader, Output, Saver, StepContext
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from penstock.operators.map_async import MapAsync
 
 MOST_ROWS = 1 << 16
+
+GRACE_US = 30 * SECOND
+"""How long a call may take to end once it is cancelled."""
 
 
 @dataclass
@@ -78,7 +81,9 @@ class MapAsyncExecutor(AskingExecutor):
 
     def __init__(self, node: MapAsync, environment: Environment) -> None:
         super().__init__()
-        self.node, self.environment, self.options = node, environment, node.options
+        self.node, self.environment = node, environment
+        # A call is cancelled after its time; who makes the calls gives up only those that do not end by that either.
+        self.options = replace(node.options, timeout_us=node.options.timeout_us + GRACE_US)
         self.function = AsyncFunction(node.function, node.options.timeout_us)
         below = node.input.schema
         self.names, self.types = below.names, node.schema.to_polars()

@@ -223,8 +223,11 @@ class ProcessExecutor(Executor):
             heapq.heapify(alarms)
 
     def contents(self, limit: int) -> pl.DataFrame:
-        """The keys with their state as JSON."""
-        return self.rows.contents(limit)
+        """The keys with their state as JSON, before them what all keys share, under no key."""
+        keyed = self.rows.contents(limit)
+        if not len(self.shared):
+            return keyed
+        return pl.concat([self.shared.contents(1), keyed], how="diagonal").select(keyed.columns).head(limit)
 
     def state_size(self) -> tuple[int, int]:
         """Keys and bytes."""

@@ -17,8 +17,7 @@ from penstock.expr.stored_values import NotStorableError, from_text, to_text
 
 PLAIN = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(), st.binary(),
-    st.decimals(allow_nan=False),
-    st.dates(), st.times(), st.timedeltas(), st.datetimes(), st.uuids(),
+    st.decimals(allow_nan=False),     st.dates(), st.times(), st.timedeltas(), st.datetimes(), st.uuids(),
     st.datetimes(timezones=st.sampled_from([dt.UTC, zoneinfo.ZoneInfo("Europe/Berlin")])),
 )  # fmt: skip
 HASHABLE = st.one_of(st.booleans(), st.integers(), st.text(), st.binary(), st.tuples(st.integers(), st.text()))
