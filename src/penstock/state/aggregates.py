@@ -138,8 +138,7 @@ class AggregateTable:
         for column in self.layout.columns:
             valid = batch.valid(column.args, column.where)
             if isinstance(column.how, Kept):
-                series = [batch.series[name] for name in column.args]
-                self.stores[column.how.place].add(touched.slots, rows, series, valid, batch, step)
+                self.stores[column.how.place].add(touched.slots, rows, column.args, valid, batch, step)
                 continue
             for accumulator, place, argument in column.how.parts:
                 values = None
@@ -340,9 +339,8 @@ class AggregateTable:
         assert isinstance(column.how, Kept)
         store = self.stores[column.how.place]
         if column.aggregate.name == "n_unique":
-            series = store.distinct(slots)
-        else:
-            series = store.result(slots, lambda *cols: column.aggregate.polars(*cols, **column.options))
+            return Raw(store.distinct(slots))
+        series = store.result(slots, lambda *cols: column.aggregate.polars(*cols, **column.options))
         if column.aggregate.empty is not None:
             series = series.fill_null(column.aggregate.empty)
         return Raw(series.cast(to_polars(column.dtype)).alias(column.name))
