@@ -6,6 +6,7 @@ import pytest
 
 import penstock as ps
 from penstock import col
+from penstock.state import chunks
 from penstock.testing import T, check
 
 ROWS = T("""
@@ -44,6 +45,21 @@ SKETCHES = {
     "known": col("t").bloom(capacity=10),
 }
 FAMILIES = {"pairs": PAIRS, "collected": COLLECTED, "sketches": SKETCHES}
+LIBRARY = {
+    "set": col("t").theta(precision=5),
+    "ranks": col("v").kll(),
+    "digest": col("v").tdigest(),
+    "items": col("t").frequent_items(),
+    "numbers": col("w").frequent_items(size=8).filter(col("v") > 1),
+}
+ASKED = {
+    "set": col("set").sketch.n_unique(),
+    "ranks": col("ranks").sketch.quantile(0.5),
+    "rank": col("ranks").sketch.rank(2.0),
+    "digest": col("digest").sketch.quantile(0.5),
+    "items": col("items").sketch.frequent(),
+    "numbers": col("numbers").sketch.frequent(),
+}
 WINDOWS = [ps.tumbling("10 s"), ps.hopping("20 s", every="10 s"), ps.session("5 s")]
 
 
@@ -61,6 +77,35 @@ def test_windows(family: str, windows: object) -> None:
         watermark="5 s",
         late=None,
     )
+
+
+@pytest.mark.parametrize("chunk", [2, 512])
+def test_sketches_of_the_library(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "CHUNK", chunk)
+    check(lambda rows: rows.group_by("k").agg(**LIBRARY).select("k", **ASKED), input=ROWS)
+    for windows in WINDOWS:
+        check(
+            lambda rows, windows=windows: rows.group_by("k").window(windows).agg(**LIBRARY).select("k", **ASKED),
+            input=ROWS,
+            watermark="5 s",
+            late=None,
+        )
+
+
+def test_stored_sets_are_merged_and_compared() -> None:
+    def days(rows: ps.Stream) -> ps.Stream:
+        parts = rows.group_by("k").window(ps.tumbling("10 s")).agg(s=col("t").theta(), q=col("v").tdigest())
+        whole = parts.group_by("k").agg(s=col("s").theta_merge(), q=col("q").tdigest_merge())
+        both = col("s").sketch.intersect(col("s")).sketch.n_unique()
+        return whole.select("k", both=both, none=col("s").sketch.difference(col("s")).sketch.n_unique(),
+                            most=col("q").sketch.quantile(1.0))  # fmt: skip
+
+    output = [
+        {"k": "a", "both": 3, "none": 0, "most": 4.0},
+        {"k": "b", "both": 1, "none": 0, "most": 5.0},
+        {"k": None, "both": 1, "none": 0, "most": 3.0},
+    ]
+    check(days, input=ROWS, watermark="5 s", output=output)
 
 
 def test_over_a_table_rows_are_taken_back() -> None:

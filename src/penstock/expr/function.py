@@ -188,6 +188,7 @@ class Aggregate:
         by: The aggregate of two columns that it is when `by=` names the second.
         gives_null: Whether it may be null of values that are not, such as a variance of one value.
         sketch: The sketch that state keeps instead of words or values, if it does.
+        deterministic: Whether equal rows give an equal value in every run.
     """
 
     name: str
@@ -212,6 +213,7 @@ class Aggregate:
     by: str | None = None
     gives_null: bool = False
     sketch: Callable[[Sequence[DType], Mapping[str, Any]], Sketched] | None = None
+    deterministic: bool = True
 
     def spelling(self, types: Sequence[DType], options: Mapping[str, Any]) -> Spelling:
         """How Flink SQL says it of arguments of these types; or why it cannot."""

@@ -10,7 +10,14 @@ from penstock.core.errors import PlanError, UnsupportedError
 from penstock.core.schema import Field, Schema
 from penstock.core.timespan import MILLISECOND
 from penstock.expr.function import NotOnFlink
-from penstock.operators.aggregation import Named, aggregate_fields, describe, key_fields, order_sensitive
+from penstock.operators.aggregation import (
+    Named,
+    aggregate_fields,
+    describe,
+    deterministic,
+    key_fields,
+    order_sensitive,
+)
 from penstock.operators.base import Environment, Executable, Executor, Meaning
 from penstock.operators.keyed_window_meaning import KeyedWindowMeaning
 from penstock.plan.emission import ONCE, ROWS, TIME, Emit
@@ -89,7 +96,10 @@ class KeyedWindow(Executable):
             time_shift=-MILLISECOND if timed else 0,
             watermarked=timed,
             bounded=below.bounded,
-            deterministic=below.deterministic and not self.clock and self.emit.when != TIME,
+            deterministic=below.deterministic
+            and deterministic(self.aggregates)
+            and not self.clock
+            and self.emit.when != TIME,
             order_sensitive=sensitive or order_sensitive(self.aggregates),
         )
 

@@ -18,6 +18,7 @@ from penstock.operators.aggregation import (
     PlainAggregate,
     aggregate_fields,
     describe,
+    deterministic,
     key_fields,
     key_order,
     order_sensitive,
@@ -82,7 +83,7 @@ class Window(Executable):
             time_shift=-MILLISECOND,
             watermarked=True,
             bounded=below.bounded,
-            deterministic=below.deterministic,
+            deterministic=below.deterministic and deterministic(self.aggregates),
             order_sensitive=order_sensitive(self.aggregates),
         )
 

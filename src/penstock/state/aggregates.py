@@ -370,7 +370,9 @@ class AggregateTable:
             self.expiry.restored()
 
     def _parts(self, name: str) -> list[tuple[str, Arrangement]]:
-        stores = [(f"{name}/values{place}", store.entries) for place, store in enumerate(self.stores)]
+        stores = [
+            (f"{name}/{part}{i}", one) for i, store in enumerate(self.stores) for part, one in store.tables().items()
+        ]
         return [(f"{name}/keys", self.keys), *stores]
 
     def expire(self, now: int, step: int) -> None:

@@ -12,12 +12,17 @@ from penstock.expr.aggregates import AGGREGATES
 from penstock.expr.ast import Aggregation, Term
 from penstock.expr.function import Aggregate, Argument, Words
 from penstock.expr.infer import infer_aggregation
+from penstock.expr.sketches import FREQUENT, KLL, TDIGEST, THETA
+from penstock.state.chunks import ChunkLayout
 from penstock.state.expiry import INITIAL
 from penstock.state.keys import KeyCodec
 from penstock.state.readers import INVERSES
 from penstock.state.sketches import SketchLayout
+from penstock.state.theta import ThetaLayout
 from penstock.state.values import ValueLayout
 from penstock.state.words import ACCUMULATORS, Accumulator
+
+_SKETCHES: dict[int, Any] = {THETA: ThetaLayout, KLL: ChunkLayout, TDIGEST: ChunkLayout, FREQUENT: ChunkLayout}
 
 
 @dataclass(frozen=True)
@@ -174,7 +179,7 @@ def layout_of(
             values.append(
                 ValueLayout.of(types, ordered=declared.order_sensitive)
                 if sketched is None
-                else SketchLayout.sketch(types, sketched)
+                else _SKETCHES.get(sketched.shape.kind, SketchLayout).sketch(types, sketched)
             )
         columns.append(Column(name, typed.dtype, declared, options, tuple(types), args, condition, how, str(term)))
     terms = tuple((name, term) for term, name in projection.items())

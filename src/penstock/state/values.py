@@ -217,6 +217,10 @@ class ValueStore:
         """Bytes of state."""
         return self.entries.nbytes + self._first.nbytes + self._many.nbytes
 
+    def tables(self) -> dict[str, Arrangement]:
+        """All that is stored of it, by the kind of table."""
+        return {"values": self.entries}
+
     def add(self, slots: Any, rows: Any, names: tuple[str, ...], valid: Any, batch: Batch, step: int) -> None:
         """Add (or take back) the values of rows.
 
