@@ -44,7 +44,13 @@ SKETCHES = {
     "half": col("v").approx_quantile(0.5),
     "known": col("t").bloom(capacity=10),
 }
-FAMILIES = {"pairs": PAIRS, "collected": COLLECTED, "sketches": SKETCHES}
+HEAVY = {
+    "top": col("t").top_k(2, size=8),
+    "numbers": col("v").top_k(3, size=3),
+    "late": col("t").top_k_decayed("at", half_life="7 s", k=3, size=5),
+    "some": col("w").top_k_decayed("at", half_life="1 ms", k=2, size=40).filter(col("v") > 1),
+}
+FAMILIES = {"pairs": PAIRS, "collected": COLLECTED, "sketches": SKETCHES, "heavy": HEAVY}
 LIBRARY = {
     "set": col("t").theta(precision=5),
     "ranks": col("v").kll(),

@@ -27,6 +27,9 @@ NAMES = {HLL: "HyperLogLog", COUNT_MIN: "Count-Min sketch", BLOOM: "Bloom filter
 THETA, KLL, TDIGEST, FREQUENT = 5, 6, 7, 8
 """The kinds whose bytes are those of Apache DataSketches; `first` is their size. See `theta` and `apache`."""
 
+HEAVY = 9
+"""Heavy hitters: `first` counters, `second` values given, and `size` microseconds of half-life. See `heavy`."""
+
 SUMS = (COUNT_MIN, QUANTILES)
 """The kinds whose cells are counters."""
 

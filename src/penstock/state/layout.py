@@ -12,9 +12,10 @@ from penstock.expr.aggregates import AGGREGATES
 from penstock.expr.ast import Aggregation, Term
 from penstock.expr.function import Aggregate, Argument, Words
 from penstock.expr.infer import infer_aggregation
-from penstock.expr.sketches import FREQUENT, KLL, TDIGEST, THETA
+from penstock.expr.sketches import FREQUENT, HEAVY, KLL, TDIGEST, THETA
 from penstock.state.chunks import ChunkLayout
 from penstock.state.expiry import INITIAL
+from penstock.state.heavy import HeavyLayout
 from penstock.state.keys import KeyCodec
 from penstock.state.readers import INVERSES
 from penstock.state.sketches import SketchLayout
@@ -22,7 +23,13 @@ from penstock.state.theta import ThetaLayout
 from penstock.state.values import ValueLayout
 from penstock.state.words import ACCUMULATORS, Accumulator
 
-_SKETCHES: dict[int, Any] = {THETA: ThetaLayout, KLL: ChunkLayout, TDIGEST: ChunkLayout, FREQUENT: ChunkLayout}
+_SKETCHES: dict[int, Any] = {
+    THETA: ThetaLayout,
+    KLL: ChunkLayout,
+    TDIGEST: ChunkLayout,
+    FREQUENT: ChunkLayout,
+    HEAVY: HeavyLayout,
+}
 
 
 @dataclass(frozen=True)

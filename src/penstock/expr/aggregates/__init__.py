@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from penstock.expr.aggregates import apache, basic, collections, distinct, order, pairs, position, sketches, sql
+from penstock.expr.aggregates import apache, basic, collections, distinct, heavy, order, pairs, position, sketches, sql
 from penstock.expr.function import Aggregate
 
-FAMILIES = (basic, order, position, sql, pairs, collections, distinct, sketches, apache)
+FAMILIES = (basic, order, position, sql, pairs, collections, distinct, sketches, apache, heavy)
 
 DISTINCT = distinct.DISTINCT
 
