@@ -34,7 +34,7 @@ def _kll(data: bytes) -> bool:
         return False
     if flags & (_EMPTY | _SINGLE):
         one = bool(flags & _SINGLE)
-        return longs == 2 and version == (2 if one else 1) and len(data) == (16 if one else 8)
+        return bool(longs == 2 and version == (2 if one else 1) and len(data) == (16 if one else 8))
     if longs != 5 or version != 1 or len(data) < 20:
         return False
     count, least, levels = struct.unpack_from("<QHB", data, 8)
@@ -56,7 +56,7 @@ def _level(k: int, depth: int) -> int:
 
 
 def _part(k: int, depth: int) -> int:
-    return (((k << 1) << depth) // 3**depth + 1) >> 1
+    return int(((k << 1) << depth) // 3**depth + 1) >> 1
 
 
 # -- t-digest ---------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ def _frequent(data: bytes) -> bool:
         if len(item) != length or not _is_text(item):
             return False
         items.add(item)
-    return place == len(data) and len(items) == count
+    return bool(place == len(data) and len(items) == count)
 
 
 def _is_text(data: bytes) -> bool:

@@ -14,7 +14,7 @@ from penstock.core.dtypes import Binary, DType, Float64, Int32, Int64, String
 from penstock.core.lazy import np, pl
 from penstock.expr import apache
 from penstock.expr.function import Sketched
-from penstock.expr.sketches import FREQUENT
+from penstock.expr.sketches import FREQUENT, TDIGEST
 from penstock.kernels.arrays import frozen
 from penstock.state.arrangement import Arrangement
 from penstock.state.keys import KeyCodec
@@ -85,7 +85,7 @@ class ChunkStore(ValueStore):
             self._add_sketches(slots, values.to_list(), step)
             return
         if self.shape.kind != FREQUENT:
-            usable = values.is_finite() if self.shape.kind == apache.TDIGEST else values.is_not_nan()
+            usable = values.is_finite() if self.shape.kind == TDIGEST else values.is_not_nan()
             if not usable.all():
                 keep = usable.to_numpy()
                 chosen, slots, values = chosen[keep], slots[keep], values.filter(usable)

@@ -66,9 +66,9 @@ def _result(state: Sequence[Any], **options: Any) -> list[dict[str, Any]]:
 def _lower(*columns: Any, **options: Any) -> Any:
     def apply(found: Sequence[Any]) -> Any:
         rows = found[0].to_list() if len(found) == 1 else list(zip(*(one.to_list() for one in found), strict=True))
-        kind = pl.List(to_polars(fields_of(Int64, decayed="half_life" in options)))
-        fields = [pl.Field(f.name, found[0].dtype if f.name == "item" else f.dtype) for f in kind.inner.fields]
-        return pl.Series(found[0].name, [_result(rows, **options) if rows else None], dtype=pl.List(pl.Struct(fields)))
+        fields = {name: to_polars(kind) for name, kind in fields_of(Int64, decayed="half_life" in options).fields}
+        inner = pl.Struct({**fields, "item": found[0].dtype})
+        return pl.Series(found[0].name, [_result(rows, **options) if rows else None], dtype=pl.List(inner))
 
     return pl.map_groups(list(columns), apply, returns_scalar=True)
 
