@@ -44,7 +44,7 @@ def _kll(data: bytes) -> bool:
     edges = [*struct.unpack_from(f"<{levels}I", data, 20), capacity]
     if any(a > b for a, b in pairwise(edges)) or len(data) != 36 + 4 * levels + 8 * (capacity - edges[0]):
         return False
-    return sum((b - a) << height for height, (a, b) in enumerate(pairwise(edges))) == count
+    return bool(sum((b - a) << height for height, (a, b) in enumerate(pairwise(edges))) == count)
 
 
 def _level(k: int, depth: int) -> int:
