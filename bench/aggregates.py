@@ -125,6 +125,12 @@ CASES: dict[str, Case] = {
     "approx_quantile": _grouped(
         _CHANNEL, {"r": col("price").approx_quantile(0.9)}, "approx_quantile(price, 0.9)::DOUBLE AS r", exact=False
     ),
+    "kll": _grouped(_CHANNEL, {"r": col("price").kll()}, "approx_quantile(price, 0.9)::DOUBLE AS r", exact=False),
+    "tdigest": _grouped(
+        _CHANNEL, {"r": col("price").tdigest()}, "approx_quantile(price, 0.9)::DOUBLE AS r", exact=False
+    ),
+    "theta": _grouped(_CHANNEL, {"r": col("bidder").theta()}, "approx_count_distinct(bidder) AS r", exact=False),
+    "top_k": _grouped(_CHANNEL, {"r": col("bidder").top_k()}, "approx_top_k(bidder, 10) AS r", exact=False),
 }
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import random
+
+import polars as pl
 import pytest
 
 import penstock as ps
 from penstock import col
+from penstock.connectors.memory import MemorySink
+from penstock.engine.job import Job
+from penstock.engine.options import JobOptions, LoopOptions
 from penstock.state import chunks
 from penstock.testing import T, check
 
@@ -96,6 +102,21 @@ def test_sketches_of_the_library(chunk: int, monkeypatch: pytest.MonkeyPatch) ->
             watermark="5 s",
             late=None,
         )
+
+
+def test_a_row_that_goes_is_the_one_that_came() -> None:
+    """Of sketches that toss coins, too: what is read of the state is the same each time."""
+    rng = random.Random(1)
+    frame = pl.DataFrame({"k": [n % 3 for n in range(6000)], "v": [rng.random() for _ in range(6000)]})
+    for step in (100, 1700):
+        aggregates = {"q": col("v").kll(k=8), "d": col("v").tdigest(k=10), "i": col("k").frequent_items(size=8)}
+        table = ps.read(frame).group_by("k").agg(**aggregates, s=col("v").theta(precision=5))
+        counted = table.select("k", m=col("q").sketch.quantile(0.5), n=col("s").sketch.n_unique())
+        sink = MemorySink()
+        Job(ps.Pipeline("p", counted.write(sink)), JobOptions(loop=LoopOptions(step_rows=step))).run()
+        found = sink.table().sort("k")
+        assert found["k"].to_list() == [0, 1, 2]
+        assert all(0.1 < m < 0.9 for m in found["m"])
 
 
 def test_stored_sets_are_merged_and_compared() -> None:

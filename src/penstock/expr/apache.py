@@ -87,21 +87,31 @@ def _new(shape: Shape) -> Any:
     return _class_of(shape.kind)(shape.first.bit_length() - 1 if shape.kind == FREQUENT else shape.first)
 
 
-def fed(shape: Shape, data: bytes | None, values: Any) -> bytes:
+def fed(shape: Shape, data: bytes | None, values: Any, chunk: int = 512) -> bytes:
     """A sketch with values more.
 
     Args:
         shape: The kind, and its size.
         data: The sketch so far; None = an empty one.
-        values: Numbers as an array, or texts. They are fed in ascending order: what came first does not show.
+        values: Numbers as an array, or texts.
+        chunk: How many are fed at once, in ascending order; between two chunks the sketch is as if it had been stored,
+            so that it does not depend on how many chunks came at once.
     """
-    sketch = _new(shape) if data is None else _class_of(shape.kind).deserialize(data)
-    if shape.kind == FREQUENT:
-        for text, count in sorted(Counter(values).items()):
-            sketch.update(text, count)
-    elif len(values):
-        # Sorted is how both sort them anyhow, and one cut of the values is as good as another.
+    kind = _class_of(shape.kind)
+    sketch = _new(shape) if data is None else kind.deserialize(data)
+    if shape.kind == KLL and len(values):
         sketch.update(np.sort(np.asarray(values, np.float64)))
+        return bytes(sketch.serialize())
+    for start in range(0, len(values), chunk):
+        part = values[start : start + chunk]
+        if shape.kind == TDIGEST:
+            sketch.update(np.sort(np.asarray(part, np.float64)))
+            sketch.compress()
+            continue
+        if start:
+            sketch = kind.deserialize(bytes(sketch.serialize()))
+        for text, count in sorted(Counter(part).items()):
+            sketch.update(text, count)
     return bytes(sketch.serialize())
 
 

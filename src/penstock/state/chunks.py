@@ -14,7 +14,7 @@ from penstock.core.dtypes import Binary, DType, Float64, Int32, Int64, String
 from penstock.core.lazy import np, pl
 from penstock.expr import apache
 from penstock.expr.function import Sketched
-from penstock.expr.sketches import FREQUENT, TDIGEST
+from penstock.expr.sketches import FREQUENT, KLL, TDIGEST
 from penstock.kernels.arrays import frozen
 from penstock.state.arrangement import Arrangement
 from penstock.state.keys import KeyCodec
@@ -97,12 +97,21 @@ class ChunkStore(ValueStore):
         slots = frozen(slots, np.int32)
         self._grow(int(slots.max()) + 1)
         owners, counts = np.unique(slots, return_counts=True)
-        full = owners[self._sizes[owners] + counts >= CHUNK]
+        full = owners[self._is_full(owners, self._sizes[owners] + counts)]
         if len(full):
             rest = self._feed(full, slots, positions, values, step)
             slots, positions, values = slots[rest], positions[rest], values.gather(pl.Series(rest))
         if len(slots):
             self._put(slots, self._keys(slots, positions, [values]), np.ones(len(slots), np.int64), step)
+
+    def _is_full(self, owners: Any, counts: Any) -> Any:
+        """Which slots put their values into their sketches, of how many they would keep."""
+        if self.shape.kind != KLL:
+            return counts >= CHUNK
+        # A sketch of up to k values is made without a coin. Beyond that it is made once, and kept: what is read must be
+        # the same each time, or a row that goes would not be the one that came.
+        self.blobs._grow(int(owners.max()) + 1)
+        return (self.blobs._sizes[owners] > 0) | (counts > min(CHUNK, self.shape.first))
 
     def _feed(self, full: Any, slots: Any, positions: Any, values: pl.Series, step: int) -> Any:
         """Put whole chunks of some slots into their sketches; gives the rows of the others."""
@@ -117,7 +126,9 @@ class ChunkStore(ValueStore):
         edges = np.searchsorted(owners[order], np.arange(len(full) + 1))
         column, positions = column.gather(pl.Series(order)), positions[order]
         blobs = self._blobs_of(full)
-        ends, made = edges[1:] - np.diff(edges) % CHUNK, []
+        ends, made = edges[1:], []
+        if self.shape.kind != KLL:
+            ends = ends - np.diff(edges) % CHUNK
         for place, (start, end) in enumerate(zip(edges[:-1], ends, strict=True)):
             made.append(self._fed(blobs[place], column.slice(int(start), int(end - start))))
         self._write(full, made, step)
@@ -129,13 +140,10 @@ class ChunkStore(ValueStore):
         return np.flatnonzero(~member)
 
     def _fed(self, data: bytes | None, values: pl.Series) -> bytes:
-        """A sketch with values more, chunk by chunk: it is the same however many chunks came at once."""
+        """A sketch with values more."""
         if data == POISON:
             return POISON
-        for start in range(0, len(values), CHUNK):
-            data = apache.fed(self.shape, data, _given(values.slice(start, CHUNK)))
-        assert data is not None
-        return data
+        return apache.fed(self.shape, data, _given(values), CHUNK)
 
     def _kept(self, slots: Any) -> tuple[Any, Any, pl.Series]:
         """The values that slots keep: the places of their slots, positions, values."""
