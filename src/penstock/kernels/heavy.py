@@ -28,24 +28,46 @@ def power(exponent: Number) -> Number:
 
 
 @kernel
-def count_values(
-    table: Words,
-    floats: Floats,
-    first: Number,
-    heads: Words,
-    slots: Rows,
-    edges: Words,
-    rows: Words,
-    entries: Rows,
-    shares: Array,
-    exponents: Array,
-    times: Array,
-    positions: Array,
-    size: Number,
-    held: Words,
-    weights: Floats,
+def load_counters(
+    table: Words, floats: Floats, first: Number, head: Number, top: Number, held: Words, weights: Floats,
     errors: Floats,
-) -> None:
+) -> tuple[Number, Number, Number]:  # fmt: skip
+    """The counters of a key at one exponent, `top` or later: how many there are, that exponent, the latest time."""
+    count, latest, entry = 0, np.int64(NEVER), head
+    while entry >= 0:
+        if table[entry, first + ACTIVE] == 1:
+            held[count] = entry
+            count += 1
+            top = max(top, table[entry, first + EXPONENT])
+            latest = max(latest, table[entry, first + LATEST])
+        entry = table[entry, first + PREVIOUS]
+    for place in range(count):
+        entry = held[place]
+        scale = power(table[entry, first + EXPONENT] - top)
+        weights[place] = floats[entry, first + WEIGHT] * scale
+        errors[place] = floats[entry, first + ERROR] * scale
+        table[entry, first + PLACE] = place
+    return np.int64(count), top, latest
+
+
+@kernel
+def least_counter(table: Words, first: Number, count: Number, held: Words, weights: Floats) -> Number:
+    """The place of the least of some counters, of several that which was given first."""
+    least = np.int64(0)
+    for other in range(1, count):
+        same = weights[other] == weights[least]
+        older = table[held[other], first + SINCE] < table[held[least], first + SINCE]
+        if weights[other] < weights[least] or (same and older):
+            least = np.int64(other)
+    return least
+
+
+@kernel
+def count_values(
+    table: Words, floats: Floats, first: Number, heads: Words, slots: Rows, edges: Words, rows: Words, entries: Rows,
+    shares: Array, exponents: Array, times: Array, positions: Array, size: Number, held: Words, weights: Floats,
+    errors: Floats,
+) -> None:  # fmt: skip
     """Count the rows of some keys, one after the other.
 
     Args:
@@ -67,21 +89,9 @@ def count_values(
         errors: See there.
     """
     for key in range(slots.shape[0]):
-        count, top, latest = 0, np.int64(NEVER), np.int64(NEVER)
-        entry = heads[slots[key]]
-        while entry >= 0:
-            if table[entry, first + ACTIVE] == 1:
-                held[count] = entry
-                count += 1
-                top = max(top, table[entry, first + EXPONENT])
-                latest = max(latest, table[entry, first + LATEST])
-            entry = table[entry, first + PREVIOUS]
-        for place in range(count):
-            entry = held[place]
-            scale = power(table[entry, first + EXPONENT] - top)
-            weights[place] = floats[entry, first + WEIGHT] * scale
-            errors[place] = floats[entry, first + ERROR] * scale
-            table[entry, first + PLACE] = place
+        count, top, latest = load_counters(
+            table, floats, first, np.int64(heads[slots[key]]), np.int64(NEVER), held, weights, errors
+        )
         for at in range(edges[key], edges[key + 1]):
             row = rows[at]
             entry, exponent = np.int64(entries[row]), np.int64(exponents[row])
@@ -102,12 +112,7 @@ def count_values(
                 count += 1
                 weights[place], errors[place] = 0.0, 0.0
             else:
-                place = 0
-                for other in range(1, count):
-                    same = weights[other] == weights[place]
-                    older = table[held[other], first + SINCE] < table[held[place], first + SINCE]
-                    if weights[other] < weights[place] or (same and older):
-                        place = other
+                place = least_counter(table, first, count, held, weights)
                 table[held[place], first + ACTIVE] = 0
                 errors[place] = weights[place]
             weights[place] += weight
@@ -125,17 +130,9 @@ def count_values(
 
 @kernel
 def join_counters(
-    table: Words,
-    floats: Floats,
-    first: Number,
-    heads: Words,
-    slots: Rows,
-    edges: Words,
-    entries: Rows,
-    given: Words,
-    given_floats: Floats,
-    size: Number,
-) -> None:
+    table: Words, floats: Floats, first: Number, heads: Words, slots: Rows, edges: Words, entries: Rows, given: Words,
+    given_floats: Floats, size: Number,
+) -> None:  # fmt: skip
     """Join counters of others to those of some keys, pair by pair (Agarwal and others, Mergeable Summaries, 2012).
 
     A value that one side has no counter for may have come there as often as the least that it has one for, if it has
@@ -157,36 +154,25 @@ def join_counters(
     weights, errors = np.empty(2 * size, np.float64), np.empty(2 * size, np.float64)
     since = np.empty(2 * size, np.int64)
     for pair in range(slots.shape[0]):
-        count, top, latest = 0, np.int64(NEVER), np.int64(NEVER)
-        entry = heads[slots[pair]]
-        while entry >= 0:
-            if table[entry, first + ACTIVE] == 1:
-                held[count] = entry
-                count += 1
-                top = max(top, table[entry, first + EXPONENT])
-                latest = max(latest, table[entry, first + LATEST])
-            entry = table[entry, first + PREVIOUS]
         start, end = edges[pair], edges[pair + 1]
+        highest, last = np.int64(NEVER), np.int64(NEVER)
         for at in range(start, end):
-            top = max(top, given[at, EXPONENT])
-            latest = max(latest, given[at, LATEST])
+            highest = max(highest, given[at, EXPONENT])
+            last = max(last, given[at, LATEST])
+        count, top, latest = load_counters(
+            table, floats, first, np.int64(heads[slots[pair]]), highest, held, weights, errors
+        )
+        latest = max(latest, last)
         least_mine, least_theirs = np.inf, np.inf
         for place in range(count):
-            entry = held[place]
-            scale = power(table[entry, first + EXPONENT] - top)
-            weights[place] = floats[entry, first + WEIGHT] * scale
-            errors[place] = floats[entry, first + ERROR] * scale
-            since[place] = table[entry, first + SINCE]
-            table[entry, first + PLACE] = place
+            since[place] = table[held[place], first + SINCE]
             least_mine = min(least_mine, weights[place])
         for at in range(start, end):
             least_theirs = min(least_theirs, given_floats[at, WEIGHT] * power(given[at, EXPONENT] - top))
         least_mine = least_mine if count == size else 0.0
         least_theirs = least_theirs if end - start == size else 0.0
-        mine = count
-        for place in range(mine):
-            weights[place] += least_theirs
-            errors[place] += least_theirs
+        weights[:count] += least_theirs
+        errors[:count] += least_theirs
         for at in range(start, end):
             entry, scale = np.int64(entries[at]), power(given[at, EXPONENT] - top)
             weight, error = given_floats[at, WEIGHT] * scale, given_floats[at, ERROR] * scale

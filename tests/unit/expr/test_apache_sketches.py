@@ -95,7 +95,7 @@ def test_ranks_of_kll_are_within_their_bound(size, values):
 def test_ranks_of_a_t_digest_are_close_and_closest_at_the_ends(size):
     numbers = np.random.default_rng(2).lognormal(0, 2, size)
     sketch, ordered = apache.numbers(value_of(*made(x.tdigest(), numbers, t.Float64))), np.sort(numbers)
-    for share, error in ((0.001, 0.0005), (0.01, 0.001), (0.5, 0.01), (0.99, 0.001), (0.999, 0.0005)):
+    for share, error in ((0.001, 0.0005), (0.01, 0.001), (0.5, 0.03), (0.99, 0.001), (0.999, 0.0005)):
         value = apache.quantile(sketch, share)
         assert abs(np.searchsorted(ordered, value) / size - share) <= error + 1 / size
         assert abs(apache.rank(sketch, value) - share) <= error + 1 / size
