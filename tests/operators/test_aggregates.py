@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import random
+
+import polars as pl
 import pytest
 
 import penstock as ps
 from penstock import col
+from penstock.connectors.memory import MemorySink
+from penstock.engine.job import Job
+from penstock.engine.options import JobOptions, LoopOptions
+from penstock.state import chunks
 from penstock.testing import T, check
 
 ROWS = T("""
@@ -43,7 +50,28 @@ SKETCHES = {
     "half": col("v").approx_quantile(0.5),
     "known": col("t").bloom(capacity=10),
 }
-FAMILIES = {"pairs": PAIRS, "collected": COLLECTED, "sketches": SKETCHES}
+HEAVY = {
+    "top": col("t").top_k(2, size=8),
+    "numbers": col("v").top_k(3, size=3),
+    "late": col("t").top_k_decayed("at", half_life="7 s", k=3, size=5),
+    "some": col("w").top_k_decayed("at", half_life="1 ms", k=2, size=40).filter(col("v") > 1),
+}
+FAMILIES = {"pairs": PAIRS, "collected": COLLECTED, "sketches": SKETCHES, "heavy": HEAVY}
+LIBRARY = {
+    "set": col("t").theta(precision=5),
+    "ranks": col("v").kll(),
+    "digest": col("v").tdigest(),
+    "items": col("t").frequent_items(),
+    "numbers": col("w").frequent_items(size=8).filter(col("v") > 1),
+}
+ASKED = {
+    "set": col("set").sketch.n_unique(),
+    "ranks": col("ranks").sketch.quantile(0.5),
+    "rank": col("ranks").sketch.rank(2.0),
+    "digest": col("digest").sketch.quantile(0.5),
+    "items": col("items").sketch.frequent(),
+    "numbers": col("numbers").sketch.frequent(),
+}
 WINDOWS = [ps.tumbling("10 s"), ps.hopping("20 s", every="10 s"), ps.session("5 s")]
 
 
@@ -61,6 +89,50 @@ def test_windows(family: str, windows: object) -> None:
         watermark="5 s",
         late=None,
     )
+
+
+@pytest.mark.parametrize("chunk", [2, 512])
+def test_sketches_of_the_library(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "CHUNK", chunk)
+    check(lambda rows: rows.group_by("k").agg(**LIBRARY).select("k", **ASKED), input=ROWS)
+    for windows in WINDOWS:
+        check(
+            lambda rows, windows=windows: rows.group_by("k").window(windows).agg(**LIBRARY).select("k", **ASKED),
+            input=ROWS,
+            watermark="5 s",
+            late=None,
+        )
+
+
+def test_a_row_that_goes_is_the_one_that_came() -> None:
+    """Of sketches that toss coins, too: what is read of the state is the same each time."""
+    rng = random.Random(1)
+    frame = pl.DataFrame({"k": [n % 3 for n in range(6000)], "v": [rng.random() for _ in range(6000)]})
+    for step in (100, 1700):
+        aggregates = {"q": col("v").kll(k=8), "d": col("v").tdigest(k=10), "i": col("k").frequent_items(size=8)}
+        table = ps.read(frame).group_by("k").agg(**aggregates, s=col("v").theta(precision=5))
+        counted = table.select("k", m=col("q").sketch.quantile(0.5), n=col("s").sketch.n_unique())
+        sink = MemorySink()
+        Job(ps.Pipeline("p", counted.write(sink)), JobOptions(loop=LoopOptions(step_rows=step))).run()
+        found = sink.table().sort("k")
+        assert found["k"].to_list() == [0, 1, 2]
+        assert all(0.1 < m < 0.9 for m in found["m"])
+
+
+def test_stored_sets_are_merged_and_compared() -> None:
+    def days(rows: ps.Stream) -> ps.Stream:
+        parts = rows.group_by("k").window(ps.tumbling("10 s")).agg(s=col("t").theta(), q=col("v").tdigest())
+        whole = parts.group_by("k").agg(s=col("s").theta_merge(), q=col("q").tdigest_merge())
+        both = col("s").sketch.intersect(col("s")).sketch.n_unique()
+        return whole.select("k", both=both, none=col("s").sketch.difference(col("s")).sketch.n_unique(),
+                            most=col("q").sketch.quantile(1.0))  # fmt: skip
+
+    output = [
+        {"k": "a", "both": 3, "none": 0, "most": 4.0},
+        {"k": "b", "both": 1, "none": 0, "most": 5.0},
+        {"k": None, "both": 1, "none": 0, "most": 3.0},
+    ]
+    check(days, input=ROWS, watermark="5 s", output=output)
 
 
 def test_over_a_table_rows_are_taken_back() -> None:

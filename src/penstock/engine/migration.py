@@ -226,11 +226,12 @@ class Moved:
     def table(self, name: str, into: Arrangement) -> None:
         """See `Loader.table`: words go where they belong now, and what is new begins empty."""
         head, _, part = name.rpartition("/")
-        if part.startswith("values"):
-            place = self._values.get(int(part.removeprefix("values")))
-            if place is not None:
-                self._given.table(f"{head}/values{place}", into)
-            return
+        for kind in ("values", "blobs"):
+            if part.startswith(kind):
+                place = self._values.get(int(part.removeprefix(kind)))
+                if place is not None:
+                    self._given.table(f"{head}/{kind}{place}", into)
+                return
         initial = into.initial
         into.fill(self._record(record, into, initial) for record in self._given.records(name, self._stride(into)))
 

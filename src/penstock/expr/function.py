@@ -189,6 +189,7 @@ class Aggregate:
         gives_null: Whether it may be null of values that are not, such as a variance of one value.
         sketch: The sketch that state keeps instead of words or values, if it does.
         user: The calls of the user's class, if a user wrote it: state then keeps its objects.
+        deterministic: Whether equal rows give an equal value in every run.
     """
 
     name: str
@@ -214,6 +215,7 @@ class Aggregate:
     gives_null: bool = False
     sketch: Callable[[Sequence[DType], Mapping[str, Any]], Sketched] | None = None
     user: Any = None
+    deterministic: bool = True
 
     def spelling(self, types: Sequence[DType], options: Mapping[str, Any]) -> Spelling:
         """How Flink SQL says it of arguments of these types; or why it cannot."""

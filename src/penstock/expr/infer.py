@@ -229,5 +229,6 @@ def infer_aggregation(term: Term, schema: Schema) -> tuple[Typed, Typed | None]:
         raise PlanError(f"a condition must be a boolean, found {where.dtype}: {term.where}")
     can_be_empty = where is not None or any(a.nullable for a in typed)
     nullable = aggregate.empty is None and (can_be_empty or aggregate.gives_null)
-    result = Typed(term, signature.returns, nullable, typed, _mask(typed), all(a.deterministic for a in typed))
+    deterministic = aggregate.deterministic and all(a.deterministic for a in typed)
+    result = Typed(term, signature.returns, nullable, typed, _mask(typed), deterministic)
     return result, where

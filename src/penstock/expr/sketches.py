@@ -24,6 +24,12 @@ MASK = (1 << 64) - 1
 HLL, COUNT_MIN, BLOOM, QUANTILES = 1, 2, 3, 4
 NAMES = {HLL: "HyperLogLog", COUNT_MIN: "Count-Min sketch", BLOOM: "Bloom filter", QUANTILES: "quantile sketch"}
 
+THETA, KLL, TDIGEST, FREQUENT = 5, 6, 7, 8
+"""The kinds whose bytes are those of Apache DataSketches; `first` is their size. See `theta` and `apache`."""
+
+HEAVY = 9
+"""Heavy hitters: `first` counters, `second` values given, and `size` microseconds of half-life. See `heavy`."""
+
 SUMS = (COUNT_MIN, QUANTILES)
 """The kinds whose cells are counters."""
 
@@ -91,6 +97,11 @@ def _words(value: Any) -> tuple[int, ...]:
         case dt.timedelta():
             return (value // dt.timedelta(microseconds=1) & MASK,)
     raise TypeError(f"no hash of {value!r}")
+
+
+def canonical_word(value: Any) -> int:
+    """A number, boolean, date, time or duration as 64 bits; equal values have equal ones."""
+    return _words(value)[0]
 
 
 def hash_of(value: Any) -> int:
@@ -218,6 +229,12 @@ def quantile(shape: Shape, cells: Cells, share: float) -> float:
     # At the far end of floats a middle may be past the last of them.
     found = math.exp(min(bucket * width - math.log((math.exp(width) + 1) / 2), 709.78))
     return found if cell > 2 * most + 2 else -found
+
+
+def rank(shape: Shape, cells: Cells, value: float) -> float:
+    """The share of the values that are in the bucket of a value, or below it."""
+    most = bucket_of(shape, value)
+    return sum(count for cell, count in cells.items() if cell <= most) / sum(cells.values())
 
 
 # -- Bytes ------------------------------------------------------------------------------------------

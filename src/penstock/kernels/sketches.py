@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 HLL, COUNT_MIN, BLOOM, QUANTILES = 1, 2, 3, 4
 BLOCK = 8
 LOW = 0xFFFFFFFF
+HIGH = 0x8080808080808080
 
 
 @kernel
@@ -58,12 +59,12 @@ def places_of(
 
 @scalar
 def greater_bytes(a: Number, b: Number) -> Number:
-    """Of two words the greater byte at each place; no byte is above 127."""
-    found = np.int64(0)
-    for shift in range(0, 64, 8):
-        x, y = (a >> shift) & 255, (b >> shift) & 255
-        found |= (x if x > y else y) << shift
-    return found
+    """Of two words the greater byte at each place; no byte is above 127, so that none borrows from the next."""
+    high = np.uint64(HIGH)
+    x, y = np.uint64(a), np.uint64(b)
+    # All bits of the bytes at which the first is not the smaller.
+    chosen = ((((x | high) - y) & high) >> np.uint64(7)) * np.uint64(255)
+    return np.int64((x & chosen) | (y & ~chosen))
 
 
 @kernel

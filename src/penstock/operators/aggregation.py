@@ -96,6 +96,11 @@ def order_sensitive(aggregates: Named) -> bool:
     return any(declaration(term).order_sensitive for _, term in aggregates)
 
 
+def deterministic(aggregates: Named) -> bool:
+    """Whether equal rows give equal values in every run."""
+    return all(declaration(term).deterministic for _, term in aggregates)
+
+
 def describe(aggregates: Named) -> str:
     """The aggregates for people."""
     return ", ".join(f"{name} = {term}" for name, term in aggregates)

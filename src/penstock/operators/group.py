@@ -13,6 +13,7 @@ from penstock.operators.aggregation import (
     PlainAggregate,
     aggregate_fields,
     describe,
+    deterministic,
     key_fields,
     order_sensitive,
     plain_key,
@@ -71,7 +72,9 @@ class Group(Executable):
             mode=UPDATING,
             key=self.keys,
             bounded=below.bounded,
-            deterministic=below.deterministic and (self.ttl is None or self.ttl.clock == EVENT),
+            deterministic=below.deterministic
+            and deterministic(self.aggregates)
+            and (self.ttl is None or self.ttl.clock == EVENT),
             order_sensitive=order_sensitive(self.aggregates),
         )
 

@@ -16,6 +16,7 @@ from penstock.operators.aggregation import (
     check_merging,
     declaration,
     describe,
+    deterministic,
     key_fields,
     order_sensitive,
 )
@@ -98,7 +99,10 @@ class KeyedWindow(Executable):
             time_shift=-MILLISECOND if timed else 0,
             watermarked=timed,
             bounded=below.bounded,
-            deterministic=below.deterministic and not self.clock and self.emit.when != TIME,
+            deterministic=below.deterministic
+            and deterministic(self.aggregates)
+            and not self.clock
+            and self.emit.when != TIME,
             order_sensitive=sensitive or order_sensitive(self.aggregates),
         )
 

@@ -11,6 +11,7 @@ from penstock.core.lazy import np, pl
 from penstock.core.timespan import NEVER
 from penstock.operators.base import Environment, Executor, Loader, Output, Saver, StepContext
 from penstock.plan.node import UPDATING
+from penstock.state.best import Best
 from penstock.state.ordered import OrderedRows
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class TopNExecutor(Executor):
         self.first, self.last = node.first - 1, node.last
         self.most = -1 if below.mode == UPDATING else node.last
         self.state = OrderedRows(below.schema, node.keys, node.order, environment.seed)
+        self.best = Best.of(below.schema, node.order, node.last) if self.most >= 0 else None
         self.touched: list[Any] = []
         self.before: list[tuple[Any, Any]] = []
         self.dropped: list[Any] = []
@@ -49,11 +51,19 @@ class TopNExecutor(Executor):
     def _take(self, delta: Delta) -> None:
         columns = [delta.columns[name] for name in self.columns]
         found = self.state.find(columns, delta.length, self.turn)
-        self.touched.append(found.touched)
-        self.before.append(self.state.ranks(found.touched, self.first, self.last))
+        groups, touched = found.slots, found.touched
+        if self.best is not None and delta.diff is None:
+            keep, touched = self.best.enter(delta.columns[self.best.column], groups, self.turn)
+            if not keep.all():
+                groups, chosen = groups[keep], pl.Series(keep)
+                columns = [column.filter(chosen) for column in columns]
+            if not len(groups):
+                return
+        self.touched.append(touched)
+        self.before.append(self.state.ranks(touched, self.first, self.last))
         slots = self.state.rows.add(columns, [], self.turn)
         signs = delta.diff.to_numpy() if delta.diff is not None else None
-        self.dropped.append(self.state.apply(found.slots, slots, signs, self.most))
+        self.dropped.append(self.state.apply(groups, slots, signs, self.most))
 
     def _flush(self) -> Delta | None:
         """What has changed since the last time."""
@@ -85,7 +95,9 @@ class TopNExecutor(Executor):
             ranks = np.concatenate([gone_ranks, come_ranks]) + self.first + 1
             named[self.rank] = pl.Series(self.rank, ranks, dtype=pl.Int64)
         signs = np.repeat(np.array([-1, 1], np.int8), [len(gone), len(come)])
-        return consolidate(Delta(named, len(signs), diff=pl.Series("diff", signs)))
+        made = Delta(named, len(signs), diff=pl.Series("diff", signs))
+        # Of rows that only come, one that goes has better ones before it, and equals none that comes (its rank may).
+        return made if self.most >= 0 and self.rank is None else consolidate(made)
 
     def state_layout(self) -> Any:
         """Keys, columns, order, and how many rows are kept."""
@@ -105,6 +117,11 @@ class TopNExecutor(Executor):
         self.turn, self.state.rows.added = state["turn"], state["added"]
         loader.table("rows", self.state.rows.entries)
         self.state.rebuild(self.turn)
+        live = self.state.rows.live()
+        if self.best is not None and len(live):
+            columns = self.state.rows.take(live)
+            groups = self.state.find(columns, len(live), self.turn).slots
+            self.best.enter(columns[self.columns.index(self.best.column)], groups, self.turn)
         self.turn += 1
 
     def contents(self, limit: int) -> pl.DataFrame:
@@ -114,7 +131,7 @@ class TopNExecutor(Executor):
 
     def state_size(self) -> tuple[int, int]:
         """Rows and bytes."""
-        return len(self.state.rows), self.state.nbytes
+        return len(self.state.rows), self.state.nbytes + (self.best.nbytes if self.best is not None else 0)
 
 
 def _joined(parts: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:

@@ -19,6 +19,7 @@ from penstock.operators.aggregation import (
     aggregate_fields,
     check_merging,
     describe,
+    deterministic,
     key_fields,
     key_order,
     order_sensitive,
@@ -85,7 +86,7 @@ class Window(Executable):
             time_shift=-MILLISECOND,
             watermarked=True,
             bounded=below.bounded,
-            deterministic=below.deterministic,
+            deterministic=below.deterministic and deterministic(self.aggregates),
             order_sensitive=order_sensitive(self.aggregates),
         )
 

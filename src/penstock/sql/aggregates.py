@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import decimal
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
-from penstock.core.dtypes import Decimal, is_numeric
+from penstock.core.dtypes import Decimal, List, is_numeric
 from penstock.core.errors import PlanError, UnknownNameError, UnsupportedError
 from penstock.expr.aggregates import AGGREGATES
 from penstock.expr.aggregates.sql import mean_type, sum_type
-from penstock.expr.ast import Aggregation
+from penstock.expr.ast import Aggregation, Call, Cast
 from penstock.expr.function import with_options
 from penstock.expr.infer import Typed
 from penstock.sql.entries import known
-from penstock.sql.terms import Session, spelled
+from penstock.sql.terms import Session, call, spelled
 
 Make = Callable[[Sequence[Typed], bool], Aggregation]
 
@@ -31,9 +33,9 @@ def _count(args: Sequence[Typed], distinct: bool) -> Aggregation:
         _single("COUNT(DISTINCT ...)", args)
         return _aggregation("n_unique", args)
     if len(args) > 1:
-        raise UnsupportedError(
-            "COUNT of several columns is not offered yet", hint="COUNT(*) FILTER (WHERE a IS NOT NULL)"
-        )
+        # Rows in which none of them is NULL.
+        whole = reduce(lambda a, b: call("and", [a, b]), [call("is_not_null", [arg]) for arg in args])
+        return Aggregation("count", (), whole.term, ())
     return _aggregation("count_values", args)
 
 
@@ -90,18 +92,39 @@ def _listagg(args: Sequence[Typed], distinct: bool) -> Aggregation:
     if not isinstance(separator, str):
         raise PlanError("the separator of LISTAGG must be a constant")
     if distinct:
-        raise UnsupportedError("LISTAGG(DISTINCT ...) is not offered yet", hint="make the rows distinct before")
+        # Each text stands where it came first, as in Flink.
+        return _aggregation("str_join_distinct", args[:1], separator=separator)
     return _aggregation("sql.listagg", args[:1], separator=separator)
 
 
 def _array(args: Sequence[Typed], distinct: bool) -> Aggregation:
     _single("ARRAY_AGG", args)
-    if distinct:
-        raise UnsupportedError("ARRAY_AGG(DISTINCT ...) is not offered yet", hint="make the rows distinct before")
     if args[0].nullable:
         # Flink keeps nulls, and this aggregate does not see them.
         raise UnsupportedError("ARRAY_AGG of a column that may be NULL is not offered yet", hint="COALESCE it first")
-    return _aggregation("list", args)
+    return _aggregation("list_distinct" if distinct else "list", args)
+
+
+def _percentile(args: Sequence[Typed], distinct: bool) -> Aggregation:
+    """PERCENTILE(value, share), linear between two values; or of an array of shares."""
+    if len(args) != 2:
+        hint = "repeat the rows instead of the third argument" if len(args) == 3 else None
+        raise PlanError(f"PERCENTILE takes a value and a share from 0 to 1, found {len(args)} argument(s)", hint=hint)
+    if not is_numeric(args[0].dtype):
+        raise PlanError(f"PERCENTILE does not take ({spelled(args[0].dtype)})", hint="CAST it to DOUBLE")
+    parts = args[1].args if isinstance(args[1].dtype, List) else (args[1],)
+    shares = [known(part.args[0] if isinstance(part.term, Cast) else part) for part in parts]
+    if not shares or not all(isinstance(one, (int, float, decimal.Decimal)) and 0 <= one <= 1 for one in shares):
+        raise PlanError("the share of PERCENTILE is a constant from 0 to 1, or an array of them")
+    numbers = [float(one) for one in shares]
+    if not isinstance(args[1].dtype, List):
+        name = "quantile_distinct" if distinct else "quantile"
+        return _aggregation(name, args[:1], q=numbers[0], interpolation="linear")
+    if distinct:
+        raise UnsupportedError(
+            "PERCENTILE(DISTINCT ...) of several shares is not offered yet", hint="one call for each"
+        )
+    return _aggregation("quantiles", args[:1], q=numbers, interpolation="linear")
 
 
 TABLE: dict[str, Make] = {
@@ -120,13 +143,13 @@ TABLE: dict[str, Make] = {
     "LAST_VALUE": _position("last"),
     "LISTAGG": _listagg,
     "ARRAY_AGG": _array,
+    "PERCENTILE": _percentile,
 }
 NOT_YET = {
     "COLLECT": "GROUP BY the value too, and COUNT(*)",
     "APPROX_COUNT_DISTINCT": "COUNT(DISTINCT ...) is exact",
     "JSON_OBJECTAGG": "build it from ARRAY_AGG and JSON_STRING",
     "JSON_ARRAYAGG": "JSON_STRING(ARRAY_AGG(...))",
-    "PERCENTILE": "it is planned",
     "SUM0": "COALESCE(SUM(...), 0)",
 }
 NAMES = frozenset(TABLE)
@@ -148,4 +171,7 @@ def resolve(
     if name not in TABLE:
         raise UnknownNameError("aggregate", name, NAMES)
     made = TABLE[name](args, distinct)
-    return made if condition is None else Aggregation(made.aggregate, made.args, condition.term, made.options)
+    if condition is None:
+        return made
+    where = condition.term if made.where is None else Call("and", (made.where, condition.term))
+    return Aggregation(made.aggregate, made.args, where, made.options)

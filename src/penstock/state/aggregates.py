@@ -141,13 +141,12 @@ class AggregateTable:
         for i, column in enumerate(self.layout.columns):
             valid = batch.valid(column.needed, column.where)
             if isinstance(column.how, Kept):
-                series = [batch.series[name] for name in column.args]
                 store = self.stores[column.how.place]
                 if old is not None and isinstance(store, UserStore):
-                    unfit = old.unfit[i] = store.fold(touched.slots, rows, series, valid, batch, step)
+                    unfit = old.unfit[i] = store.fold(touched.slots, rows, column.args, valid, batch, step)
                     old.outside += int(unfit.after.sum())
                     continue
-                store.add(touched.slots, rows, series, valid, batch, step)
+                store.add(touched.slots, rows, column.args, valid, batch, step)
                 continue
             for accumulator, place, argument in column.how.parts:
                 values = None
@@ -314,9 +313,8 @@ class AggregateTable:
             made = store.outcomes(slots, column.dtype)
             return Raw(made.values.alias(column.name), made.fits)
         if column.aggregate.name == "n_unique":
-            series = store.distinct(slots)
-        else:
-            series = store.result(slots, lambda *cols: column.aggregate.polars(*cols, **column.options))
+            return Raw(store.distinct(slots))
+        series = store.result(slots, lambda *cols: column.aggregate.polars(*cols, **column.options))
         if column.aggregate.empty is not None:
             series = series.fill_null(column.aggregate.empty)
         return Raw(series.cast(to_polars(column.dtype)).alias(column.name))
@@ -346,7 +344,9 @@ class AggregateTable:
             self.expiry.restored()
 
     def _parts(self, name: str) -> list[tuple[str, Arrangement]]:
-        stores = [(f"{name}/values{place}", store.entries) for place, store in enumerate(self.stores)]
+        stores = [
+            (f"{name}/{part}{i}", one) for i, store in enumerate(self.stores) for part, one in store.tables().items()
+        ]
         return [(f"{name}/keys", self.keys), *stores]
 
     def expire(self, now: int, step: int) -> None:

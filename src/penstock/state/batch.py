@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from penstock.core.dtypes import DType
 from penstock.core.lazy import np, pl
-from penstock.state.keys import Keys
+from penstock.state.keys import KeyCodec, Keys
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,6 +37,7 @@ class Batch:
 
     def __post_init__(self) -> None:
         self._arrays: dict[tuple[str, bool], Any] = {}
+        self._encoded: dict[Any, Keys | None] = {}
         self._valid: dict[tuple[str, ...], Any] = {}
 
     def positions(self, rows: NDArray[np.int32]) -> NDArray[np.int64]:
@@ -48,6 +50,16 @@ class Batch:
         if key not in self._arrays:
             self._arrays[key] = physical(self.series[name], floats=floats)
         return self._arrays[key]
+
+    def encoded(self, names: tuple[str, ...], types: tuple[DType, ...]) -> Keys | None:
+        """Columns as the words by which values are told apart; None if one has nulls. Several aggregates share them."""
+        key = (names, types)
+        if key not in self._encoded:
+            series = [self.series[name] for name in names]
+            whole = all(one.null_count() == 0 for one in series)
+            codec = KeyCodec(list(names), list(types), [False] * len(names))
+            self._encoded[key] = codec.encode(series, self.length) if whole else None
+        return self._encoded[key]
 
     def valid(self, names: tuple[str, ...], where: str | None) -> Any:
         """By row, whether no argument is null and the condition is true; None if that holds for all."""

@@ -12,13 +12,25 @@ from penstock.expr.aggregates import declared as declaration
 from penstock.expr.ast import Aggregation, Term
 from penstock.expr.function import Aggregate, Argument, Words
 from penstock.expr.infer import infer_aggregation
+from penstock.expr.sketches import FREQUENT, HEAVY, KLL, TDIGEST, THETA
+from penstock.state.chunks import ChunkLayout
 from penstock.state.expiry import INITIAL
+from penstock.state.heavy import HeavyLayout
 from penstock.state.keys import KeyCodec
 from penstock.state.readers import INVERSES
 from penstock.state.sketches import SketchLayout
+from penstock.state.theta import ThetaLayout
 from penstock.state.user_states import UserLayout
 from penstock.state.values import ValueLayout
 from penstock.state.words import ACCUMULATORS, Accumulator
+
+_SKETCHES: dict[int, Any] = {
+    THETA: ThetaLayout,
+    KLL: ChunkLayout,
+    TDIGEST: ChunkLayout,
+    FREQUENT: ChunkLayout,
+    HEAVY: HeavyLayout,
+}
 
 
 @dataclass(frozen=True)
@@ -200,7 +212,8 @@ def _values_of(declared: Aggregate, types: Sequence[DType], options: dict[str, A
     if declared.user is not None:
         return UserLayout.of_class(types, declared.user)
     if declared.sketch is not None:
-        return SketchLayout.sketch(types, declared.sketch(types, options))
+        sketched = declared.sketch(types, options)
+        return _SKETCHES.get(sketched.shape.kind, SketchLayout).sketch(types, sketched)
     return ValueLayout.of(types, ordered=declared.order_sensitive)
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.core.dtypes import DType, Int32
 from penstock.core.lazy import np, pl
-from penstock.core.memory import Buffer
 from penstock.expr.function import Sketched
 from penstock.expr.sketches import HEAD, HLL, QUANTILES, buckets_of, head_of, quantile, shape_of
 from penstock.kernels import sketches as kernels
@@ -20,7 +19,7 @@ from penstock.kernels.arrays import frozen
 from penstock.kernels.hashing import hash_words
 from penstock.state.arrangement import Arrangement
 from penstock.state.keys import KeyCodec
-from penstock.state.values import NONE, PREVIOUS, ValueLayout, ValueStore, _link
+from penstock.state.values import NONE, PREVIOUS, ValueLayout, ValueStore, _link, rows_that_count
 
 if TYPE_CHECKING:
     from penstock.state.batch import Batch
@@ -63,19 +62,14 @@ class SketchStore(ValueStore):
         self.layout: SketchLayout = layout
         self.shape = layout.sketched.shape
         self.entries = Arrangement(layout.codec.layout, [1, NONE, *[0] * kernels.BLOCK], seed=seed)
-        self._first = Buffer(64, np.int64)
-        self._heads = self._first.array
-        self._heads[:] = NONE
+        self._begin()
 
-    def add(self, slots: Any, rows: Any, series: Sequence[pl.Series], valid: Any, batch: Batch, step: int) -> None:
+    def add(self, slots: Any, rows: Any, names: tuple[str, ...], valid: Any, batch: Batch, step: int) -> None:
         """Put the values of rows into the sketches of their slots; see `ValueStore.add`."""
-        chosen = np.arange(batch.length, dtype=np.int32) if rows is None else rows
-        if valid is not None:
-            keep = valid[chosen]
-            chosen, slots = chosen[keep], slots[keep]
+        chosen, slots = rows_that_count(slots, rows, valid, batch.length)
         if not len(chosen):
             return
-        values = series[0].gather(pl.Series(chosen))
+        values = batch.series[names[0]].gather(pl.Series(chosen))
         if self.layout.sketched.merges:
             self._add_sketches(slots, values.to_list(), step)
             return

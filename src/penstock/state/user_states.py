@@ -96,20 +96,20 @@ class UserStore(ValueStore):
         self._heads = self._first.array
         self._heads[:] = NONE
 
-    def add(self, slots: Any, rows: Any, series: Sequence[pl.Series], valid: Any, batch: Batch, step: int) -> None:
+    def add(self, slots: Any, rows: Any, names: tuple[str, ...], valid: Any, batch: Batch, step: int) -> None:
         """Add (or take back) rows; see `ValueStore.add`."""
         states = self._states(np.unique(slots))
-        for slot, change, arguments in self._changes(slots, rows, series, valid, batch):
+        for slot, change, arguments in self._changes(slots, rows, names, valid, batch):
             if change:
                 states[slot] = self._changed(states[slot], change, arguments)
         self._keep(states, step)
 
-    def fold(self, slots: Any, rows: Any, series: Sequence[pl.Series], valid: Any, batch: Batch, step: int) -> Unfit:
+    def fold(self, slots: Any, rows: Any, names: tuple[str, ...], valid: Any, batch: Batch, step: int) -> Unfit:
         """As `add`; gives when slots had no value. It asks for the value after each row."""
         states = self._states(np.unique(slots))
         bad = {slot: not self._fits(state) for slot, state in states.items()}
         before, after = np.array(list(bad.values()), np.bool_), np.zeros(len(slots), np.bool_)
-        changes = self._changes(slots, rows, series, valid, batch)
+        changes = self._changes(slots, rows, names, valid, batch)
         for place, (slot, change, arguments) in enumerate(changes):
             if change:
                 states[slot] = self._changed(states[slot], change, arguments)
@@ -119,12 +119,12 @@ class UserStore(ValueStore):
         return Unfit(before, after)
 
     def _changes(
-        self, slots: Any, rows: Any, series: Sequence[pl.Series], valid: Any, batch: Batch
+        self, slots: Any, rows: Any, names: Sequence[str], valid: Any, batch: Batch
     ) -> Iterator[tuple[int, int, list[Any]]]:
         """By place: the slot, +1, -1 or 0 for a row that does not count, and the arguments."""
         chosen = np.arange(batch.length, dtype=np.int32) if rows is None else rows
         index = pl.Series(chosen)
-        columns = [s.gather(index).to_list() for s in series]
+        columns = [batch.series[name].gather(index).to_list() for name in names]
         counts = [True] * len(chosen) if valid is None else valid[chosen].tolist()
         signs = [1] * len(chosen) if batch.signs is None else batch.signs[chosen].tolist()
         for place, slot in enumerate(slots.tolist()):

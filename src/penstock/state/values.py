@@ -18,7 +18,7 @@ from penstock.core.memory import Buffer
 from penstock.kernels._jit import kernel
 from penstock.kernels.arrays import frozen
 from penstock.state.arrangement import Arrangement
-from penstock.state.keys import KeyCodec
+from penstock.state.keys import KeyCodec, Keys
 from penstock.state.record import MOST_SLOTS
 
 if TYPE_CHECKING:
@@ -60,6 +60,17 @@ class ValueLayout:
         names = ["slot", "position"][: len(hidden)] + [f"v{i}" for i in range(len(types))]
         return cls(KeyCodec(names, [*hidden, *types], [False] * len(names)), tuple(types), ordered)
 
+    def keys_of(self, slots: Any, positions: Any, values: Keys, rows: Any) -> Keys:
+        """The entries of some rows whose values are keys already."""
+        hidden = 1 if positions is None else 2
+        words = np.empty((len(rows), self.codec.layout.width), np.int64)
+        words[:, 0] = slots
+        if positions is not None:
+            words[:, 1] = positions
+        words[:, hidden:] = values.words[rows]
+        starts = values.starts[rows] if len(values.starts) else values.starts
+        return Keys(frozen(words), frozen(starts), values.heap)
+
     def store(self, seed: int) -> ValueStore:
         """An empty store of this layout."""
         return ValueStore(self, seed)
@@ -70,6 +81,24 @@ def _link(heads: Any, table: Any, previous: int, entries: Any, owners: Any) -> N
     for place in range(entries.shape[0]):
         table[entries[place], previous] = heads[owners[place]]
         heads[owners[place]] = entries[place]
+
+
+@kernel
+def _count_owners(sizes: Any, owners: Any, each: int) -> None:
+    for place in range(owners.shape[0]):
+        sizes[owners[place]] += each
+
+
+@kernel
+def _add_signs(table: Any, count: int, entries: Any, signs: Any, empty: Any) -> int:
+    """Add signs to the counts of entries; marks the places whose entry has none left at the end, and says how many."""
+    for place in range(entries.shape[0]):
+        table[entries[place], count] += signs[place]
+    found = 0
+    for place in range(entries.shape[0]):
+        empty[place] = table[entries[place], count] == 0
+        found += empty[place]
+    return found
 
 
 @kernel
@@ -153,6 +182,15 @@ def _find_heads(heads: Any, table: Any, previous: int, mark: int, entries: Any, 
     return whole
 
 
+def rows_that_count(slots: Any, rows: Any, valid: Any, length: int) -> tuple[Any, Any]:
+    """Of the rows of a fold those that count, and their slots."""
+    chosen = np.arange(length, dtype=np.int32) if rows is None else rows
+    if valid is None:
+        return chosen, slots
+    keep = valid[chosen]
+    return chosen[keep], slots[keep]
+
+
 class ValueStore:
     """Values by slot of another table.
 
@@ -164,50 +202,66 @@ class ValueStore:
     def __init__(self, layout: ValueLayout, seed: int = 0) -> None:
         self.layout = layout
         self.entries = Arrangement(layout.codec.layout, [0, NONE], seed=seed)
+        self._begin()
+
+    def _begin(self) -> None:
         self._first = Buffer(64, np.int64)
         self._heads: NDArray[np.int64] = self._first.array
         self._heads[:] = NONE
+        self._many = Buffer(64, np.int64)
+        self._sizes: NDArray[np.int64] = self._many.array
+        self._sizes[:] = 0
 
     @property
     def nbytes(self) -> int:
         """Bytes of state."""
-        return self.entries.nbytes + self._first.nbytes
+        return self.entries.nbytes + self._first.nbytes + self._many.nbytes
 
-    def add(self, slots: Any, rows: Any, series: Sequence[pl.Series], valid: Any, batch: Batch, step: int) -> None:
+    def tables(self) -> dict[str, Arrangement]:
+        """All that is stored of it, by the kind of table."""
+        return {"values": self.entries}
+
+    def add(self, slots: Any, rows: Any, names: tuple[str, ...], valid: Any, batch: Batch, step: int) -> None:
         """Add (or take back) the values of rows.
 
         Args:
             slots: The slot of each place.
             rows: The row of each place; None = place p is row p.
-            series: The values by row.
+            names: The columns of the batch that hold them.
             valid: By row, whether it counts; None = all do.
-            batch: Knows signs and positions by row.
+            batch: Knows values, signs and positions by row.
             step: The number of the step.
         """
-        chosen = np.arange(batch.length, dtype=np.int32) if rows is None else rows
-        if valid is not None:
-            keep = valid[chosen]
-            chosen, slots = chosen[keep], slots[keep]
+        chosen, slots = rows_that_count(slots, rows, valid, batch.length)
         if not len(chosen):
             return
-        columns = [s.gather(pl.Series(chosen)) for s in series]
         positions = batch.positions(chosen) if self.layout.ordered else None
         signs = np.ones(len(chosen), np.int64) if batch.signs is None else batch.signs[chosen].astype(np.int64)
-        self._put(slots, positions, columns, signs, step)
+        encoded = batch.encoded(names, self.layout.types)
+        if encoded is not None:
+            self._put(slots, self.layout.keys_of(slots, positions, encoded, chosen), signs, step)
+            return
+        picked = pl.Series(chosen)
+        columns = [batch.series[name].gather(picked) for name in names]
+        self._put(slots, self._keys(slots, positions, columns), signs, step)
 
-    def _put(self, slots: Any, positions: Any, columns: Sequence[pl.Series], signs: Any, step: int) -> None:
+    def _keys(self, slots: Any, positions: Any, columns: Sequence[pl.Series]) -> Keys:
         owner = pl.Series("slot", slots, dtype=pl.Int32)
         hidden = [owner] if positions is None else [owner, pl.Series("position", positions)]
-        touched = self.entries.upsert(self.layout.codec.encode([*hidden, *columns]), None, step)
+        return self.layout.codec.encode([*hidden, *columns])
+
+    def _put(self, slots: Any, keys: Keys, signs: Any, step: int) -> None:
+        touched = self.entries.upsert(keys, None, step)
         table, first = self.entries.table, self.entries.first
         new = touched.touched[touched.is_new]
         owners = slots[touched.first_row[touched.is_new]]
         if len(slots):
             self._grow(int(slots.max()) + 1)
-        _link(self._heads, table, first + PREVIOUS, new, frozen(owners, np.int32))
-        np.add.at(table[:, first + COUNT], touched.slots, signs)
-        empty = table[touched.slots, first + COUNT] == 0
-        if empty.any():
+        owners = frozen(owners, np.int32)
+        _link(self._heads, table, first + PREVIOUS, new, owners)
+        _count_owners(self._sizes, owners, 1)
+        empty = np.empty(len(slots), np.bool_)
+        if _add_signs(table, first + COUNT, frozen(touched.slots, np.int32), frozen(signs, np.int64), empty):
             self._drop(frozen(np.unique(slots[empty]), np.int32), step)
 
     def _drop(self, slots: Any, step: int) -> None:
@@ -216,14 +270,15 @@ class ValueStore:
         total = _measure(self._heads, table, first + PREVIOUS, slots)
         gone, changed = np.empty(total, np.int32), np.empty(total, np.int32)
         left, moved = _unlink(self._heads, table, first + PREVIOUS, first + COUNT, slots, gone, changed)
+        _count_owners(self._sizes, frozen(table[gone[:left], 0], np.int32), -1)
         self.entries.mark_touched(changed[:moved], step)
         self.entries.delete(gone[:left], step)
 
     def _grow(self, needed: int) -> None:
         known = len(self._heads)
         if needed > known:
-            self._heads = self._first.grow(needed)
-            self._heads[known:] = NONE
+            self._heads, self._sizes = self._first.grow(needed), self._many.grow(needed)
+            self._heads[known:], self._sizes[known:] = NONE, 0
 
     def _entries_of(self, slots: Any) -> tuple[Any, Any]:
         """The entries of slots, and for each which of the slots it belongs to."""
@@ -252,11 +307,11 @@ class ValueStore:
         joined = every.join(made, on="owner", how="left", maintain_order="left")
         return joined.get_column("result")
 
-    def distinct(self, slots: Any) -> pl.Series:
-        """How many distinct values each slot has, without looking at them; null for one without values."""
-        owners, _ = self._entries_of(slots)
-        found = np.bincount(owners, minlength=len(slots)).astype(np.int64)
-        return pl.Series("result", found).replace(0, None)
+    def distinct(self, slots: Any) -> Any:
+        """How many distinct values each slot has, without looking at them."""
+        if len(slots):
+            self._grow(int(slots.max()) + 1)
+        return self._sizes[slots]
 
     def merge(self, other: ValueStore, theirs: Any, mine: Any, step: int) -> None:
         """Add the values of slots of another store to slots of this one, pair by pair."""
@@ -269,18 +324,18 @@ class ValueStore:
         values = columns[2:] if self.layout.ordered else columns[1:]
         positions = columns[1].to_numpy() if self.layout.ordered else None
         counts = other.entries.table[entries, other.entries.first + COUNT]
-        self._put(mine[owners], positions, values, counts, step)
+        self._put(mine[owners], self._keys(mine[owners], positions, values), counts, step)
 
     def clear(self) -> None:
         """Drop all values and keep the memory."""
         self.entries.clear()
-        self._heads[:] = NONE
+        self._heads[:], self._sizes[:] = NONE, 0
 
     def forget(self, slots: Any, step: int) -> None:
         """Drop the values of slots."""
         _, entries = self._entries_of(slots)
         self.entries.delete(entries.astype(np.int32), step)
-        self._heads[slots] = NONE
+        self._heads[slots], self._sizes[slots] = NONE, 0
 
     def restored(self) -> None:
         """Find the heads of all chains anew, after the entries were filled.
@@ -292,8 +347,9 @@ class ValueStore:
         owners, below = table[live, 0], table[live, first + PREVIOUS]
         if len(live) and (owners.min() < 0 or owners.max() >= MOST_SLOTS or below.max() >= self.entries.used):
             raise StateError("stored values belong to no key")
-        self._heads[:] = NONE
+        self._heads[:], self._sizes[:] = NONE, 0
         if len(live):
             self._grow(int(owners.max()) + 1)
+            _count_owners(self._sizes, frozen(owners, np.int32), 1)
         if not _find_heads(self._heads, table, first + PREVIOUS, first - 1, live, np.zeros(len(table), np.bool_)):
             raise StateError("stored values are no chains: some of them are missing")

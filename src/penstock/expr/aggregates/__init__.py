@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from penstock.expr.aggregates import basic, collections, distinct, order, pairs, position, sketches, sql
+from penstock.expr.aggregates import apache, basic, collections, distinct, heavy, order, pairs, position, sketches, sql
 from penstock.expr.ast import Aggregation
 from penstock.expr.function import Aggregate
 from penstock.expr.user_aggregates import user_aggregate_of
 
-FAMILIES = (basic, order, position, sql, pairs, collections, distinct, sketches)
+FAMILIES = (basic, order, position, sql, pairs, collections, distinct, sketches, apache, heavy)
 
 DISTINCT = distinct.DISTINCT
 

@@ -13,7 +13,7 @@ from typing import Any
 from penstock.core.dtypes import FLOATS, DType, Duration, Float64, Int64, UInt64, is_fixed
 from penstock.core.errors import PlanError, UnknownNameError
 from penstock.core.lazy import pl
-from penstock.expr.function import Aggregate, NotOnFlink, Signature, Words
+from penstock.expr.function import Aggregate, NotOnFlink, Signature, Spelling, Words
 from penstock.expr.signatures import NUMBER, ORDERED, takes
 from penstock.expr.values import equal, less
 
@@ -176,6 +176,12 @@ def quantile_of(values: Values, q: float, interpolation: str) -> float:
     return (lower + upper) / 2 if interpolation == "midpoint" else lower + (upper - lower) * (place - low)
 
 
+def _percentile_on_flink(options: Options) -> Spelling:
+    if options["interpolation"] != "linear":
+        return NotOnFlink("PERCENTILE of Flink is linear between two values only")
+    return "PERCENTILE({0}, {q})"
+
+
 def _quantiles(name: str, doc: str, **more: Any) -> Aggregate:
     return Aggregate(
         name=name,
@@ -247,7 +253,7 @@ AGGREGATES = (
         signature=quantile_type,
         result=quantile_of,
         polars=lambda x, q, interpolation: x.quantile(float(q), interpolation),
-        flink=NotOnFlink("PERCENTILE of Flink is linear between two values only"),
+        flink=lambda types, options: _percentile_on_flink(options),
         options={"q": ..., "interpolation": "nearest"},
         examples=[
             ([(1,), (2,), (3,), (4,)], {"q": 0.5}, 3.0),
