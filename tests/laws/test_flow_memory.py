@@ -13,9 +13,8 @@ import pytest
 
 from penstock.flow import BufferOverflowError, Flow, Sink, Source, Spill
 from penstock.flow.buffers import OVERFLOW
-from penstock.flow.clock import Signal
 from penstock.flow.stage import Context, Pull
-from tests.laws.flow_law import SHAPES
+from tests.laws.flow_law import SHAPES, Hurried
 
 SHORT, LONG = 1_000, 4_000
 ALLOWED = 50_000
@@ -47,27 +46,6 @@ def in_use() -> int:
     """Bytes, without what only waits to be collected."""
     gc.collect()
     return tracemalloc.get_traced_memory()[0]
-
-
-class Hurried:
-    """A clock on which an instant comes as soon as somebody waits for it; those in an hour do not."""
-
-    def __init__(self) -> None:
-        self.instant = 0
-
-    def now(self) -> int:
-        return self.instant
-
-    async def wait(self, signal: Signal, until: int | None) -> bool:
-        if until is None or until - self.instant > 1_800_000_000:
-            await signal.wait()
-            return True
-        await self.sleep_until(until)
-        return False
-
-    async def sleep_until(self, until: int) -> None:
-        await anyio.lowlevel.checkpoint()
-        self.instant = max(self.instant, until)
 
 
 def peak(name: str, n: int) -> int:

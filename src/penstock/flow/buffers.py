@@ -25,6 +25,17 @@ def checked_overflow(verb: str, overflow: str) -> str:
     return overflow
 
 
+def checked_spill(verb: str, spill: Any) -> Spill | None:
+    """Where to spill, or None.
+
+    Raises:
+        PlanError: If it is something else.
+    """
+    if spill is not None and not isinstance(spill, Spill):
+        raise PlanError(f"{verb} takes a Spill as spill, found {type(spill).__name__}", hint="Spill(folder)")
+    return spill
+
+
 class Buffer:
     """Up to `size` elements in memory, by a strategy.
 

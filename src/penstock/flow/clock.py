@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import Any, Protocol
 
 import anyio
 
 from penstock.core.clock import SystemClock as _Timer
+from penstock.core.errors import PlanError
 
 
 class Signal:
@@ -74,6 +75,20 @@ class Clock(Protocol):
     async def sleep_until(self, until: int) -> None:
         """Wait for an instant; one that has passed lets other tasks run, and no more."""
         ...
+
+
+def checked_clock(clock: Any) -> Clock:
+    """A clock; that of the computer if None was given.
+
+    Raises:
+        PlanError: If it is something else.
+    """
+    if clock is None:
+        return SystemClock()
+    if not all(callable(getattr(clock, name, None)) for name in ("now", "wait", "sleep_until")):
+        raise PlanError(f"a clock has now, wait and sleep_until, found {type(clock).__name__}", hint="see flow.Clock")
+    found: Clock = clock
+    return found
 
 
 class SystemClock:

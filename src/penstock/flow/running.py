@@ -9,7 +9,8 @@ from typing import Any
 
 import anyio
 
-from penstock.flow.clock import Clock, Signal, SystemClock
+from penstock.core.errors import PlanError
+from penstock.flow.clock import Clock, Signal, checked_clock
 from penstock.flow.errors import StreamClosedError
 from penstock.flow.scope import CANCELLED, COMPLETED, FAILED, Scope
 from penstock.flow.stage import Context, KillSwitch, Run, StageStatistics
@@ -49,7 +50,9 @@ class Running:
     """
 
     def __init__(self, consume: Consume, *, clock: Clock | None = None, seed: int | None = None) -> None:
-        self._consume, self._clock, self._seed = consume, clock or SystemClock(), seed
+        if seed is not None and not isinstance(seed, int):
+            raise PlanError(f"seed is a whole number, found {seed!r}")
+        self._consume, self._clock, self._seed = consume, checked_clock(clock), seed
         self._run: Run | None = None
         self._result: Any = None
         self._failure: Exception | None = None

@@ -16,10 +16,11 @@ from penstock.core.errors import PlanError
 from penstock.flow.errors import FlowError
 from penstock.flow.nested import Inner, as_source
 from penstock.flow.operators.asynchronous import called
-from penstock.flow.operators.base import awaitable, function, positive
+from penstock.flow.operators.base import awaitable, function, listed, path_of, positive
 from penstock.flow.stage import Context, Pull, Stage
 
 if TYPE_CHECKING:
+    from penstock.flow.reactive import Publisher
     from penstock.flow.shapes import Source
 
 _NOTHING: Any = object()
@@ -209,6 +210,9 @@ class MadeSources:
         A cancelled stream waits for the element that is asked for just then.
         """
 
+        if not hasattr(items, "__iter__"):
+            raise PlanError(f"from_blocking takes an iterable, found {type(items).__name__}")
+
         async def read(iterator: Iterator[Any]) -> Any:
             return await anyio.to_thread.run_sync(next, iterator, _NOTHING)
 
@@ -228,7 +232,7 @@ class MadeSources:
     @staticmethod
     def from_file(path: Path | str, *, size: int = 65_536) -> Source:
         """The bytes of a file, `size` at most to an element, read in a thread."""
-        n, place = positive("from_file", "size", size), Path(path)
+        n, place = positive("from_file", "size", size), path_of("from_file", path)
 
         async def create() -> Any:
             return await anyio.to_thread.run_sync(files.open_read, place)
@@ -249,7 +253,9 @@ class MadeSources:
 
         An exit code other than 0 is a `FlowError`, behind all output.
         """
-        arguments = [str(part) for part in command]
+        arguments = [str(part) for part in listed("from_process", "command", command)]
+        if not arguments:
+            raise PlanError("from_process takes a command and its arguments, found an empty list")
 
         async def create() -> Any:
             return await anyio.open_process(arguments, stdin=None, stderr=None)
@@ -271,8 +277,19 @@ class MadeSources:
         return MadeSources.unfold_resource(create, read, close)
 
     @staticmethod
+    def from_publisher(publisher: Publisher[Any], *, size: int = 16) -> Source:
+        """The elements of a publisher of Reactive Streams; see `penstock.flow.from_publisher`."""
+        from penstock.flow.interop import from_publisher
+
+        return from_publisher(publisher, size=size)
+
+    @staticmethod
     def from_tcp(host: str, port: int) -> Source:
         """What a TCP server sends, as bytes, until it closes the connection."""
+        if not isinstance(host, str):
+            raise PlanError(f"from_tcp takes a name or an address as host, found {host!r}")
+        if positive("from_tcp", "port", port) > 65_535:
+            raise PlanError(f"from_tcp takes a port up to 65535, found {port}")
 
         async def create() -> Any:
             return await anyio.connect_tcp(host, port)

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from penstock.core.errors import PlanError
 from penstock.flow.clock import Signal
-from penstock.flow.operators.base import Step, Verbs, awaitable, positive
+from penstock.flow.operators.base import Step, Verbs, awaitable, function_or, positive
 from penstock.flow.stage import STOP, Context, Fiber, Pull, Stage
 from penstock.flow.tasks import unasked
 
@@ -308,9 +308,10 @@ class Asynchronous(Verbs):
         stream.
         """
         f, n = awaitable("map_async", f), positive("map_async", "parallelism", parallelism)
-        if key is None:
+        by = function_or("map_async", key, "key", None)
+        if by is None:
             return self._then(Step("map_async", lambda up, ctx: _MapAsync(up, ctx, f, n, ordered)))
-        return self._then(Step("map_async", lambda up, ctx: _MapAsyncKeyed(up, ctx, f, n, ordered, key)))
+        return self._then(Step("map_async", lambda up, ctx: _MapAsyncKeyed(up, ctx, f, n, ordered, by)))
 
     def tap_async(self, f: Async) -> Self:
         """Wait for `f` of each element before it goes on, one at a time; what it gives does not matter."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 from penstock.core.errors import PlanError
+from penstock.core.timespan import duration
 from penstock.flow.stage import RESTART, STOP, Context, Pull, Stage
 
 Opener = Callable[[Context], Pull]
@@ -133,6 +135,18 @@ def positive(verb: str, name: str, value: Any, least: int = 1) -> int:
     return value
 
 
+def number(verb: str, name: str, value: Any, least: float, most: float = float("inf")) -> float:
+    """A number between two others, or equal to one of them.
+
+    Raises:
+        PlanError: If it is something else.
+    """
+    if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
+        to = "on" if most == float("inf") else f"to {most:g}"
+        raise PlanError(f"{verb} takes a number from {least:g} {to} as {name}, found {value!r}")
+    return value
+
+
 def function(verb: str, f: Any, name: str = "f") -> Callable[..., Any]:
     """A function.
 
@@ -146,6 +160,20 @@ def function(verb: str, f: Any, name: str = "f") -> Callable[..., Any]:
     return f  # type: ignore[no-any-return]
 
 
+def function_or(verb: str, f: Any, name: str, otherwise: Callable[..., Any] | None) -> Callable[..., Any] | None:
+    """A function, or what there is if None was given.
+
+    Raises:
+        PlanError: If it is neither.
+    """
+    return otherwise if f is None else function(verb, f, name)
+
+
+def same(x: Any) -> Any:
+    """The element itself."""
+    return x
+
+
 def awaitable(verb: str, f: Any, name: str = "f") -> Callable[..., Awaitable[Any]]:
     """A function that gives something to wait for.
 
@@ -155,6 +183,60 @@ def awaitable(verb: str, f: Any, name: str = "f") -> Callable[..., Awaitable[Any
     if not callable(f):
         raise PlanError(f"{verb} takes an async function as {name}, found {type(f).__name__}")
     return f  # type: ignore[no-any-return]
+
+
+def span_of(verb: str, value: Any, least: int = 1, name: str = "") -> int:
+    """A duration in microseconds.
+
+    Raises:
+        PlanError: If it is none, or shorter than `least`.
+    """
+    what = f"{verb} takes a duration{' above zero' if least else ''}{f' as {name}' if name else ''}, found {value!r}"
+    try:
+        us = duration(value)
+    except PlanError as wrong:
+        raise PlanError(f"{what}: {wrong.message}", hint=wrong.hint) from wrong
+    if us < least:
+        raise PlanError(what)
+    return us
+
+
+def path_of(verb: str, path: Any) -> Path:
+    """The path of a file.
+
+    Raises:
+        PlanError: If it is something else.
+    """
+    if not isinstance(path, str | Path):
+        raise PlanError(f"{verb} takes the path of a file, found {path!r}")
+    return Path(path)
+
+
+def listed(verb: str, name: str, values: Any) -> tuple[Any, ...]:
+    """Values of a list or another iterable that is no text.
+
+    Raises:
+        PlanError: If it is something else.
+    """
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes):
+        raise PlanError(f"{verb} takes a list as {name}, found {values!r}")
+    return tuple(values)
+
+
+def checked_name(verb: str, name: Any, what: str = "name") -> str:
+    """The name of a materialised value.
+
+    Raises:
+        PlanError: If it is something else.
+    """
+    if not isinstance(name, str):
+        raise PlanError(f"{verb} takes a text as {what}, found {name!r}")
+    return name
+
+
+def kept(verb: str, keep: Any) -> str | None:
+    """The name under which a result is kept, or None."""
+    return None if keep is None else checked_name(verb, keep, "keep")
 
 
 def one_of(verb: str, name: str, value: Any, known: tuple[str, ...]) -> str:

@@ -192,6 +192,12 @@ class _Inflate(Elementwise):
         return 1
 
 
+def _level(verb: str, level: Any) -> int:
+    if positive(verb, "level", level, 0) > 9:
+        raise PlanError(f"{verb} takes a level from 0 to 9, found {level}")
+    return int(level)
+
+
 def _decoded(frame: bytes) -> str:
     return frame.removesuffix(b"\r").decode("utf-8")
 
@@ -238,6 +244,7 @@ class Bytes(Verbs):
 
     def gzip(self, level: int = 6) -> Self:
         """Compress; what has come can be decompressed at once, as each element is flushed."""
+        level = _level("gzip", level)
         return self._then(Step("gzip", lambda up, ctx: _Deflate(up, ctx, level, 31)))
 
     def gunzip(self, *, size: int = 65_536) -> Self:
@@ -247,6 +254,7 @@ class Bytes(Verbs):
 
     def deflate(self, level: int = 6) -> Self:
         """Compress by zlib; see `gzip`."""
+        level = _level("deflate", level)
         return self._then(Step("deflate", lambda up, ctx: _Deflate(up, ctx, level, 15)))
 
     def inflate(self, *, size: int = 65_536) -> Self:

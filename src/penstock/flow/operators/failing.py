@@ -165,6 +165,7 @@ def decider(verdicts: Any) -> Decider:
         verdict = one_of("supervised", "verdict", verdicts, VERDICTS)
         return lambda failure: verdict
     if isinstance(verdicts, Mapping):
+        _kinds(tuple(verdicts))
         table = {kind: one_of("supervised", "verdict", one, VERDICTS) for kind, one in verdicts.items()}
         return lambda failure: next((one for kind, one in table.items() if isinstance(failure, kind)), STOP)
     return function("supervised", verdicts, "verdicts")
@@ -224,11 +225,15 @@ class Failing(Verbs):
         A source begins from its start: elements it has given are given again. In a `Flow` the input goes on, and what
         was inside of the flow is lost; a failure of its input is not retried.
         """
-        again, types = Backoff(times=backoff) if isinstance(backoff, int) else backoff, _kinds(kinds)
+        if not isinstance(backoff, Backoff):
+            backoff = Backoff(times=positive("retry", "backoff", backoff, 0))
+        again, types = backoff, _kinds(kinds)
         return self._enclose("retry", lambda opener, ctx: _Again(opener, ctx, again, False, types))
 
     def restart_with_backoff(self, backoff: Backoff, *kinds: type[Exception]) -> Self:
         """As `retry`, and also when it completes: for what should never end."""
+        if not isinstance(backoff, Backoff):
+            raise PlanError(f"restart_with_backoff takes a Backoff, found {type(backoff).__name__}")
         types = _kinds(kinds)
         return self._enclose("restart_with_backoff", lambda opener, ctx: _Again(opener, ctx, backoff, True, types))
 
