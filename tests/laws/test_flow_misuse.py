@@ -13,7 +13,7 @@ from penstock import flow
 from penstock.core.errors import PenstockError
 from penstock.flow import Flow, Graph, NoElementError, Sink, Source, StreamClosedError
 from penstock.testing import VirtualTime
-from tests.laws.flow_law import BACKENDS, SHAPES, Ledger
+from tests.laws.flow_law import BACKENDS, SHAPES, Hurried, Ledger
 from tests.laws.flow_misuse import MADE, NOTHING_TO_REFUSE, misuses
 from tools import gen_flow_reference
 
@@ -183,3 +183,48 @@ def test_what_waits_for_room_learns_of_the_end(backend: str) -> None:
 async def never(x: Any) -> None:
     """A call that does not end."""
     await anyio.sleep_forever()
+
+
+# -- functions that block ----------------------------------------------------------------------------------------------
+
+HOLDS: dict[str, Callable[[Source, Callable[[int], Any]], Any]] = {
+    "map": lambda source, f: source.map(f),
+    "filter": lambda source, f: source.filter(f),
+    "stateful_map": lambda source, f: source.stateful_map(int, lambda n, x: (n, f(x))),
+    "scan": lambda source, f: source.scan(0, lambda n, x: f(x)),
+    "Sink.for_each": lambda source, f: source.to(Sink.for_each(f)),
+    "Sink.fold": lambda source, f: source.to(Sink.fold(0, lambda n, x: f(x))),
+    "Sink.all": lambda source, f: source.to(Sink.all(lambda x: f(x) or True)),
+}
+
+
+
+@pytest.mark.parametrize("name", HOLDS)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_function_that_blocks_is_named_and_holds_the_loop_for_one_call_at_a_time(name: str, backend: str) -> None:
+    time = Hurried()
+    turns = calls = 0
+
+    def blocks(x: int) -> int:
+        nonlocal calls
+        calls += 1
+        time.instant += 2_000_000  # as a call of two seconds would
+        return x
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    async def main() -> None:
+        stream = HOLDS[name](Source.range(30), blocks)
+        async with anyio.create_task_group() as group:
+            group.start_soon(others)
+            with pytest.warns(flow.BlockingWarning, match=rf"a function of {name} held the event loop for 2.0 s"):
+                await (stream.to(Sink.ignore()) if isinstance(stream, Source) else stream).run(clock=time)
+            group.cancel_scope.cancel()
+
+    anyio.run(main, backend=backend)
+    assert calls == 30
+    assert turns > 20

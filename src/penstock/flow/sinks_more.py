@@ -13,6 +13,7 @@ import anyio.to_thread
 from penstock.core import files
 from penstock.core.errors import PlanError
 from penstock.flow.backoff import Backoff
+from penstock.flow.bite import Bite
 from penstock.flow.errors import NoElementError
 from penstock.flow.operators.asynchronous import called
 from penstock.flow.operators.base import awaitable, function, path_of, positive
@@ -259,10 +260,13 @@ def _only(found: list[Any], default: Any, name: str) -> Any:
 
 def _asks(name: str, f: Callable[[Any], Any], found: bool) -> Sink:
     async def drain(up: Pull, context: Context) -> bool:
-        while chunk := await up.pull(CHUNK):
+        bite = Bite(context.clock)
+        while chunk := await up.pull(bite.size):
+            bite.begin()
             for x in chunk:
                 if f(x):
                     return found
+            bite.end(len(chunk), f"Sink.{name}")
         return not found
 
     return _sink(name, drain)

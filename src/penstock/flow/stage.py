@@ -94,6 +94,7 @@ class Stage:
         self.up = up
         self.context = context
         self.dropped: Counter[str] = Counter()
+        self.name = type(self).__name__
 
     async def pull(self, most: int) -> list[Any]:
         """1 to `most` elements, or `[]` at the end; here those of the input."""
@@ -343,6 +344,8 @@ class Context:
         """
         edge = Edge(name, stage, self, above if isinstance(above, Edge) else None)
         if owned:
+            if isinstance(stage, Stage):
+                stage.name = name
             edge.last = self.scope.on_close(stage.close)
             self.scope.edges[edge.last] = edge
             edge.first = edge.above.first if first is None and edge.above is not None else first

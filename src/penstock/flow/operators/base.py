@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from penstock.core.errors import PlanError
 from penstock.core.timespan import duration
+from penstock.flow.bite import Bite
 from penstock.flow.stage import RESTART, STOP, Context, Pull, Stage
 
 Opener = Callable[[Context], Pull]
@@ -53,6 +54,7 @@ class Elementwise(Stage):
         self._items: Iterator[Any] | None = None
         self._out: list[Any] = []
         self._failure: Exception | None = None
+        self._bite = Bite(context.clock)
 
     def each(self, items: Iterator[Any], out: list[Any], most: int) -> bool | None:
         """Take elements from `items` and append to `out`. True if items may be left, as `out` has `most` elements.
@@ -89,14 +91,17 @@ class Elementwise(Stage):
                 raise self._failure
             if self.done:
                 return []
+            n, bite = 0, self._bite
             if self._items is None:
-                chunk = await self.up.pull(self.want(most))
+                chunk = await self.up.pull(min(self.want(most), bite.size))
                 if not chunk:
                     self.done = True
                     self._try_finish()
                     continue
-                self._items = iter(chunk)
+                self._items, n = iter(chunk), len(chunk)
+            bite.begin()
             self._work(self._items, most)
+            bite.end(n, self.name)
 
     def _work(self, items: Iterator[Any], most: int) -> None:
         while True:
