@@ -198,7 +198,6 @@ HOLDS: dict[str, Callable[[Source, Callable[[int], Any]], Any]] = {
 }
 
 
-
 @pytest.mark.parametrize("name", HOLDS)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_function_that_blocks_is_named_and_holds_the_loop_for_one_call_at_a_time(name: str, backend: str) -> None:

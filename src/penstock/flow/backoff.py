@@ -113,7 +113,6 @@ class CircuitBreaker:
 
     def protect(self, f: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         """`f` behind the breaker: for `map_async` and its neighbours."""
-
         f = awaitable("protect", f)
 
         async def guarded(*args: Any) -> Any:

@@ -65,6 +65,9 @@ class Buffer:
 
     def extend(self, chunk: Iterable[Any]) -> None:
         """Put elements in, one after another."""
+        if self._file is None and isinstance(chunk, list) and len(chunk) <= self.size - len(self._items):
+            self._items.extend(chunk)
+            return
         for x in chunk:
             self.put(x)
 

@@ -247,7 +247,7 @@ class Sink(Sinks):
         """Take all of a running stream; the result. For those who write stages."""
         last = open_steps(self.steps, up, context)
         sink = context.edge(self.name, last, last, owned=False)  # counts what the sink takes
-        return await self.drain(sink, context)
+        return await self.drain(sink.of_sink(), context)
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ class _Start(Stage):
 class _Ready(_Start):
     """Elements that are there: of a sequence, by slices."""
 
+    waits = False
+
     def __init__(self, context: Context, items: Sequence[Any]) -> None:
         super().__init__(context)
         self.items, self.at = items, 0
@@ -45,6 +47,8 @@ class _Ready(_Start):
 
 class _Iterator(_Start):
     """An iterator, asked for as many elements at a time as it gives within a millisecond."""
+
+    waits = False
 
     def __init__(self, context: Context, items: Iterable[Any]) -> None:
         super().__init__(context)

@@ -209,7 +209,6 @@ class MadeSources:
 
         A cancelled stream waits for the element that is asked for just then.
         """
-
         if not hasattr(items, "__iter__"):
             raise PlanError(f"from_blocking takes an iterable, found {type(items).__name__}")
 

@@ -14,7 +14,6 @@ from penstock.core.errors import PlanError
 from penstock.flow.errors import BufferOverflowError
 from penstock.flow.operators.base import function, path_of, positive
 
-
 _LENGTH = 4
 """Bytes of the length before each element."""
 

@@ -88,7 +88,13 @@ class Pull(Protocol):
 
 
 class Stage:
-    """A step of a running stream: pulls from `up`, is pulled from below."""
+    """A step of a running stream: pulls from `up`, is pulled from below.
+
+    Attributes:
+        waits: Of a source: whether a pull may wait, so that a kill switch must be able to end it.
+    """
+
+    waits = True
 
     def __init__(self, up: Pull, context: Context) -> None:
         self.up = up
@@ -147,6 +153,14 @@ class Edge:
         self._scope = context.scope
         self.first: int | None = None
         self.last: int | None = None
+        self._counted: Edge = self
+
+    def of_sink(self) -> Pull:
+        """What a sink pulls: the edge above it, if there is one, which counts the same elements."""
+        if isinstance(self.inner, Edge):
+            self._counted = self.inner
+            return self.inner
+        return self
 
     async def pull(self, most: int) -> list[Any]:
         """Pull from the stage, unless it has ended."""
@@ -187,16 +201,16 @@ class Edge:
 
     def statistics(self) -> StageStatistics:
         """What has happened so far."""
-        stage, above = self.inner, self.above
+        stage, above, counted = self.inner, self.above, self._counted
         return StageStatistics(
             name=self.name,
             elements_in=above.count if above else None,
-            elements_out=self.count,
+            elements_out=counted.count,
             waiting_for_input_us=above.asked_us if above else self.asked_us,
-            waiting_for_demand_us=self.idle_us,
+            waiting_for_demand_us=counted.idle_us,
             buffered=stage.buffered() if isinstance(stage, Stage) else 0,
             dropped=dict(stage.dropped) if isinstance(stage, Stage) else {},
-            state=self.state,
+            state=counted.state,
         )
 
 
@@ -209,11 +223,15 @@ class Origin(Stage):
             self.dropped = up.dropped
         self._scope: anyio.CancelScope | None = None
         self._switch = switch or context.run.switch
+        self._turn = context.run.turn
+        self._waits = getattr(up, "waits", True)
 
     async def pull(self, most: int) -> list[Any]:
         """Pull from the source; the end, or the error of the switch, once that was thrown."""
-        await self.context.run.turn()
+        await self._turn()
         if not self._switch.thrown:
+            if not self._waits:
+                return await self.up.pull(most)
             self._switch.listeners.add(self)
             try:
                 with anyio.CancelScope() as self._scope:

@@ -11,6 +11,9 @@ from penstock.flow.operators.base import Step, Verbs, function, listed, one_of, 
 from penstock.flow.operators.fanin_order import Concat, Interleave, MergeLatest, MergeSequence, MergeSorted, OrElse
 from penstock.flow.stage import CHUNK, Context, Pull
 
+SHARE = 256
+"""How many elements an input gives before the next has its turn, if it has some."""
+
 HALT = ("all", "any", "left", "right")
 
 
@@ -34,7 +37,7 @@ class _Merge(Inputs):
     async def pull(self, most: int) -> list[Any]:
         while True:
             for pump in self.pumps:
-                pump.request(min(most, 64))
+                pump.request(min(most, SHARE))
             for _ in range(2):
                 if chunk := self._next(most):
                     return chunk
@@ -148,7 +151,7 @@ class FanIn(Verbs):
             halt: The end comes with that of `all`, of `any`, of the `left` (this one) or the `right` (the last one).
         """
         others, halt = _sources("merge", others), one_of("merge", "halt", halt, HALT)
-        weights = [64] * (len(others) + 1)
+        weights = [SHARE] * (len(others) + 1)
         return self._then(Step("merge", lambda up, ctx: _Merge(up, ctx, others, halt, weights)))
 
     def merge_preferred(self, *others: Any) -> Self:

@@ -34,6 +34,11 @@ class _Buffer(Relay):
     def give(self, most: int) -> list[Any]:
         return self.buffer.take(most)
 
+    async def pull(self, most: int) -> list[Any]:
+        if not len(self.buffer) and (chunk := await self.straight(most)):
+            return chunk
+        return await super().pull(most)
+
     def buffered(self) -> int:
         return len(self.buffer)
 
