@@ -227,3 +227,218 @@ def test_a_function_that_blocks_is_named_and_holds_the_loop_for_one_call_at_a_ti
     anyio.run(main, backend=backend)
     assert calls == 30
     assert turns > 20
+
+
+# -- functions of sources, sinks, junctions and hubs that fail ---------------------------------------------------------
+
+
+class Planned(Exception):
+    """What the functions here raise."""
+
+
+class Fails:
+    """A function, or something to iterate or enter, that fails at a given call."""
+
+    def __init__(self, at: int, good: Any = None) -> None:
+        self.left, self.good = at, good
+
+    def once(self) -> None:
+        """Count a call."""
+        self.left -= 1
+        if self.left < 0:
+            raise Planned
+
+    def __call__(self, *values: Any) -> Any:
+        self.once()
+        return self.good(*values) if callable(self.good) else self.good
+
+    async def later(self, *values: Any) -> Any:
+        await anyio.lowlevel.checkpoint()
+        return self(*values)
+
+    def __iter__(self) -> Any:
+        self.once()
+        while True:
+            yield 1
+            self.once()
+
+    async def __aiter__(self) -> Any:
+        for x in self:
+            await anyio.lowlevel.checkpoint()
+            yield x
+
+    def __enter__(self) -> Any:
+        return self()
+
+    def __exit__(self, *_: Any) -> None:
+        self.once()
+
+    def subscribe(self, *_: Any, **__: Any) -> None:
+        """Of a publisher or an observable."""
+        self.once()
+
+
+FAILING_SOURCES: dict[str, Callable[[Fails], Source]] = {
+    "from_iterable": lambda f: Source.from_iterable(f),
+    "from_factory": lambda f: Source.from_factory(lambda: f),
+    "from_async": lambda f: Source.from_async(f),
+    "from_blocking": lambda f: Source.from_blocking(f),
+    "from_publisher": lambda f: Source.from_publisher(f),  # type: ignore[arg-type]
+    "from_observable": lambda f: flow.from_observable(f, 3),
+    "iterate": lambda f: Source.iterate(0, f),
+    "unfold": lambda f: Source.unfold(0, lambda n: (n, f(n))),
+    "unfold_async": lambda f: Source.unfold_async(0, f.later),
+    "call": lambda f: Source.call(f.later).repeat(),
+    "calls": lambda f: Source.calls(f.later),
+    "lazy": lambda f: Source.lazy(lambda: [f()]).repeat(),
+    "resource entered": lambda f: Source.resource(lambda: f).repeat(),
+    "created": lambda f: Source.unfold_resource(f, lambda held: None, lambda held: None).concat([1]).repeat(),
+    "read": lambda f: Source.unfold_resource(int, lambda held: f() or 1, lambda held: None),
+    "closed": lambda f: Source.unfold_resource(int, lambda held: None, f).concat([1]).repeat(),
+}
+WITHOUT_A_FUNCTION = {
+    *("from_file", "from_lines", "from_process", "from_tcp", "failed", "range", "queue", "tick", "of", "empty"),
+    *("never", "constant", "resource", "unfold_resource"),
+}
+
+
+def test_every_source_with_a_function_is_tried() -> None:
+    assert set(gen_flow_reference.makers(Source)) <= set(FAILING_SOURCES) | WITHOUT_A_FUNCTION
+
+
+@pytest.mark.parametrize("name", FAILING_SOURCES)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_source_fails_with_its_functions(name: str, backend: str) -> None:
+    async def main() -> None:
+        for at in (0, 1, 5) if name not in ("from_publisher", "from_observable") else (0,):
+            for below in (Flow(), Flow().buffer(2), Flow().merge(Source.range(2)), Flow().map_async(later)):
+                ledger = Ledger()
+                source = FAILING_SOURCES[name](Fails(at, None if "resource" in name else (1, 1))).via(ledger.flow("a")).via(below).via(ledger.flow("b"))
+                with pytest.raises(Planned):
+                    await source.run(Sink.ignore(), clock=Hurried())
+                assert ledger.held() == []
+
+    anyio.run(main, backend=backend)
+
+
+async def later(x: Any) -> Any:
+    await anyio.lowlevel.checkpoint()
+    return x
+
+
+FAILING_SINKS: dict[str, Callable[[Fails], Sink]] = {
+    "fold": lambda f: Sink.fold(0, f),
+    "fold_async": lambda f: Sink.fold_async(0, f.later),
+    "for_each": lambda f: Sink.for_each(f),
+    "for_each_async": lambda f: Sink.for_each_async(f.later),
+    "for_each_async 3": lambda f: Sink.for_each_async(f.later, parallelism=3),
+    "reduce": lambda f: Sink.reduce(f),
+    "any": lambda f: Sink.any(f),
+    "all": lambda f: Sink.all(lambda x: f() or True),
+    "lazy": lambda f: Flow().tap(f).to(Sink.lazy(lambda: Sink.for_each(f))),
+    "lazy made": lambda f: Sink.lazy(lambda: f() or Sink.for_each(f)),
+    "restart_with_backoff": lambda f: Sink.restart_with_backoff(lambda: Sink.for_each(f), flow.Backoff(times=0)),
+    "contramap": lambda f: Sink.ignore().contramap(f),
+    "map_result": lambda f: Flow().map_async(f.later).to(Sink.collect().map_result(f)),
+    "divert_to": lambda f: Flow().divert_to(Sink.ignore(), f).to(Sink.ignore()),
+    "also_to": lambda f: Flow().also_to(Sink.for_each(f)).to(Sink.ignore()),
+    "wire_tap": lambda f: Flow().also_to(Flow().wire_tap(Sink.for_each(f)).to(Sink.ignore())).to(Sink.ignore()),
+}
+WITHOUT_A_CALL = {"cancelled", "collect", "count", "first", "ignore", "last", "never", "take_last", "to_file"}
+
+
+def test_every_sink_with_a_function_is_tried() -> None:
+    assert set(gen_flow_reference.makers(Sink)) == {*FAILING_SINKS, *WITHOUT_A_CALL} & set(
+        gen_flow_reference.makers(Sink)
+    )
+
+
+@pytest.mark.parametrize("name", FAILING_SINKS)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_sink_fails_with_its_functions(name: str, backend: str) -> None:
+    async def main() -> None:
+        for at in (0, 1, 5):
+            ledger = Ledger()
+            source = ledger.source("a", list(range(9))).via(ledger.flow("b"))
+            with pytest.raises(Planned):
+                await VirtualTime().run(source, Flow().via(ledger.flow("c")).to(FAILING_SINKS[name](Fails(at))))
+            assert ledger.held() == []
+
+    anyio.run(main, backend=backend)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_junctions_and_hubs_fail_with_their_functions(backend: str) -> None:
+    async def main() -> None:
+        for at in (0, 1, 5):
+            ledger = Ledger()
+            source = ledger.source("a", list(range(9))).via(ledger.flow("b"))
+            fails = Fails(at, 0)
+            left, right = source.partition(2, fails)
+            sinks = [Flow().via(ledger.flow(name)).to(Sink.ignore()) for name in "cd"]
+            with pytest.raises(Planned):
+                await Graph(left=left.to(sinks[0]), right=right.to(sinks[1])).run()
+            assert ledger.held() == []
+            hub = flow.PartitionHub(Fails(at, 0), 2)
+            out = {f"out{i}": hub.source.to(sink) for i, sink in enumerate(sinks)}
+            with pytest.raises(Planned):
+                await Graph(into=source.to(hub.sink), **out).run()
+            assert ledger.held() == []
+
+    anyio.run(main, backend=backend)
+
+
+# -- other threads, and wishes to end ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_calls_from_another_thread_are_refused(backend: str) -> None:
+    async def main() -> None:
+        queue, source = Source.queue(3)
+        async with source.to(Sink.ignore()).start() as running:
+            await anyio.wait_all_tasks_blocked()
+            calls: list[Callable[[], Any]] = [lambda: queue.offer_nowait(1), queue.complete, running.cancel]
+            calls += [running.shutdown, running.abort, running.switch.shutdown, lambda: queue.fail(ValueError())]
+            for call in calls:
+                with pytest.raises(flow.FlowError, match="in another thread than that of its stream"):
+                    await anyio.to_thread.run_sync(call)
+            assert running.state == "running"
+            await anyio.to_thread.run_sync(lambda: anyio.from_thread.run(queue.offer, 1))
+            queue.complete()
+        assert running.state == "completed"
+
+    anyio.run(main, backend=backend)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_a_wish_to_end_comes_out_by_its_name(stop: type[BaseException]) -> None:
+    async def main(ledger: Ledger) -> None:
+        def ends(x: Any) -> None:
+            raise stop
+
+        await ledger.source("a", [1, 2]).via(ledger.flow("b")).tap(ends).run()
+
+    ledger = Ledger()
+    with pytest.raises(stop):
+        anyio.run(main, ledger, backend="trio")
+    assert ledger.held() == []
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Source.of(1).map(lambda x: later(x)), "found one that gave a coroutine"),
+        (lambda: Source.of(1).map_async(lambda x: x), "found one that gave int"),
+        (lambda: Source.of(1).map_concat(lambda x: x), "gives an iterable, found one that gave int"),
+        (lambda: Source.of(1).flat_map_concat(lambda x: None), "takes a Source or an iterable"),
+        (lambda: Source.of(1).stateful_map(int, lambda n, x: x), "two values, the state first, found one that gave 1"),
+        (lambda: Source.unfold(0, lambda n: 5), "two values, the state first, found one that gave 5"),
+        (lambda: Source.resource(lambda: 3), "gives a context manager, found 3"),
+        (lambda: Source.of("a").lines(), "cut from bytes, found str"),
+    ],
+)
+def test_functions_that_give_something_else_are_named(make: Any, message: str) -> None:
+    with pytest.raises(PenstockError) as raised:
+        anyio.run(make().run)
+    assert message in str(raised.value)

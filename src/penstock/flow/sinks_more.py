@@ -176,6 +176,9 @@ class MoreSinks:
 
             place = context.scope.on_close(clean)
             while chunk := await up.pull(64):
+                for x in chunk:
+                    if not isinstance(x, bytes | bytearray | memoryview):
+                        raise PlanError(f"to_file writes bytes, found {type(x).__name__}", hint="map(str.encode)")
                 data = b"".join(chunk)
                 await anyio.to_thread.run_sync(files.write, file, data)
                 written += len(data)

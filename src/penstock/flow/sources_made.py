@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from itertools import repeat
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from penstock.core.errors import PlanError
 from penstock.flow.errors import FlowError
 from penstock.flow.nested import Inner, as_source
 from penstock.flow.operators.asynchronous import called
-from penstock.flow.operators.base import awaitable, function, listed, path_of, positive
+from penstock.flow.operators.base import awaitable, function, listed, pair, path_of, positive
 from penstock.flow.stage import Context, Pull, Stage
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class MadeSources:
         def values() -> Iterator[Any]:
             state = start
             while (found := f(state)) is not None:
-                state, x = found
+                state, x = pair("unfold", found)
                 yield x
 
         return _from(values, "unfold")
@@ -129,7 +130,7 @@ class MadeSources:
                 found = await called("unfold_async", f, state[0])
                 if found is None:
                     return []
-                state[0], x = found
+                state[0], x = pair("unfold_async", found)
                 return [x]
 
             return _Made(context, make)
@@ -187,6 +188,8 @@ class MadeSources:
 
         async def enter() -> list[Any]:
             manager = make()
+            if not any(hasattr(manager, name) for name in ("__aenter__", "__enter__")):
+                raise PlanError(f"resource takes a function that gives a context manager, found {manager!r}")
             entered = manager.__aenter__() if hasattr(manager, "__aenter__") else manager.__enter__()
             return [manager, await _value(entered), False]
 
@@ -194,14 +197,14 @@ class MadeSources:
             if held[2]:
                 return None
             held[2] = True
-            return held[1]
+            return (held[1],)  # which may be None
 
         async def leave(held: list[Any]) -> None:
             manager = held[0]
             exit_of = manager.__aexit__ if hasattr(manager, "__aexit__") else manager.__exit__
             await _value(exit_of(None, None, None))
 
-        return MadeSources.unfold_resource(enter, read, leave)
+        return MadeSources.unfold_resource(enter, read, leave).map(itemgetter(0))
 
     @staticmethod
     def from_blocking(items: Iterable[Any]) -> Source:

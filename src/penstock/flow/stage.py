@@ -30,7 +30,7 @@ import anyio.lowlevel
 
 from penstock.core.errors import PlanError
 from penstock.flow.clock import Clock, Signal
-from penstock.flow.errors import StreamAbortedError
+from penstock.flow.kill import KillSwitch
 from penstock.flow.scope import Scope
 from penstock.flow.tasks import Fiber, Pump, unasked
 
@@ -233,6 +233,7 @@ class Origin(Stage):
             if not self._waits:
                 return await self.up.pull(most)
             self._switch.listeners.add(self)
+            self._switch.thread.mine()
             try:
                 with anyio.CancelScope() as self._scope:
                     return await self.up.pull(most)
@@ -248,39 +249,6 @@ class Origin(Stage):
         """End the pull that is under way."""
         if self._scope is not None:
             self._scope.cancel()
-
-
-class KillSwitch:
-    """Ends streams from outside: `shutdown` lets them complete, `abort` lets them fail.
-
-    One switch may stand in several streams (`source.kill_switch(switch)`); each run has one of its own for its sources.
-    Elements that were past the switch still go their way. Thrown once, it stays so.
-    """
-
-    def __init__(self) -> None:
-        self.thrown = False
-        self.failure: Exception | None = None
-        self.listeners: set[Origin] = set()
-
-    def shutdown(self) -> None:
-        """End the input as if it had completed; what is under way is finished."""
-        self._throw(None)
-
-    def abort(self, failure: Exception | None = None) -> None:
-        """End the input with an error, `StreamAbortedError` unless another one is given."""
-        self._throw(failure or StreamAbortedError("the stream was aborted by its kill switch"))
-
-    def _throw(self, failure: Exception | None) -> None:
-        if not self.thrown:
-            self.thrown, self.failure = True, failure
-            for listener in list(self.listeners):
-                listener.interrupt()
-
-    def end(self) -> list[Any]:
-        """What a pull answers behind a switch that was thrown."""
-        if self.failure is not None:
-            raise self.failure
-        return []
 
 
 @dataclass

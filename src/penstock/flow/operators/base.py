@@ -206,6 +206,30 @@ def span_of(verb: str, value: Any, least: int = 1, name: str = "") -> int:
     return us
 
 
+def iterated(verb: str, values: Any) -> Iterator[Any]:
+    """What a function gave, iterated.
+
+    Raises:
+        PlanError: If it cannot be iterated.
+    """
+    if not isinstance(values, Iterable):
+        raise PlanError(f"{verb} takes a function that gives an iterable, found one that gave {type(values).__name__}")
+    return iter(values)
+
+
+def pair(verb: str, found: Any) -> tuple[Any, Any]:
+    """A state and a value, as a function gave them.
+
+    Raises:
+        PlanError: If they are not two.
+    """
+    if not isinstance(found, tuple | list) or len(found) != 2:
+        raise PlanError(
+            f"{verb} takes a function that gives two values, the state first, found one that gave {found!r}"
+        )
+    return found[0], found[1]
+
+
 def path_of(verb: str, path: Any) -> Path:
     """The path of a file.
 

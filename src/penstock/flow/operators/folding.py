@@ -9,7 +9,7 @@ from typing import Any, Self
 from penstock.core.errors import PlanError
 from penstock.flow.errors import NoElementError
 from penstock.flow.operators.asynchronous import Async, called
-from penstock.flow.operators.base import Elementwise, Step, Verbs, awaitable, function, function_or, positive
+from penstock.flow.operators.base import Elementwise, Step, Verbs, awaitable, function, function_or, pair, positive
 from penstock.flow.stage import CHUNK, RESTART, STOP, Context, Pull, Stage
 
 _NOTHING: Any = object()
@@ -81,7 +81,8 @@ class _Stateful(Elementwise):
             self.state = self.create()
         f, flat = self.f, self.flat
         for x in items:
-            self.state, y = f(self.state, x)
+            both = f(self.state, x)
+            self.state, y = both if type(both) is tuple and len(both) == 2 else pair(self.name, both)
             if flat:
                 out.extend(y)
                 if len(out) >= most:

@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from types import CoroutineType
 from typing import Any, Self
 
 from penstock.core.errors import PlanError
 from penstock.flow.errors import LimitExceededError
-from penstock.flow.operators.base import Elementwise, Step, Verbs, function, function_or, listed, positive, same
+from penstock.flow.operators.base import (
+    Elementwise,
+    Step,
+    Verbs,
+    function,
+    function_or,
+    iterated,
+    listed,
+    positive,
+    same,
+)
 from penstock.flow.stage import Context, Pull
 
 _NOTHING: Any = object()
@@ -31,6 +42,23 @@ class Map(_With):
         f, append = self.f, out.append
         for x in items:
             append(f(x))
+        if out and type(out[-1]) is CoroutineType:
+            refuse_coroutines(self.name, out)
+
+
+def refuse_coroutines(verb: str, out: list[Any]) -> None:
+    """Say that a function gives what must be awaited.
+
+    Raises:
+        PlanError: Always.
+    """
+    for one in out:
+        if type(one) is CoroutineType:
+            one.close()
+    out.clear()
+    raise PlanError(
+        f"{verb} takes a function that is not async, found one that gave a coroutine", hint="map_async waits"
+    )
 
 
 class _Filter(Map):
@@ -69,7 +97,7 @@ class _MapConcat(_With):
                 x = next(items, _NOTHING)
                 if x is _NOTHING:
                     return None
-                self._part = iter(self.f(x))
+                self._part = iterated(self.name, self.f(x))
             part, self._part = self._part, None  # one that fails is dropped
             out.extend(islice(part, most - len(out)))
             self._part = part if len(out) >= most else None
