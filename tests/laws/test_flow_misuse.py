@@ -170,11 +170,11 @@ def test_what_waits_for_room_learns_of_the_end(backend: str) -> None:
             except StreamClosedError as closed:
                 failures.append(closed)
 
-        async with source.map_async(never).to(Sink.ignore()).start() as running:
-            async with anyio.create_task_group() as group:
-                group.start_soon(offer)
-                await anyio.wait_all_tasks_blocked()
-                running.cancel()
+        stream = source.map_async(never).to(Sink.ignore())
+        async with stream.start() as running, anyio.create_task_group() as group:
+            group.start_soon(offer)
+            await anyio.wait_all_tasks_blocked()
+            running.cancel()
         assert len(failures) == 1
 
     anyio.run(main, backend=backend)
@@ -313,7 +313,12 @@ def test_a_source_fails_with_its_functions(name: str, backend: str) -> None:
         for at in (0, 1, 5) if name not in ("from_publisher", "from_observable") else (0,):
             for below in (Flow(), Flow().buffer(2), Flow().merge(Source.range(2)), Flow().map_async(later)):
                 ledger = Ledger()
-                source = FAILING_SOURCES[name](Fails(at, None if "resource" in name else (1, 1))).via(ledger.flow("a")).via(below).via(ledger.flow("b"))
+                source = (
+                    FAILING_SOURCES[name](Fails(at, None if "resource" in name else (1, 1)))
+                    .via(ledger.flow("a"))
+                    .via(below)
+                    .via(ledger.flow("b"))
+                )
                 with pytest.raises(Planned):
                     await source.run(Sink.ignore(), clock=Hurried())
                 assert ledger.held() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import Any
 
@@ -11,7 +12,7 @@ from penstock.flow.clock import Signal
 from penstock.flow.stage import Context, Fiber, Pull, Stage
 
 
-class Relay(Stage):
+class Relay(Stage, ABC):
     """Takes its input as long as it has room, also while nobody asks; gives what is due when somebody does.
 
     The task starts with the first pull. What was taken in is given before a failure of the input is raised.
@@ -32,17 +33,17 @@ class Relay(Stage):
         self._fiber: Fiber | None = None
         self._stopped = self._reading = False
 
+    @abstractmethod
     def room(self) -> int:
         """How many elements may come now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def accept(self, chunk: list[Any]) -> None:
         """Take elements in."""
-        raise NotImplementedError
 
+    @abstractmethod
     def give(self, most: int) -> list[Any]:
         """What is due, `most` elements at most; `[]` if nothing is."""
-        raise NotImplementedError
 
     def due(self) -> int | None:
         """The instant at which something becomes due by itself."""

@@ -46,7 +46,7 @@ async def drive(consume: Consume, context: Context) -> Any:
 
 
 def _to_stop(several: BaseExceptionGroup[Any]) -> BaseException | None:
-    """Ctrl-C, or the wish to exit, if that is all there is in a group: whoever waits for it waits for it by its name."""
+    """Ctrl-C, or the wish to exit, if that is all there is in a group: it is waited for by its name."""
     found: BaseException = several
     while isinstance(found, BaseExceptionGroup) and len(found.exceptions) == 1:
         found = found.exceptions[0]

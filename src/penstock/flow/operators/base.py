@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,19 +30,19 @@ class Step:
     make: Callable[[Pull, Context], Pull]
 
 
-class Verbs:
+class Verbs(ABC):
     """What `Source`, `Flow` and the outlets of graphs share: each verb adds a step."""
 
+    @abstractmethod
     def _then(self, step: Step) -> Self:
         """The same description with one more step."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _enclose(self, name: str, make: Callable[[Opener, Context], Pull]) -> Self:
         """All so far as one stage that may open it in a context of its own, or several times."""
-        raise NotImplementedError
 
 
-class Elementwise(Stage):
+class Elementwise(Stage, ABC):
     """Works on elements one after another, without waiting. Subclasses say how in `each`.
 
     What came before a failing element goes out before the failure. `resume` goes on behind it, `restart`
@@ -56,12 +57,12 @@ class Elementwise(Stage):
         self._failure: Exception | None = None
         self._bite = Bite(context.clock)
 
+    @abstractmethod
     def each(self, items: Iterator[Any], out: list[Any], most: int) -> bool | None:
         """Take elements from `items` and append to `out`. True if items may be left, as `out` has `most` elements.
 
         Setting `self.done` completes the stream: nothing more is taken.
         """
-        raise NotImplementedError
 
     def finish(self, out: list[Any]) -> None:
         """Append what is left when the input has completed."""

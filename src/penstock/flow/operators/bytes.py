@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
@@ -37,9 +38,9 @@ class _Frames(Elementwise):
             self.kept += data
         return True
 
+    @abstractmethod
     def next(self) -> Any:
         """The next whole frame, taken off; None if there is none."""
-        raise NotImplementedError
 
     def want(self, most: int) -> int:
         return 1

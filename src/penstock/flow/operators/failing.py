@@ -8,7 +8,7 @@ from typing import Any, Self
 from penstock.core.errors import PlanError
 from penstock.flow.backoff import Backoff
 from penstock.flow.nested import Inner, as_source
-from penstock.flow.operators.base import Elementwise, Opener, Step, Verbs, function, one_of, positive
+from penstock.flow.operators.base import Opener, Step, Verbs, function, one_of, positive
 from penstock.flow.scope import COMPLETED, FAILED
 from penstock.flow.stage import RESTART, RESUME, STOP, Context, Decider, KillSwitch, Origin, Pull, Stage
 
@@ -141,15 +141,12 @@ class _Cycle(Stage):
             self.left = None if self.left is None else self.left - 1
 
 
-class _Watch(Elementwise):
+class _Watch(Stage):
     """Tells how the stream ended: `completed`, `failed`, `cancelled`."""
 
     def __init__(self, up: Pull, context: Context, f: Callable[[str], object]) -> None:
         super().__init__(up, context)
         self.f = f
-
-    async def pull(self, most: int) -> list[Any]:
-        return await self.up.pull(most)
 
     async def close(self) -> None:
         self.f(self.context.scope.outcome or COMPLETED)

@@ -324,9 +324,10 @@ class Folding(Verbs):
 
     def with_index(self, start: int = 0) -> Self:
         """Tuples `(element, number)`, counted from `start`."""
-        if not isinstance(start, int) or isinstance(start, bool):
-            raise PlanError(f"with_index takes a whole number as start, found {start!r}")
-        return self.stateful_map(lambda: start, lambda n, x: (n + 1, (x, n)))
+        first: Any = start
+        if not isinstance(first, int) or isinstance(first, bool):
+            raise PlanError(f"with_index takes a whole number as start, found {first!r}")
+        return self.stateful_map(lambda: first, lambda n, x: (n + 1, (x, n)))
 
     def with_next(self) -> Self:
         """Tuples `(element, the next one)`, None behind the last."""
