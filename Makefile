@@ -12,7 +12,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install check fix lint types test demo bench bench-aggregates bench-checkpoints bench-flow bench-joins bench-latency docs services soak simulate coverage lowest wheel clean
+.PHONY: help flow-memory install check fix lint types test demo bench bench-aggregates bench-checkpoints bench-flow bench-joins bench-latency docs services soak simulate coverage lowest wheel clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ bench-aggregates: $(STAMP)  ## Distinct counts and quantiles, exact and approxim
 
 bench-flow: $(STAMP)  ## penstock.flow beside aiostream, RxPY and asyncio queues; ARGS="--elements N"
 	$(BIN)/python bench/flow.py $(ARGS)
+
+flow-memory: $(STAMP)  ## The memory of ten million elements, for every operator of penstock.flow; ARGS="--only NAME --seconds S"
+	$(BIN)/python -m tests.laws.flow_memory $(ARGS)
 
 soak: $(STAMP)  ## Kill a pipeline a thousand times; ARGS="--kind files|postgres|kafka --kills N --report FILE"
 	$(BIN)/python -m tests.kill.soak $(ARGS)
