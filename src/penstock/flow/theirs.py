@@ -14,7 +14,8 @@ PEKKO = {
     "unfoldResource unfoldResourceAsync": "`Source.unfold_resource`, also with async functions",
     "completionStage future lazyCompletionStage lazyFuture lazySingle": "`Source.call`",
     "completionStageSource futureSource lazyCompletionStageSource lazyFutureSource lazySource": "`Source.lazy`",
-    "Balance Partition Unzip UnzipWith": "`Source.balance`, `partition`, `unzip`",
+    "Broadcast Balance Partition Unzip UnzipWith": "`Source.broadcast`, `balance`, `partition`, `unzip`",
+    "mapWithResource": "`Source.resource(make).flat_map_concat(lambda held: source.map(...))`",
     "MergeHub BroadcastHub PartitionHub": "`MergeHub`, `BroadcastHub`, `PartitionHub`",
     "CircuitBreaker": "`CircuitBreaker(...).protect(f)`",
     "RestartSink": "`Sink.restart_with_backoff`",
@@ -79,7 +80,11 @@ NOT_OFFERED = {
     "javaCollector javaCollectorParallelUnordered": "Java's; `Sink.fold`",
     "pauseWhen holdOption Signal SignallingRef": '`Source.queue(1, "drop_head")` and `merge_latest`',
     "delete duration rethrow noneTerminate unchunk": "`filter`, `with_index` and `concat` say it",
-    "parEvalMapUnbounded parEvalMapUnorderedUnbounded": "every number of calls has a bound: `map_async(f, parallelism=n)`",
+    "parEvalMapUnbounded parEvalMapUnorderedUnbounded parJoinUnbounded": (
+        "everything has a bound: `map_async(f, parallelism=n)`, `flat_map_merge(f, breadth=n)`"
+    ),
+    "groupedAdjacentByWeighted": "`grouped_adjacent(key, most=n)` counts; `stateful_map_concat` for weights",
+    "dropLastIf": "`with_next` and `filter_map` say it",
     "tls": "`Source.resource` of a connection, and `Source.calls(connection.receive)`",
     "fetchN": "a name of `buffer`",
     "translate hashing timeseries": "`map` with `hashlib`; time series belong to pipelines",
