@@ -263,7 +263,8 @@ RUNS: dict[str, tuple[Make, Any]] = {
         lambda: S.unfold_resource(lambda: iter([1, 2]), lambda held: next(held, None), lambda held: None),
         [1, 2],
     ),
-    "resource resourceWeak bracket bracketCase bracketFull bracketWeak bracketCaseWeak bracketFullWeak fromAutoCloseable": (
+    "resource resourceWeak bracket bracketCase bracketFull fromAutoCloseable "
+    "bracketWeak bracketCaseWeak bracketFullWeak": (
         lambda: S.resource(lambda: nullcontext(1)),
         [1],
     ),

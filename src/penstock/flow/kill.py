@@ -39,7 +39,8 @@ class KillSwitch:
 
     def _throw(self, failure: Exception | None) -> None:
         if not self.thrown:
-            self.thread.check("the kill switch")
+            if self.listeners:
+                self.thread.check("the kill switch")
             self.thrown, self.failure = True, failure
             for listener in list(self.listeners):
                 listener.interrupt()

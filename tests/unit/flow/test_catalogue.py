@@ -59,8 +59,10 @@ concurrently conflate conflate1 conflateChunks conflateMap conflateSemigroup deb
 enqueueUnterminated enqueueNoneTerminated fetchN hold hold1 holdOption interruptAfter interruptScope interruptWhen
 keepAlive mapAsync mapAsyncUnordered merge mergeAndAwaitDownstream mergeHaltBoth mergeHaltL mergeHaltR metered
 meteredStartImmediately observe observeAsync observeEither parEvalMap parEvalMapUnordered parJoin parJoinUnbounded
-parZip parZipWith pauseWhen prefetch prefetchN spaced spawn subscribe switchMap parEvalMapUnbounded parEvalMapUnorderedUnbounded limit
-bracketWeak bracketCaseWeak bracketFullWeak fromQueueUnterminatedChunk fromQueueNoneTerminatedChunk net tls process
+parZip parZipWith pauseWhen prefetch prefetchN spaced spawn subscribe switchMap
+parEvalMapUnbounded parEvalMapUnorderedUnbounded limit
+bracketWeak bracketCaseWeak bracketFullWeak fromQueueUnterminatedChunk
+fromQueueNoneTerminatedChunk net tls process
 timeout timeoutOnPull
 timeoutOnPullTo timeoutWith toPublisher Channel Topic Signal SignallingRef io compression text hashing timeseries
 """

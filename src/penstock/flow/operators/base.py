@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import CoroutineType
 from typing import Any, Self
 
 from penstock.core.errors import PlanError
@@ -229,6 +230,21 @@ def pair(verb: str, found: Any) -> tuple[Any, Any]:
             f"{verb} takes a function that gives two values, the state first, found one that gave {found!r}"
         )
     return found[0], found[1]
+
+
+def refuse_coroutines(verb: str, out: list[Any]) -> None:
+    """Say that a function gives what must be awaited.
+
+    Raises:
+        PlanError: Always.
+    """
+    for one in out:
+        if type(one) is CoroutineType:
+            one.close()
+    out.clear()
+    raise PlanError(
+        f"{verb} takes a function that is not async, found one that gave a coroutine", hint="map_async waits"
+    )
 
 
 def path_of(verb: str, path: Any) -> Path:

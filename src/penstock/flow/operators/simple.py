@@ -19,6 +19,7 @@ from penstock.flow.operators.base import (
     iterated,
     listed,
     positive,
+    refuse_coroutines,
     same,
 )
 from penstock.flow.stage import Context, Pull
@@ -44,21 +45,6 @@ class Map(_With):
             append(f(x))
         if out and type(out[-1]) is CoroutineType:
             refuse_coroutines(self.name, out)
-
-
-def refuse_coroutines(verb: str, out: list[Any]) -> None:
-    """Say that a function gives what must be awaited.
-
-    Raises:
-        PlanError: Always.
-    """
-    for one in out:
-        if type(one) is CoroutineType:
-            one.close()
-    out.clear()
-    raise PlanError(
-        f"{verb} takes a function that is not async, found one that gave a coroutine", hint="map_async waits"
-    )
 
 
 class _Filter(Map):
