@@ -15,7 +15,7 @@ ARGS ?=
 # Tests start many processes, each of which would compile all sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install check fix lint types test demo bench bench-aggregates bench-checkpoints bench-flow bench-joins bench-latency docs services soak simulate coverage lowest wheel clean bench-lookups
+.PHONY: help install check fix lint types test demo bench bench-aggregates bench-checkpoints bench-flow bench-joins bench-latency docs services soak simulate coverage lowest wheel clean bench-lookups flow-memory
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ bench-aggregates: $(STAMP)  ## Distinct counts and quantiles, exact and approxim
 
 bench-flow: $(STAMP)  ## penstock.flow beside aiostream, RxPY and asyncio queues; ARGS="--elements N"
 	$(BIN)/python bench/flow.py $(ARGS)
+
+flow-memory: $(STAMP)  ## The memory of ten million elements, for every operator of penstock.flow; ARGS="--only NAME --seconds S"
+	$(BIN)/python -m tests.laws.flow_memory $(ARGS)
 
 soak: $(STAMP)  ## Kill a pipeline a thousand times; ARGS="--kind files|postgres|kafka --kills N --report FILE"
 	$(BIN)/python -m tests.kill.soak $(ARGS)

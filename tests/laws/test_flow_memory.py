@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -13,99 +11,39 @@ import pytest
 
 from penstock.flow import BufferOverflowError, Flow, Sink, Source, Spill
 from penstock.flow.buffers import OVERFLOW
-from penstock.flow.clock import Signal
 from penstock.flow.stage import Context, Pull
-from tests.laws.flow_law import SHAPES
+from tests.laws.flow_memory import CASES, blocks_kept
 
-SHORT, LONG = 1_000, 4_000
-ALLOWED = 50_000
-"""Bytes; a list of the 3,000 elements that one stream has more than the other takes twice that."""
+ELEMENTS = 4_000
+ALLOWED = 1_000
+"""Pieces of memory; what keeps every element has three times as many."""
 
 
-def slow(turns: int, most: int = 16, seen: list[int] | None = None) -> Sink:
-    """Takes some elements, and does something else for some turns of the loop; the result is how many it took.
-
-    Into `seen` goes how many bytes are in use, every now and then.
-    """
+def slow(turns: int, most: int = 16) -> Sink:
+    """Takes some elements, and does something else for some turns of the loop; the result is how many it took."""
 
     async def drain(up: Pull, context: Context) -> int:
-        taken = pulls = 0
+        taken = 0
         while chunk := await up.pull(most):
             taken += len(chunk)
             del chunk
             for _ in range(turns):
                 await anyio.lowlevel.checkpoint()
-            pulls += 1
-            if seen is not None and (pulls % 32 == 0 or pulls < 4):
-                seen.append(in_use())
         return taken
 
     return Sink("slow", drain)
 
 
-def in_use() -> int:
-    """Bytes, without what only waits to be collected."""
-    gc.collect()
-    return tracemalloc.get_traced_memory()[0]
-
-
-class Hurried:
-    """A clock on which an instant comes as soon as somebody waits for it; those in an hour do not."""
-
-    def __init__(self) -> None:
-        self.instant = 0
-
-    def now(self) -> int:
-        return self.instant
-
-    async def wait(self, signal: Signal, until: int | None) -> bool:
-        if until is None or until - self.instant > 1_800_000_000:
-            await signal.wait()
-            return True
-        await self.sleep_until(until)
-        return False
-
-    async def sleep_until(self, until: int) -> None:
-        await anyio.lowlevel.checkpoint()
-        self.instant = max(self.instant, until)
-
-
-def peak(name: str, n: int) -> int:
-    """Bytes that a run had at most beyond those before it."""
-    gc.collect()
-    gc.freeze()  # what is there before is not looked at each time
-    tracemalloc.start()
-    try:
-        seen = [before := in_use()]
-        # Small numbers would cost nothing.
-        stream = SHAPES[name](Source.range(1_000, 1_000 + n), slow(3, seen=seen))
-        anyio.run(lambda: stream.run(clock=Hurried(), seed=0))
-        return max(seen) - before
-    finally:
-        tracemalloc.stop()
-        gc.unfreeze()
-
-
-KEEP = (
-    *("broadcast", "broadcast eager", "balance", "partition", "graph", "merge hub", "broadcast hub", "partition hub"),
-    *("feedback", "map_async", "throttle", "delay", "grouped_within", "keep_alive", "buffer", "detach", "conflate"),
-    *("batch", "expand", "extrapolate", "aggregate", "prefix_and_tail", "group_by", "merge", "merge_preferred"),
-    *("merge_prioritized", "merge_sorted", "merge_latest", "merge_sequence", "zip", "zip_all", "zip_latest"),
-    *("interleave", "concat", "also_to", "divert_to", "wire_tap", "kill_switch"),
-)
-"""What keeps elements while others are at work; the other operators keep a chunk."""
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("name", KEEP)
+@pytest.mark.parametrize("name", CASES)
 def test_memory_does_not_grow_with_the_length_of_a_stream(name: str) -> None:
-    assert peak(name, LONG) - peak(name, SHORT) < ALLOWED
+    assert blocks_kept(name, ELEMENTS) < ALLOWED
 
 
 def test_what_keeps_all_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[int] = []
-    monkeypatch.setitem(SHAPES, "keeps all", lambda source, sink: source.tap(kept.append).to(sink))
-    assert peak("keeps all", LONG) - peak("keeps all", SHORT) > ALLOWED
+    monkeypatch.setitem(CASES, "keeps all", lambda source, sink: source.tap(kept.append).to(sink))
+    assert blocks_kept("keeps all", ELEMENTS) > 2 * ALLOWED
 
 
 @pytest.mark.parametrize("overflow", OVERFLOW)

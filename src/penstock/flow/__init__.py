@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from penstock.flow.adaptive import Degradation, Rate, adapt_rate, degrade
 from penstock.flow.backoff import Backoff, CircuitBreaker
+from penstock.flow.bite import BlockingWarning
 from penstock.flow.clock import Clock, Signal, SystemClock
 from penstock.flow.errors import (
     BufferOverflowError,
@@ -43,6 +44,7 @@ from penstock.flow.stage import KillSwitch, StageStatistics
 
 __all__ = [
     "Backoff",
+    "BlockingWarning",
     "BroadcastHub",
     "BufferOverflowError",
     "CircuitBreaker",

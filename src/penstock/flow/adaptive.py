@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from penstock.core.errors import PlanError
-from penstock.flow.load import Governor, Hysteresis, Sensor
-from penstock.flow.operators.base import Step, function
+from penstock.flow.load import Governor, Hysteresis, Sensor, steady
+from penstock.flow.operators.base import Step, checked_name, function, listed, number
 from penstock.flow.shapes import Flow
 from penstock.flow.stage import STOP, Context, Pull, Stage
 
@@ -99,12 +99,13 @@ def adapt_rate(
         PlanError: If the rates cannot be, or the sensor is no function.
     """
     function("adapt_rate", sensor, "sensor")
+    number("adapt_rate", "most", most, 0)
+    number("adapt_rate", "least", least, 0)
+    name = checked_name("adapt_rate", name)
     if not 0 < least <= most:
         raise PlanError(f"adapt_rate takes rates with 0 < least <= most, found {least} and {most}")
-    steady = hysteresis or Hysteresis()
-    return Flow(
-        (Step("adapt_rate", lambda up, ctx: _Adaptive(up, ctx, Governor(sensor, steady), (least, most), name)),)
-    )
+    even = steady("adapt_rate", hysteresis)
+    return Flow((Step("adapt_rate", lambda up, ctx: _Adaptive(up, ctx, Governor(sensor, even), (least, most), name)),))
 
 
 @dataclass
@@ -179,9 +180,9 @@ def degrade(
     Raises:
         PlanError: If there is no level, or the sensor is no function.
     """
-    chosen = tuple(levels)
+    chosen = listed("degrade", "levels", levels)
     if not chosen or not all(callable(one) for one in chosen):
         raise PlanError("degrade takes one function or more, the best first")
     function("degrade", sensor, "sensor")
-    steady = hysteresis or Hysteresis()
-    return Flow((Step("degrade", lambda up, ctx: _Degrading(up, ctx, chosen, Governor(sensor, steady), name)),))
+    even, name = steady("degrade", hysteresis), checked_name("degrade", name)
+    return Flow((Step("degrade", lambda up, ctx: _Degrading(up, ctx, chosen, Governor(sensor, even), name)),))

@@ -11,8 +11,9 @@ import anyio
 
 from penstock.core.errors import PlanError
 from penstock.core.timespan import duration
-from penstock.flow.clock import Clock, Signal, SystemClock
+from penstock.flow.clock import Clock, Signal, checked_clock
 from penstock.flow.errors import CircuitOpenError, StreamTimeoutError
+from penstock.flow.operators.base import awaitable, number, positive, span_of
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,13 @@ class Backoff:
     within: Any = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.jitter <= 1:
-            raise PlanError(f"jitter is a share from 0 to 1, found {self.jitter!r}")
-        if self.times is not None and self.times < 0:
-            raise PlanError(f"times is a number from 0 on, found {self.times!r}")
-        if duration(self.first) < 0 or duration(self.most) < duration(self.first):
+        number("a Backoff", "jitter", self.jitter, 0, 1)
+        if self.times is not None:
+            positive("a Backoff", "times", self.times, 0)
+        if self.within is not None:
+            span_of("a Backoff", self.within, name="within")
+        first, most = span_of("a Backoff", self.first, 0, "first"), span_of("a Backoff", self.most, 0, "most")
+        if most < first:
             raise PlanError(f"waits go from first to most, found {self.first!r} and {self.most!r}")
 
     def tries(self, clock: Clock, random: Random) -> Tries:
@@ -92,11 +95,12 @@ class CircuitBreaker:
     def __init__(
         self, failures: int, reset: Any, *, most: Any = "1 min", timeout: Any = None, clock: Clock | None = None
     ) -> None:
-        if failures < 1:
-            raise PlanError(f"a circuit breaker takes a number of failures from 1 on, found {failures!r}")
-        self.clock = clock or SystemClock()
-        self._limit, self._reset, self._most = failures, duration(reset), max(duration(most), duration(reset))
-        self._timeout = None if timeout is None else duration(timeout)
+        verb = "a circuit breaker"
+        self.clock = checked_clock(clock)
+        self._limit = positive(verb, "failures", failures)
+        self._reset = span_of(verb, reset, name="reset")
+        self._most = max(self._reset, span_of(verb, most, name="most"))
+        self._timeout = None if timeout is None else span_of(verb, timeout, name="timeout")
         self._failures, self._openings, self._until = 0, 0, 0
         self._trying = False
 
@@ -109,6 +113,7 @@ class CircuitBreaker:
 
     def protect(self, f: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         """`f` behind the breaker: for `map_async` and its neighbours."""
+        f = awaitable("protect", f)
 
         async def guarded(*args: Any) -> Any:
             return await self.call(f, *args)

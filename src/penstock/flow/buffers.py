@@ -25,6 +25,17 @@ def checked_overflow(verb: str, overflow: str) -> str:
     return overflow
 
 
+def checked_spill(verb: str, spill: Any) -> Spill | None:
+    """Where to spill, or None.
+
+    Raises:
+        PlanError: If it is something else.
+    """
+    if spill is not None and not isinstance(spill, Spill):
+        raise PlanError(f"{verb} takes a Spill as spill, found {type(spill).__name__}", hint="Spill(folder)")
+    return spill
+
+
 class Buffer:
     """Up to `size` elements in memory, by a strategy.
 
@@ -54,6 +65,9 @@ class Buffer:
 
     def extend(self, chunk: Iterable[Any]) -> None:
         """Put elements in, one after another."""
+        if self._file is None and isinstance(chunk, list) and len(chunk) <= self.size - len(self._items):
+            self._items.extend(chunk)
+            return
         for x in chunk:
             self.put(x)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import Any, Protocol
 
 import anyio
 
 from penstock.core.clock import SystemClock as _Timer
+from penstock.core.errors import PlanError
 
 
 class Signal:
@@ -17,11 +18,12 @@ class Signal:
     Belongs to one event loop; other threads hand their call over to it first.
     """
 
-    __slots__ = ("_event", "_waiters")
+    __slots__ = ("_event", "_loop", "_waiters")
 
     def __init__(self) -> None:
         self._event: anyio.Event | None = None
         self._waiters: list[asyncio.Future[None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None  # of the last who waited
 
     def notify(self) -> None:
         """Wake those who wait now; who waits later is not woken by this."""
@@ -36,7 +38,9 @@ class Signal:
 
     async def wait(self) -> None:
         """Wait for the next `notify`."""
-        loop = _loop()
+        loop = self._loop
+        if loop is None or _running() is not loop:
+            loop = self._loop = _loop()
         if loop is None:
             if self._event is None:
                 self._event = anyio.Event()
@@ -46,9 +50,17 @@ class Signal:
         self._waiters.append(waiter)
         try:
             await waiter
-        finally:
-            if waiter in self._waiters:  # cancelled
+        except BaseException:
+            if waiter in self._waiters:
                 self._waiters.remove(waiter)
+            raise
+
+
+def _running() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _loop() -> asyncio.AbstractEventLoop | None:
@@ -74,6 +86,20 @@ class Clock(Protocol):
     async def sleep_until(self, until: int) -> None:
         """Wait for an instant; one that has passed lets other tasks run, and no more."""
         ...
+
+
+def checked_clock(clock: Any) -> Clock:
+    """A clock; that of the computer if None was given.
+
+    Raises:
+        PlanError: If it is something else.
+    """
+    if clock is None:
+        return SystemClock()
+    if not all(callable(getattr(clock, name, None)) for name in ("now", "wait", "sleep_until")):
+        raise PlanError(f"a clock has now, wait and sleep_until, found {type(clock).__name__}", hint="see flow.Clock")
+    found: Clock = clock
+    return found
 
 
 class SystemClock:

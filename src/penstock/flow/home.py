@@ -9,6 +9,8 @@ from typing import Any
 
 import anyio.lowlevel
 
+from penstock.flow.errors import FlowError
+
 
 def _loop() -> Any:
     """The running event loop itself.
@@ -18,6 +20,29 @@ def _loop() -> Any:
     """
     token: Any = anyio.lowlevel.current_token()
     return getattr(token, "native_token", token)  # anyio before 4.11 gives the loop's own
+
+
+class Thread:
+    """The thread that something belongs to."""
+
+    def __init__(self) -> None:
+        self._number: int | None = None
+
+    def mine(self) -> None:
+        """It belongs to this thread from now on."""
+        self._number = threading.get_ident()
+
+    def check(self, what: str) -> None:
+        """Whether this is the thread, if there is one yet.
+
+        Raises:
+            FlowError: If it is another: nobody would be woken, or the wrong one.
+        """
+        if self._number is not None and self._number != threading.get_ident():
+            raise FlowError(
+                f"{what} was called in another thread than that of its stream, found {threading.current_thread().name}",
+                hint="anyio.from_thread.run(f, ...) and run_sync call in the thread of the event loop",
+            )
 
 
 class Home:

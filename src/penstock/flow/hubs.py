@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.core.errors import PlanError
 from penstock.flow.clock import Signal
 from penstock.flow.errors import StreamClosedError
-from penstock.flow.operators.base import positive
+from penstock.flow.operators.base import function, positive
 from penstock.flow.stage import Context, Pull, Stage
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class PartitionHub(BroadcastHub):
 
     def __init__(self, select: Callable[[Any, int], int], size: int = 16) -> None:
         super().__init__(size)
-        self.select = select
+        self.select = function("PartitionHub", select, "select")
 
     def _targets(self, x: Any) -> list[_HubOut]:
         number = self.select(x, len(self._outs))

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio
 
 from penstock.core.errors import PlanError
-from penstock.flow.clock import Clock
+from penstock.flow.clock import Clock, checked_clock
 from penstock.flow.errors import StreamClosedError
 from penstock.flow.home import Home
 from penstock.flow.inlet import Inlet, given
@@ -61,6 +61,7 @@ async def to_publisher(source: Source, *, clock: Clock | None = None) -> AsyncIt
     """
     if not isinstance(source, Source):
         raise PlanError(f"to_publisher takes a Source, found {type(source).__name__}")
+    clock = checked_clock(clock)
     async with _collapsed(), anyio.create_task_group() as group:
         publisher = _Published(source, group, clock)
         try:
@@ -213,7 +214,7 @@ async def to_processor(
     """
     if not isinstance(flow, Flow):
         raise PlanError(f"to_processor takes a Flow, found {type(flow).__name__}")
-    size = positive("to_processor", "size", size)
+    size, clock = positive("to_processor", "size", size), checked_clock(clock)
     async with _collapsed(), anyio.create_task_group() as group:
         processor = FlowProcessor(flow, size, group, clock)
         try:

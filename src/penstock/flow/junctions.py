@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -53,7 +54,7 @@ class _Outlet(Stage):
         await self.junction.left()
 
 
-class Junction:
+class Junction(ABC):
     """Takes elements in a task of its own, as outlets want them, and hands them out.
 
     Attributes:
@@ -108,13 +109,13 @@ class Junction:
         """Outlets that take elements."""
         return [outlet for outlet in self.outlets.values() if not outlet.closed]
 
+    @abstractmethod
     def demand(self) -> int:
         """How many elements may be taken in now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def share(self, chunk: list[Any]) -> None:
         """Hand elements out."""
-        raise NotImplementedError
 
     async def _work(self) -> None:
         try:

@@ -17,7 +17,7 @@ from penstock.core.clock import SystemClock
 from penstock.core.errors import PlanError
 from penstock.core.sizes import byte_size
 from penstock.core.timespan import duration
-from penstock.flow.operators.base import function
+from penstock.flow.operators.base import function, function_or, number, positive, span_of
 
 T = TypeVar("T")
 Sensor = Callable[[], float]
@@ -63,11 +63,16 @@ class MemorySensor:
     def __init__(self, limit: str | int | None = None) -> None:
         if files.kind(_OWN_MEMORY) is None:
             raise PlanError("the memory of a process is known on Linux only", hint="hand in a sensor of your own")
-        self.limit = byte_size(limit) if limit is not None else self._machine()
+        self.limit = self._machine() if limit is None else self._checked(limit)
 
     def __call__(self) -> float:
         """The share."""
         return int(files.read_text(_OWN_MEMORY).split()[1]) * os.sysconf("SC_PAGE_SIZE") / self.limit
+
+    @staticmethod
+    def _checked(limit: Any) -> int:
+        found = byte_size(limit) if isinstance(limit, str) else limit
+        return positive("a MemorySensor", "limit", found)
 
     @staticmethod
     def _machine() -> int:
@@ -81,10 +86,9 @@ class LatencySensor:
     """
 
     def __init__(self, target: Any, *, share: float = 0.2, now: Callable[[], int] | None = None) -> None:
-        self.target_us = duration(target)
-        if self.target_us < 1 or not 0 < share <= 1:
-            raise PlanError(f"a latency sensor takes a target above 0 and a share up to 1, found {target!r}, {share}")
-        self._share, self._now = share, now or SystemClock().monotonic
+        self.target_us = span_of("a LatencySensor", target, name="target")
+        self._share = number("a LatencySensor", "share", share, 0.001, 1)
+        self._now: Callable[[], int] = function_or("a LatencySensor", now, "now", None) or SystemClock().monotonic
         self._mean: float | None = None
 
     def __call__(self) -> float:
@@ -134,10 +138,23 @@ class Hysteresis:
     every: Any = "1 s"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.low < self.high:
+        number("a Hysteresis", "low", self.low, 0)
+        number("a Hysteresis", "high", self.high, 0)
+        if not self.low < self.high:
             raise PlanError(f"low is less than high, found {self.low} and {self.high}")
-        if self.readings < 1 or duration(self.every) < 1:
-            raise PlanError(f"there is at least one reading, and time between: {self.readings}, {self.every!r}")
+        positive("a Hysteresis", "readings", self.readings)
+        span_of("a Hysteresis", self.every, name="every")
+
+
+def steady(verb: str, hysteresis: Any) -> Hysteresis:
+    """The hysteresis that was given, or the usual one.
+
+    Raises:
+        PlanError: If it is something else.
+    """
+    if hysteresis is not None and not isinstance(hysteresis, Hysteresis):
+        raise PlanError(f"{verb} takes a Hysteresis, found {hysteresis!r}")
+    return hysteresis or Hysteresis()
 
 
 @dataclass

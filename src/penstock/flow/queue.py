@@ -8,6 +8,7 @@ from typing import Any
 from penstock.flow.buffers import Buffer
 from penstock.flow.clock import Signal
 from penstock.flow.errors import StreamClosedError
+from penstock.flow.home import Thread
 from penstock.flow.spill import Spill
 from penstock.flow.stage import Context, Stage
 
@@ -28,6 +29,7 @@ class SourceQueue:
         self._signal = Signal()
         self._ended = self._closed = self._taken = False
         self._failure: Exception | None = None
+        self._thread = Thread()
 
     def __len__(self) -> int:
         return len(self._buffer)
@@ -42,6 +44,7 @@ class SourceQueue:
 
         Raises:
             StreamClosedError: If the stream has ended, or `complete` was called. The element is not in the stream.
+            FlowError: If another thread calls than that of the stream.
             BufferOverflowError: If there is no room, and the strategy is `fail`; the stream goes on.
         """
         self._check()
@@ -68,11 +71,13 @@ class SourceQueue:
 
     def complete(self) -> None:
         """No more comes: the stream completes behind what is kept. A second call does nothing."""
+        self._thread.check("complete")
         self._ended = True
         self._signal.notify()
 
     def fail(self, failure: Exception) -> None:
         """The stream fails behind what is kept."""
+        self._thread.check("fail")
         if not self._ended:
             self._ended, self._failure = True, failure
             self._signal.notify()
@@ -83,6 +88,7 @@ class SourceQueue:
             await self._signal.wait()
 
     def _check(self) -> None:
+        self._thread.check("offer")
         if self._closed or self._ended:
             raise StreamClosedError(
                 "the queue is closed: " + ("the stream has ended" if self._closed else "it completed")
@@ -92,6 +98,7 @@ class SourceQueue:
         if self._taken:
             raise StreamClosedError("the source of a queue runs once", hint="Source.queue(...) for each run")
         self._taken = True
+        self._thread.mine()
         return _Queued(self, context)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import Any
 
@@ -11,7 +12,7 @@ from penstock.flow.clock import Signal
 from penstock.flow.stage import Context, Fiber, Pull, Stage
 
 
-class Relay(Stage):
+class Relay(Stage, ABC):
     """Takes its input as long as it has room, also while nobody asks; gives what is due when somebody does.
 
     The task starts with the first pull. What was taken in is given before a failure of the input is raised.
@@ -30,19 +31,19 @@ class Relay(Stage):
         self.failure: Exception | None = None
         self.wanted = 0
         self._fiber: Fiber | None = None
-        self._stopped = False
+        self._stopped = self._reading = False
 
+    @abstractmethod
     def room(self) -> int:
         """How many elements may come now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def accept(self, chunk: list[Any]) -> None:
         """Take elements in."""
-        raise NotImplementedError
 
+    @abstractmethod
     def give(self, most: int) -> list[Any]:
         """What is due, `most` elements at most; `[]` if nothing is."""
-        raise NotImplementedError
 
     def due(self) -> int | None:
         """The instant at which something becomes due by itself."""
@@ -63,17 +64,20 @@ class Relay(Stage):
     async def _work(self) -> None:
         try:
             while True:
-                while not (room := self.room()):
-                    if self._stopped:
+                while self._reading or self.ended or not (room := self.room()):
+                    if self._stopped or self.ended:
                         return
                     await self.signal.wait()
+                self._reading = True
                 chunk = await self.up.pull(room)
+                self._reading = False
                 if not chunk:
                     self.finish()
                     break
                 self.accept(chunk)
                 self.signal.notify()
-                await anyio.lowlevel.checkpoint()
+                if self.room():
+                    await anyio.lowlevel.checkpoint()  # others have their turn; who waits for room lets them anyway
         except Exception as failure:  # noqa: BLE001  (raised by the pull, behind what was taken in)
             self.failure = failure
         self.ended = True
@@ -97,6 +101,29 @@ class Relay(Stage):
             self.wanted = most
             self.signal.notify()
             await self.context.clock.wait(self.signal, self.due())
+
+    async def straight(self, most: int) -> list[Any]:
+        """Pull the input in the task of whoever waits below, as nothing is kept: that saves going from task to task.
+
+        The task of the relay goes on when that one waits for something else. `[]` if the input has ended, or the task
+        is pulling just now.
+        """
+        self.begin()
+        if self._reading or self.ended:
+            return []
+        self._reading = True
+        try:
+            chunk = await self.up.pull(most)
+        except Exception as failure:  # noqa: BLE001  (raised by the pull, as one that the task finds)
+            self.failure, chunk = failure, []
+        finally:
+            self._reading = False
+        if not chunk:
+            if self.failure is None:
+                self.finish()
+            self.ended = True
+        self.signal.notify()
+        return chunk
 
     def instant(self) -> int:
         """Now, in microseconds."""

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from random import Random
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from penstock.flow.clock import Clock, Signal, SystemClock
+from penstock.core.errors import PlanError
+from penstock.flow.clock import Clock, Signal, checked_clock
 from penstock.flow.errors import StreamClosedError
+from penstock.flow.home import Thread
 from penstock.flow.scope import CANCELLED, COMPLETED, FAILED, Scope
 from penstock.flow.stage import Context, KillSwitch, Run, StageStatistics
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
 
 Consume = Callable[[Context], Awaitable[Any]]
 
@@ -40,6 +45,14 @@ async def drive(consume: Consume, context: Context) -> Any:
     return result
 
 
+def _to_stop(several: BaseExceptionGroup[Any]) -> BaseException | None:
+    """Ctrl-C, or the wish to exit, if that is all there is in a group: it is waited for by its name."""
+    found: BaseException = several
+    while isinstance(found, BaseExceptionGroup) and len(found.exceptions) == 1:
+        found = found.exceptions[0]
+    return found if isinstance(found, KeyboardInterrupt | SystemExit) else None
+
+
 class Running:
     """A run of a stream, from the entry of `async with` to its exit.
 
@@ -49,18 +62,22 @@ class Running:
     """
 
     def __init__(self, consume: Consume, *, clock: Clock | None = None, seed: int | None = None) -> None:
-        self._consume, self._clock, self._seed = consume, clock or SystemClock(), seed
+        if seed is not None and not isinstance(seed, int):
+            raise PlanError(f"seed is a whole number, found {seed!r}")
+        self._consume, self._clock, self._seed = consume, checked_clock(clock), seed
         self._run: Run | None = None
         self._result: Any = None
         self._failure: Exception | None = None
         self._state = "new"
         self._cancel: anyio.CancelScope | None = None
         self._ended = Signal()
+        self._thread = Thread()
 
     async def __aenter__(self) -> Running:
         if self._state != "new":
             raise StreamClosedError("a handle starts once", hint="call start() again: descriptions can run many times")
         self._state = "running"
+        self._thread.mine()
         seed = self._clock.now() if self._seed is None else self._seed
         self._cancel, group = anyio.CancelScope(), anyio.create_task_group()
         await group.__aenter__()
@@ -76,14 +93,25 @@ class Running:
             self.cancel()
             with anyio.CancelScope(shield=True):
                 await self._wait()
-            await self._run.group.__aexit__(None, None, None)
+            await self._left(self._run.group, None, None, None)
             return False
         if error is not None:
             self.cancel()
-        swallowed = await self._run.group.__aexit__(kind, error, trace)
+        swallowed = await self._left(self._run.group, kind, error, trace)
         if self._failure is not None and (error is None or swallowed):
             raise self._failure
         return swallowed
+
+    async def _left(
+        self, group: TaskGroup, kind: type[BaseException] | None, error: BaseException | None, trace: Any
+    ) -> bool | None:
+        try:
+            return await group.__aexit__(kind, error, trace)
+        except BaseExceptionGroup as several:
+            stop = _to_stop(several)
+            if stop is None:
+                raise
+            raise stop from None
 
     async def _work(self) -> None:
         assert self._run is not None
@@ -141,15 +169,18 @@ class Running:
 
     def shutdown(self) -> None:
         """End all sources as if they had completed; elements under way are finished."""
+        self._thread.check("shutdown")
         self.switch.shutdown()
 
     def abort(self, failure: Exception | None = None) -> None:
         """End all sources with an error."""
+        self._thread.check("abort")
         self.switch.abort(failure)
 
     def cancel(self) -> None:
         """Stop at once: what is under way is dropped, resources are released, there is no result."""
         self._started()
+        self._thread.check("cancel")
         if self._cancel is not None:
             self._cancel.cancel()
 

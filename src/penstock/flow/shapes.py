@@ -208,7 +208,8 @@ class Flow(Operators):
             source: Gives the output.
             coupled: Whether the end of one side ends the other.
         """
-        return Flow((Step("from_sink_and_source", lambda up, ctx: SinkAndSource(up, ctx, sink, source, coupled)),))
+        end, start = _a(Sink, sink, "from_sink_and_source"), _a(Source, source, "from_sink_and_source")
+        return Flow((Step("from_sink_and_source", lambda up, ctx: SinkAndSource(up, ctx, end, start, coupled)),))
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,7 @@ class Sink(Sinks):
 
     def map_result(self, f: Callable[[Any], Any]) -> Sink:
         """The sink with another result: `f` of the one it gives."""
-        drain = self.drain
+        drain, f = self.drain, function("map_result", f)
 
         async def mapped(up: Pull, context: Context) -> Any:
             return f(await drain(up, context))
@@ -246,7 +247,7 @@ class Sink(Sinks):
         """Take all of a running stream; the result. For those who write stages."""
         last = open_steps(self.steps, up, context)
         sink = context.edge(self.name, last, last, owned=False)  # counts what the sink takes
-        return await self.drain(sink, context)
+        return await self.drain(sink.of_sink(), context)
 
 
 @dataclass(frozen=True)

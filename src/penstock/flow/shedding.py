@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from penstock.core.errors import PlanError
-from penstock.flow.operators.base import Step, function, positive
+from penstock.flow.operators.base import Step, checked_name, function, positive
 from penstock.flow.relay import Relay
 from penstock.flow.shapes import Flow
 from penstock.flow.stage import CHUNK, Context, Pull
@@ -105,6 +105,7 @@ def shed_by_priority(size: int, priority: Callable[[Any], Any], *, name: str = "
         PlanError: If the size is none.
     """
     n, f = positive("shed_by_priority", "size", size), function("shed_by_priority", priority, "priority")
+    name = checked_name("shed_by_priority", name)
     return Flow((Step("shed_by_priority", lambda up, ctx: _ByPriority(up, ctx, n, f, name)),))
 
 
@@ -186,4 +187,5 @@ def shed_by_sampling(size: int, weight: Callable[[Any], float] | None = None, *,
     """
     n = positive("shed_by_sampling", "size", size)
     f = function("shed_by_sampling", weight, "weight") if weight is not None else _one
+    name = checked_name("shed_by_sampling", name)
     return Flow((Step("shed_by_sampling", lambda up, ctx: _Sampling(up, ctx, n, f, name)),))

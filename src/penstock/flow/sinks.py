@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from penstock.flow.bite import Bite
 from penstock.flow.operators.base import function
 from penstock.flow.sinks_more import MoreSinks
 from penstock.flow.stage import CHUNK, STOP, Context, Pull
@@ -53,10 +54,12 @@ class Sinks(MoreSinks):
         f = function("fold", f)
 
         async def drain(up: Pull, context: Context) -> Any:
-            state = start
-            while chunk := await up.pull(CHUNK):
+            state, bite = start, Bite(context.clock)
+            while chunk := await up.pull(bite.size):
+                bite.begin()
                 for x in chunk:
                     state = f(state, x)
+                bite.end(len(chunk), "Sink.fold")
             return state
 
         return _sink("fold", drain)
@@ -67,12 +70,15 @@ class Sinks(MoreSinks):
         f = function("for_each", f)
 
         async def drain(up: Pull, context: Context) -> None:
-            while chunk := await up.pull(CHUNK):
+            bite = Bite(context.clock)
+            while chunk := await up.pull(bite.size):
+                bite.begin()
                 for x in chunk:
                     try:
                         f(x)
                     except Exception as failure:
                         if context.verdict(failure) == STOP:
                             raise
+                bite.end(len(chunk), "Sink.for_each")
 
         return _sink("for_each", drain)

@@ -11,10 +11,12 @@ import anyio
 import anyio.to_thread
 
 from penstock.core import files
+from penstock.core.errors import PlanError
 from penstock.flow.backoff import Backoff
+from penstock.flow.bite import Bite
 from penstock.flow.errors import NoElementError
 from penstock.flow.operators.asynchronous import called
-from penstock.flow.operators.base import awaitable, function, positive
+from penstock.flow.operators.base import awaitable, function, path_of, positive
 from penstock.flow.scope import COMPLETED, FAILED
 from penstock.flow.stage import CHUNK, STOP, Context, Pull
 
@@ -104,7 +106,7 @@ class MoreSinks:
         from penstock.flow.shapes import Flow, Sink
 
         f = awaitable("for_each_async", f)
-        if parallelism != 1:
+        if positive("for_each_async", "parallelism", parallelism) > 1:
             return Flow().map_async(f, parallelism=parallelism, ordered=False).to(Sink.ignore())
 
         async def drain(up: Pull, context: Context) -> None:
@@ -162,7 +164,7 @@ class MoreSinks:
         Raises:
             OSError: When it runs, if the file cannot be written.
         """
-        final = Path(path)
+        final = path_of("to_file", path)
 
         async def drain(up: Pull, context: Context) -> int:
             staged, written = files.unique(final.parent, "flow-"), 0
@@ -174,6 +176,9 @@ class MoreSinks:
 
             place = context.scope.on_close(clean)
             while chunk := await up.pull(64):
+                for x in chunk:
+                    if not isinstance(x, bytes | bytearray | memoryview):
+                        raise PlanError(f"to_file writes bytes, found {type(x).__name__}", hint="map(str.encode)")
                 data = b"".join(chunk)
                 await anyio.to_thread.run_sync(files.write, file, data)
                 written += len(data)
@@ -192,6 +197,8 @@ class MoreSinks:
         Elements that the failed one had taken are lost to the next. A failure of the stream is not retried.
         """
         make = function("restart_with_backoff", make, "make")
+        if not isinstance(backoff, Backoff):
+            raise PlanError(f"restart_with_backoff takes a Backoff, found {type(backoff).__name__}")
 
         async def drain(up: Pull, context: Context) -> Any:
             tries = backoff.tries(context.clock, context.run.random)
@@ -256,10 +263,13 @@ def _only(found: list[Any], default: Any, name: str) -> Any:
 
 def _asks(name: str, f: Callable[[Any], Any], found: bool) -> Sink:
     async def drain(up: Pull, context: Context) -> bool:
-        while chunk := await up.pull(CHUNK):
+        bite = Bite(context.clock)
+        while chunk := await up.pull(bite.size):
+            bite.begin()
             for x in chunk:
                 if f(x):
                     return found
+            bite.end(len(chunk), f"Sink.{name}")
         return not found
 
     return _sink(name, drain)

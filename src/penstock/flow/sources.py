@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from penstock.core.errors import PlanError
-from penstock.core.timespan import duration
-from penstock.flow.buffers import checked_overflow
-from penstock.flow.operators.base import positive
+from penstock.flow.buffers import checked_overflow, checked_spill
+from penstock.flow.operators.base import function, positive, span_of
 from penstock.flow.queue import SourceQueue
 from penstock.flow.sources_made import MadeSources
 from penstock.flow.spill import Spill
@@ -34,6 +33,8 @@ class _Start(Stage):
 class _Ready(_Start):
     """Elements that are there: of a sequence, by slices."""
 
+    waits = False
+
     def __init__(self, context: Context, items: Sequence[Any]) -> None:
         super().__init__(context)
         self.items, self.at = items, 0
@@ -46,6 +47,8 @@ class _Ready(_Start):
 
 class _Iterator(_Start):
     """An iterator, asked for as many elements at a time as it gives within a millisecond."""
+
+    waits = False
 
     def __init__(self, context: Context, items: Iterable[Any]) -> None:
         super().__init__(context)
@@ -157,6 +160,7 @@ class Sources(MadeSources):
     @staticmethod
     def from_factory(make: Callable[[], Iterable[Any]]) -> Source:
         """The elements of `make()`, called by each run when the first element is asked for."""
+        make = function("from_factory", make, "make")
         return _source("from_factory", lambda ctx: _Iterator(ctx, _Made(make)))
 
     @staticmethod
@@ -184,6 +188,8 @@ class Sources(MadeSources):
     @staticmethod
     def failed(failure: Exception) -> Source:
         """No element: fails at once."""
+        if not isinstance(failure, Exception):
+            raise PlanError(f"failed takes an exception, found {failure!r}")
         return _source("failed", lambda ctx: _Failed(ctx, failure))
 
     @staticmethod
@@ -191,6 +197,9 @@ class Sources(MadeSources):
         """Whole numbers, as `range` gives them; without an end, `range()`, from 0 on for ever."""
         if not bounds:
             return Sources.from_factory(count)
+        for bound in bounds:
+            if not isinstance(bound, int):
+                raise PlanError(f"range takes whole numbers, found {bound!r}")
         numbers = range(*bounds)
         return _source("range", lambda ctx: _Ready(ctx, numbers))
 
@@ -203,14 +212,15 @@ class Sources(MadeSources):
             overflow: What becomes of an element that is offered when it is full; see `buffer`.
             spill: Where and how to spill.
         """
-        queue = SourceQueue(positive("queue", "size", size), checked_overflow("queue", overflow), spill)
+        queue = SourceQueue(
+            positive("queue", "size", size), checked_overflow("queue", overflow), checked_spill("queue", spill)
+        )
         return queue, _source("queue", queue._open)
 
     @staticmethod
     def tick(every: Any, value: Any = None, *, initial: Any = "0 s") -> Source:
         """`value` at fixed instants, `every` apart, the first after `initial`. Those that nobody asks for go."""
-        us, first = duration(every), duration(initial)
-        positive("tick", "microseconds of every", us)
+        us, first = span_of("tick", every, name="every"), span_of("tick", initial, 0, name="initial")
         return _source("tick", lambda ctx: _Tick(ctx, us, value, first))
 
 

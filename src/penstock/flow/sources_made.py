@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from itertools import repeat
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,11 @@ from penstock.core.errors import PlanError
 from penstock.flow.errors import FlowError
 from penstock.flow.nested import Inner, as_source
 from penstock.flow.operators.asynchronous import called
-from penstock.flow.operators.base import awaitable, function, positive
+from penstock.flow.operators.base import awaitable, function, listed, pair, path_of, positive
 from penstock.flow.stage import Context, Pull, Stage
 
 if TYPE_CHECKING:
+    from penstock.flow.reactive import Publisher
     from penstock.flow.shapes import Source
 
 _NOTHING: Any = object()
@@ -111,7 +113,7 @@ class MadeSources:
         def values() -> Iterator[Any]:
             state = start
             while (found := f(state)) is not None:
-                state, x = found
+                state, x = pair("unfold", found)
                 yield x
 
         return _from(values, "unfold")
@@ -128,7 +130,7 @@ class MadeSources:
                 found = await called("unfold_async", f, state[0])
                 if found is None:
                     return []
-                state[0], x = found
+                state[0], x = pair("unfold_async", found)
                 return [x]
 
             return _Made(context, make)
@@ -186,6 +188,8 @@ class MadeSources:
 
         async def enter() -> list[Any]:
             manager = make()
+            if not any(hasattr(manager, name) for name in ("__aenter__", "__enter__")):
+                raise PlanError(f"resource takes a function that gives a context manager, found {manager!r}")
             entered = manager.__aenter__() if hasattr(manager, "__aenter__") else manager.__enter__()
             return [manager, await _value(entered), False]
 
@@ -193,14 +197,14 @@ class MadeSources:
             if held[2]:
                 return None
             held[2] = True
-            return held[1]
+            return (held[1],)  # which may be None
 
         async def leave(held: list[Any]) -> None:
             manager = held[0]
             exit_of = manager.__aexit__ if hasattr(manager, "__aexit__") else manager.__exit__
             await _value(exit_of(None, None, None))
 
-        return MadeSources.unfold_resource(enter, read, leave)
+        return MadeSources.unfold_resource(enter, read, leave).map(itemgetter(0))
 
     @staticmethod
     def from_blocking(items: Iterable[Any]) -> Source:
@@ -208,6 +212,8 @@ class MadeSources:
 
         A cancelled stream waits for the element that is asked for just then.
         """
+        if not hasattr(items, "__iter__"):
+            raise PlanError(f"from_blocking takes an iterable, found {type(items).__name__}")
 
         async def read(iterator: Iterator[Any]) -> Any:
             return await anyio.to_thread.run_sync(next, iterator, _NOTHING)
@@ -228,7 +234,7 @@ class MadeSources:
     @staticmethod
     def from_file(path: Path | str, *, size: int = 65_536) -> Source:
         """The bytes of a file, `size` at most to an element, read in a thread."""
-        n, place = positive("from_file", "size", size), Path(path)
+        n, place = positive("from_file", "size", size), path_of("from_file", path)
 
         async def create() -> Any:
             return await anyio.to_thread.run_sync(files.open_read, place)
@@ -249,7 +255,9 @@ class MadeSources:
 
         An exit code other than 0 is a `FlowError`, behind all output.
         """
-        arguments = [str(part) for part in command]
+        arguments = [str(part) for part in listed("from_process", "command", command)]
+        if not arguments:
+            raise PlanError("from_process takes a command and its arguments, found an empty list")
 
         async def create() -> Any:
             return await anyio.open_process(arguments, stdin=None, stderr=None)
@@ -271,8 +279,19 @@ class MadeSources:
         return MadeSources.unfold_resource(create, read, close)
 
     @staticmethod
+    def from_publisher(publisher: Publisher[Any], *, size: int = 16) -> Source:
+        """The elements of a publisher of Reactive Streams; see `penstock.flow.from_publisher`."""
+        from penstock.flow.interop import from_publisher
+
+        return from_publisher(publisher, size=size)
+
+    @staticmethod
     def from_tcp(host: str, port: int) -> Source:
         """What a TCP server sends, as bytes, until it closes the connection."""
+        if not isinstance(host, str):
+            raise PlanError(f"from_tcp takes a name or an address as host, found {host!r}")
+        if positive("from_tcp", "port", port) > 65_535:
+            raise PlanError(f"from_tcp takes a port up to 65535, found {port}")
 
         async def create() -> Any:
             return await anyio.connect_tcp(host, port)

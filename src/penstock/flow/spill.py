@@ -1,4 +1,4 @@
-"""Elements that wait on disk: in a file that goes when it is empty or the stream ends. Nothing survives a kill."""
+"""Elements that wait on disk: in files that go when they are empty or the stream ends. Nothing survives a kill."""
 
 from __future__ import annotations
 
@@ -12,6 +12,13 @@ from typing import Any, BinaryIO
 from penstock.core import files
 from penstock.core.errors import PlanError
 from penstock.flow.errors import BufferOverflowError
+from penstock.flow.operators.base import function, path_of, positive
+
+_LENGTH = 4
+"""Bytes of the length before each element."""
+
+SEGMENT = 8 << 20
+"""Bytes after which the next file begins, so that a queue that is never empty gives its space back too."""
 
 
 def _encode(value: Any) -> bytes:
@@ -33,8 +40,8 @@ class Spill:
     """Where and how `overflow="spill"` keeps elements on disk.
 
     Attributes:
-        directory: Where the file is; made if it is missing.
-        limit: How many bytes it may have; more is a `BufferOverflowError`.
+        directory: Where the files are; made if it is missing.
+        limit: How many bytes may be there; more is a `BufferOverflowError`.
         encode: An element as bytes; without it as JSON, which must give the same value back.
         decode: The way back.
     """
@@ -44,61 +51,89 @@ class Spill:
     encode: Callable[[Any], bytes] = _encode
     decode: Callable[[bytes], Any] = json.loads
 
+    def __post_init__(self) -> None:
+        path_of("Spill", self.directory)
+        positive("Spill", "limit", self.limit)
+        function("Spill", self.encode, "encode")
+        function("Spill", self.decode, "decode")
+
+
+class _Segment:
+    """A file of elements, each behind its length."""
+
+    def __init__(self, directory: Path) -> None:
+        files.make_directory(directory)
+        self.path = files.unique(directory, "spill-")
+        self.file: BinaryIO = files.create(self.path)
+        self.count = self.size = self.read = 0
+
+    def put(self, data: bytes) -> None:
+        """Append."""
+        files.write(self.file, len(data).to_bytes(_LENGTH, "big") + data)
+        self.count += 1
+        self.size += _LENGTH + len(data)
+
+    def take(self, most: int) -> list[bytes]:
+        """The oldest elements, `most` at most."""
+        self.file.flush()
+        found = []
+        with files.open_read(self.path) as file:
+            file.seek(self.read)
+            for _ in range(min(most, self.count)):
+                length = int.from_bytes(files.read(file, _LENGTH), "big")
+                found.append(files.read(file, length))
+                self.read += _LENGTH + length
+        self.count -= len(found)
+        return found
+
+    def close(self) -> None:
+        """Remove the file."""
+        self.file.close()
+        files.remove(self.path)
+
 
 class SpillFile:
-    """First in, first out, on disk. Space is given back whenever it is empty."""
+    """First in, first out, on disk, in files that go when they have been read. In memory there is a number for each."""
 
     def __init__(self, spill: Spill) -> None:
         self.spill = spill
-        self._lengths: deque[int] = deque()
-        self._file: BinaryIO | None = None
-        self._path: Path | None = None
-        self._read = self._written = 0
+        self._segments: deque[_Segment] = deque()
+        self._count = 0
 
     def __len__(self) -> int:
-        return len(self._lengths)
+        return self._count
 
     def put(self, value: Any) -> None:
         """Append an element.
 
         Raises:
             PlanError: If it cannot be encoded.
-            BufferOverflowError: If the file would be larger than its limit.
+            BufferOverflowError: If what is there would be larger than the limit.
         """
         data = self.spill.encode(value)
-        if self._written + len(data) > self.spill.limit:
+        if not isinstance(data, bytes):
+            raise PlanError(f"Spill takes as encode a function that gives bytes, found {type(data).__name__}")
+        if sum(one.size for one in self._segments) + _LENGTH + len(data) > self.spill.limit:
             raise BufferOverflowError(f"more than {self.spill.limit} bytes would be spilled")
-        if self._file is None:
-            directory = Path(self.spill.directory)
-            files.make_directory(directory)
-            self._path = files.unique(directory, "spill-")
-            self._file = files.create(self._path)
-        files.write(self._file, data)
-        self._lengths.append(len(data))
-        self._written += len(data)
+        if not self._segments or self._segments[-1].size >= SEGMENT:
+            self._segments.append(_Segment(Path(self.spill.directory)))
+        self._segments[-1].put(data)
+        self._count += 1
 
     def take(self, most: int) -> list[Any]:
         """The oldest elements, `most` at most."""
-        count = min(most, len(self._lengths))
-        if not count or self._file is None or self._path is None:
-            return []
-        self._file.flush()
-        found = []
-        with files.open_read(self._path) as file:
-            file.seek(self._read)
-            for _ in range(count):
-                length = self._lengths.popleft()
-                found.append(self.spill.decode(files.read(file, length)))
-                self._read += length
-        if not self._lengths:
-            self.close()
+        found: list[Any] = []
+        while self._segments and len(found) < most:
+            first = self._segments[0]
+            part = first.take(most - len(found))
+            self._count -= len(part)
+            if not first.count:
+                self._segments.popleft().close()
+            found += [self.spill.decode(data) for data in part]
         return found
 
     def close(self) -> None:
-        """Remove the file."""
-        file, path, self._file = self._file, self._path, None
-        self._lengths.clear()
-        self._read = self._written = 0
-        if file is not None and path is not None:
-            file.close()
-            files.remove(path)
+        """Remove all files."""
+        self._count = 0
+        while self._segments:
+            self._segments.popleft().close()

@@ -30,7 +30,7 @@ import anyio.lowlevel
 
 from penstock.core.errors import PlanError
 from penstock.flow.clock import Clock, Signal
-from penstock.flow.errors import StreamAbortedError
+from penstock.flow.kill import KillSwitch
 from penstock.flow.scope import Scope
 from penstock.flow.tasks import Fiber, Pump, unasked
 
@@ -88,12 +88,19 @@ class Pull(Protocol):
 
 
 class Stage:
-    """A step of a running stream: pulls from `up`, is pulled from below."""
+    """A step of a running stream: pulls from `up`, is pulled from below.
+
+    Attributes:
+        waits: Of a source: whether a pull may wait, so that a kill switch must be able to end it.
+    """
+
+    waits = True
 
     def __init__(self, up: Pull, context: Context) -> None:
         self.up = up
         self.context = context
         self.dropped: Counter[str] = Counter()
+        self.name = type(self).__name__
 
     async def pull(self, most: int) -> list[Any]:
         """1 to `most` elements, or `[]` at the end; here those of the input."""
@@ -146,6 +153,14 @@ class Edge:
         self._scope = context.scope
         self.first: int | None = None
         self.last: int | None = None
+        self._counted: Edge = self
+
+    def of_sink(self) -> Pull:
+        """What a sink pulls: the edge above it, if there is one, which counts the same elements."""
+        if isinstance(self.inner, Edge):
+            self._counted = self.inner
+            return self.inner
+        return self
 
     async def pull(self, most: int) -> list[Any]:
         """Pull from the stage, unless it has ended."""
@@ -186,16 +201,16 @@ class Edge:
 
     def statistics(self) -> StageStatistics:
         """What has happened so far."""
-        stage, above = self.inner, self.above
+        stage, above, counted = self.inner, self.above, self._counted
         return StageStatistics(
             name=self.name,
             elements_in=above.count if above else None,
-            elements_out=self.count,
+            elements_out=counted.count,
             waiting_for_input_us=above.asked_us if above else self.asked_us,
-            waiting_for_demand_us=self.idle_us,
+            waiting_for_demand_us=counted.idle_us,
             buffered=stage.buffered() if isinstance(stage, Stage) else 0,
             dropped=dict(stage.dropped) if isinstance(stage, Stage) else {},
-            state=self.state,
+            state=counted.state,
         )
 
 
@@ -208,12 +223,17 @@ class Origin(Stage):
             self.dropped = up.dropped
         self._scope: anyio.CancelScope | None = None
         self._switch = switch or context.run.switch
+        self._turn = context.run.turn
+        self._waits = getattr(up, "waits", True)
 
     async def pull(self, most: int) -> list[Any]:
         """Pull from the source; the end, or the error of the switch, once that was thrown."""
-        await self.context.run.turn()
+        await self._turn()
         if not self._switch.thrown:
+            if not self._waits:
+                return await self.up.pull(most)
             self._switch.listeners.add(self)
+            self._switch.thread.mine()
             try:
                 with anyio.CancelScope() as self._scope:
                     return await self.up.pull(most)
@@ -229,39 +249,6 @@ class Origin(Stage):
         """End the pull that is under way."""
         if self._scope is not None:
             self._scope.cancel()
-
-
-class KillSwitch:
-    """Ends streams from outside: `shutdown` lets them complete, `abort` lets them fail.
-
-    One switch may stand in several streams (`source.kill_switch(switch)`); each run has one of its own for its sources.
-    Elements that were past the switch still go their way. Thrown once, it stays so.
-    """
-
-    def __init__(self) -> None:
-        self.thrown = False
-        self.failure: Exception | None = None
-        self.listeners: set[Origin] = set()
-
-    def shutdown(self) -> None:
-        """End the input as if it had completed; what is under way is finished."""
-        self._throw(None)
-
-    def abort(self, failure: Exception | None = None) -> None:
-        """End the input with an error, `StreamAbortedError` unless another one is given."""
-        self._throw(failure or StreamAbortedError("the stream was aborted by its kill switch"))
-
-    def _throw(self, failure: Exception | None) -> None:
-        if not self.thrown:
-            self.thrown, self.failure = True, failure
-            for listener in list(self.listeners):
-                listener.interrupt()
-
-    def end(self) -> list[Any]:
-        """What a pull answers behind a switch that was thrown."""
-        if self.failure is not None:
-            raise self.failure
-        return []
 
 
 @dataclass
@@ -343,6 +330,8 @@ class Context:
         """
         edge = Edge(name, stage, self, above if isinstance(above, Edge) else None)
         if owned:
+            if isinstance(stage, Stage):
+                stage.name = name
             edge.last = self.scope.on_close(stage.close)
             self.scope.edges[edge.last] = edge
             edge.first = edge.above.first if first is None and edge.above is not None else first

@@ -35,7 +35,8 @@ mergePreferred mergePrioritized mergePrioritizedN mergeSorted orElse prepend pre
 zipLatestWith zipWith zipWithIndex Balance Broadcast Partition Unzip UnzipWith alsoTo alsoToAll divertTo wireTap
 monitor watchTermination actorRef actorRefWithBackpressure ask askWithContext askWithStatus askWithStatusAndContext
 sink watch deflate gzip gzipDecompress inflate mapError onErrorComplete onErrorContinue onErrorResume recover
-recoverWith recoverWithRetries RestartSource RestartFlow RestartSink RetryFlow withBackoffAndContext MergeHub
+recoverWith recoverWithRetries RestartSource RestartFlow RestartSink RetryFlow withBackoff
+onFailuresWithBackoff withBackoffAndContext MergeHub
 BroadcastHub PartitionHub KillSwitches CircuitBreaker
 """
 
@@ -58,7 +59,11 @@ concurrently conflate conflate1 conflateChunks conflateMap conflateSemigroup deb
 enqueueUnterminated enqueueNoneTerminated fetchN hold hold1 holdOption interruptAfter interruptScope interruptWhen
 keepAlive mapAsync mapAsyncUnordered merge mergeAndAwaitDownstream mergeHaltBoth mergeHaltL mergeHaltR metered
 meteredStartImmediately observe observeAsync observeEither parEvalMap parEvalMapUnordered parJoin parJoinUnbounded
-parZip parZipWith pauseWhen prefetch prefetchN spaced spawn subscribe switchMap timeout timeoutOnPull
+parZip parZipWith pauseWhen prefetch prefetchN spaced spawn subscribe switchMap
+parEvalMapUnbounded parEvalMapUnorderedUnbounded limit
+bracketWeak bracketCaseWeak bracketFullWeak fromQueueUnterminatedChunk
+fromQueueNoneTerminatedChunk net tls process
+timeout timeoutOnPull
 timeoutOnPullTo timeoutWith toPublisher Channel Topic Signal SignallingRef io compression text hashing timeseries
 """
 

@@ -147,7 +147,28 @@ ALL_TAKEN = {
     "all": lambda found: Flow().tap(found.append).to(Sink.all(lambda x: x >= 0)),
     "any": lambda found: Flow().tap(found.append).to(Sink.any(lambda x: x < 0)),
     "lazy": lambda found: Sink.lazy(lambda: Sink.for_each(found.append)),
+    "collect": lambda found: Flow().tap(found.append).to(Sink.collect()),
+    "ignore": lambda found: Flow().tap(found.append).to(Sink.ignore()),
+    "fold": lambda found: Sink.fold(0, lambda so_far, x: found.append(x)),
+    "for_each": lambda found: Sink.for_each(found.append),
+    "restart_with_backoff": lambda found: Sink.restart_with_backoff(
+        lambda: Sink.for_each(found.append), flow.Backoff(times=0)
+    ),
 }
+SINKS_ELSEWHERE = {
+    "first": "takes one",
+    "cancelled": "takes nothing",
+    "never": "takes nothing",
+    "to_file": "takes bytes: any sink with a resource is as for_each_async to the subscriber",
+}
+
+
+def test_every_kind_of_sink_is_here():
+    from penstock.flow.sinks import Sinks
+    from penstock.flow.sinks_more import MoreSinks
+
+    kinds = {name for cls in (Sinks, MoreSinks) for name in vars(cls) if not name.startswith("_")}
+    assert kinds - set(ALL_TAKEN) == set(SINKS_ELSEWHERE)
 
 
 async def _append(found, x):
@@ -179,6 +200,19 @@ FLOWS = {
     "throttle": Flow().throttle(10**6, "1 s", burst=10**6),
     "supervised": Flow().map(lambda x: x).supervised("resume"),
     "batch": Flow().buffer(1).detach(),
+    "take_while": Flow().take_while(lambda x: x is not None),
+    "if_empty": Flow().if_empty(),
+    "with_index": Flow().with_index().map(lambda pair: pair[0]),
+    "tap_async": Flow().tap_async(later),
+    "keyed": Flow().map_async(later, parallelism=1, key=lambda x: x),
+    "idle_timeout": Flow().idle_timeout("1 h"),
+    "backpressure_timeout": Flow().backpressure_timeout("1 h"),
+    "recover_with": Flow().recover_with(lambda failure: [], KeyError),
+    "kill_switch": Flow().kill_switch(flow.KillSwitch()),
+    "concat": Flow().concat([]),
+    "prefix_and_tail": Flow().prefix_and_tail(0).flat_map_concat(lambda pair: pair[1]),
+    "length_frames": Flow().map(lambda x: b"%d" % x).with_length(2).length_frames(2).map(int),
+    "degrade": flow.degrade([lambda x: x], lambda: 0.0),
 }
 
 

@@ -104,3 +104,20 @@ def test_spilling_has_a_limit(tmp_path: Path) -> None:
         assert list(tmp_path.iterdir()) == []
 
     anyio.run(main)
+
+
+def test_a_spill_that_is_never_empty_gives_its_space_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("penstock.flow.spill.SEGMENT", 100)
+
+    async def main() -> None:
+        queue, source = Source.queue(1, "spill", spill=Spill(tmp_path, limit=1_000))
+        async with source.elements() as elements:
+            for n in range(5):
+                await queue.offer(n)
+            for n in range(5, 2_000):  # far more than the limit in all
+                await queue.offer(n)
+                assert await anext(elements) == n - 5
+                assert len(list(tmp_path.iterdir())) <= 3
+        assert list(tmp_path.iterdir()) == []
+
+    anyio.run(main)

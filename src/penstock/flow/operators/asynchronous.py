@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from penstock.core.errors import PlanError
 from penstock.flow.clock import Signal
-from penstock.flow.operators.base import Step, Verbs, awaitable, positive
+from penstock.flow.operators.base import Step, Verbs, awaitable, function_or, positive
 from penstock.flow.stage import STOP, Context, Fiber, Pull, Stage
 from penstock.flow.tasks import unasked
 
@@ -58,6 +58,8 @@ class _MapAsync(Stage):
     done goes over to it at once, and as many elements as it asked for may wait for their call, `AHEAD` at most.
     """
 
+    keyed = False
+
     def __init__(self, up: Pull, context: Context, f: Async, parallelism: int, ordered: bool) -> None:
         super().__init__(up, context)
         self.f, self.parallelism, self.ordered = f, parallelism, ordered
@@ -94,7 +96,7 @@ class _MapAsync(Stage):
                         self._finish(slot, failed)
                     else:
                         self._finish(slot)
-                    slot = self.behind(slot)
+                    slot = self.behind(slot) if self.keyed else None
             elif self._may_read():
                 await self._read()
             else:
@@ -109,7 +111,7 @@ class _MapAsync(Stage):
             if self.ordered:
                 self._slots.append(slot)
             try:
-                if self.enter(slot):
+                if not self.keyed or self.enter(slot):
                     return slot
             except Exception as failure:  # noqa: BLE001  (the decider judges)
                 self._finish(slot, failure)
@@ -162,6 +164,14 @@ class _MapAsync(Stage):
         if not self.ordered:
             self._slots.append(slot)
         if self._wanted:
+            slots = self._slots
+            free = len(self._due) < self._wanted
+            if free and len(slots) == 1 and slot.failure is None and slot.value is not _NOTHING:
+                slots.clear()  # the only one is this one
+                self._inside -= 1
+                self._due.append(slot.value)
+                self._signal.notify()
+                return
             self._take(self._due, self._wanted)
             if self._due or self._over():
                 self._signal.notify()
@@ -200,12 +210,14 @@ class _MapAsync(Stage):
                 self._take(self._due, most)
             if not self._due and not self._over():
                 self._wanted = most
-                self._wake()
+                if self._resting or len(self._workers) < self.parallelism:
+                    self._wake()
                 await self._signal.wait()
                 self._wanted = 0
             if self._due:
                 chunk, self._due = self._due, []
-                self._wake()
+                if self._resting:
+                    self._wake()
                 return chunk
             if self._over():
                 failure = self._slots[0].failure if self._slots else self._failure
@@ -228,6 +240,8 @@ class _MapAsync(Stage):
 
 class _MapAsyncKeyed(_MapAsync):
     """Elements of one key one after another."""
+
+    keyed = True
 
     def __init__(
         self, up: Pull, context: Context, f: Async, parallelism: int, ordered: bool, key: Callable[[Any], Hashable]
@@ -308,9 +322,10 @@ class Asynchronous(Verbs):
         stream.
         """
         f, n = awaitable("map_async", f), positive("map_async", "parallelism", parallelism)
-        if key is None:
+        by = function_or("map_async", key, "key", None)
+        if by is None:
             return self._then(Step("map_async", lambda up, ctx: _MapAsync(up, ctx, f, n, ordered)))
-        return self._then(Step("map_async", lambda up, ctx: _MapAsyncKeyed(up, ctx, f, n, ordered, key)))
+        return self._then(Step("map_async", lambda up, ctx: _MapAsyncKeyed(up, ctx, f, n, ordered, by)))
 
     def tap_async(self, f: Async) -> Self:
         """Wait for `f` of each element before it goes on, one at a time; what it gives does not matter."""

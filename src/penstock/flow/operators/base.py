@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from types import CoroutineType
 from typing import Any, Self
 
 from penstock.core.errors import PlanError
+from penstock.core.timespan import duration
+from penstock.flow.bite import Bite
 from penstock.flow.stage import RESTART, STOP, Context, Pull, Stage
 
 Opener = Callable[[Context], Pull]
@@ -26,19 +31,19 @@ class Step:
     make: Callable[[Pull, Context], Pull]
 
 
-class Verbs:
+class Verbs(ABC):
     """What `Source`, `Flow` and the outlets of graphs share: each verb adds a step."""
 
+    @abstractmethod
     def _then(self, step: Step) -> Self:
         """The same description with one more step."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _enclose(self, name: str, make: Callable[[Opener, Context], Pull]) -> Self:
         """All so far as one stage that may open it in a context of its own, or several times."""
-        raise NotImplementedError
 
 
-class Elementwise(Stage):
+class Elementwise(Stage, ABC):
     """Works on elements one after another, without waiting. Subclasses say how in `each`.
 
     What came before a failing element goes out before the failure. `resume` goes on behind it, `restart`
@@ -51,13 +56,14 @@ class Elementwise(Stage):
         self._items: Iterator[Any] | None = None
         self._out: list[Any] = []
         self._failure: Exception | None = None
+        self._bite = Bite(context.clock)
 
+    @abstractmethod
     def each(self, items: Iterator[Any], out: list[Any], most: int) -> bool | None:
         """Take elements from `items` and append to `out`. True if items may be left, as `out` has `most` elements.
 
         Setting `self.done` completes the stream: nothing more is taken.
         """
-        raise NotImplementedError
 
     def finish(self, out: list[Any]) -> None:
         """Append what is left when the input has completed."""
@@ -87,14 +93,17 @@ class Elementwise(Stage):
                 raise self._failure
             if self.done:
                 return []
+            n, bite = 0, self._bite
             if self._items is None:
-                chunk = await self.up.pull(self.want(most))
+                chunk = await self.up.pull(min(self.want(most), bite.size))
                 if not chunk:
                     self.done = True
                     self._try_finish()
                     continue
-                self._items = iter(chunk)
+                self._items, n = iter(chunk), len(chunk)
+            bite.begin()
             self._work(self._items, most)
+            bite.end(n, self.name)
 
     def _work(self, items: Iterator[Any], most: int) -> None:
         while True:
@@ -133,6 +142,18 @@ def positive(verb: str, name: str, value: Any, least: int = 1) -> int:
     return value
 
 
+def number(verb: str, name: str, value: Any, least: float, most: float = float("inf")) -> float:
+    """A number between two others, or equal to one of them.
+
+    Raises:
+        PlanError: If it is something else.
+    """
+    if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
+        to = "on" if most == float("inf") else f"to {most:g}"
+        raise PlanError(f"{verb} takes a number from {least:g} {to} as {name}, found {value!r}")
+    return value
+
+
 def function(verb: str, f: Any, name: str = "f") -> Callable[..., Any]:
     """A function.
 
@@ -146,6 +167,20 @@ def function(verb: str, f: Any, name: str = "f") -> Callable[..., Any]:
     return f  # type: ignore[no-any-return]
 
 
+def function_or(verb: str, f: Any, name: str, otherwise: Callable[..., Any] | None) -> Callable[..., Any] | None:
+    """A function, or what there is if None was given.
+
+    Raises:
+        PlanError: If it is neither.
+    """
+    return otherwise if f is None else function(verb, f, name)
+
+
+def same(x: Any) -> Any:
+    """The element itself."""
+    return x
+
+
 def awaitable(verb: str, f: Any, name: str = "f") -> Callable[..., Awaitable[Any]]:
     """A function that gives something to wait for.
 
@@ -155,6 +190,99 @@ def awaitable(verb: str, f: Any, name: str = "f") -> Callable[..., Awaitable[Any
     if not callable(f):
         raise PlanError(f"{verb} takes an async function as {name}, found {type(f).__name__}")
     return f  # type: ignore[no-any-return]
+
+
+def span_of(verb: str, value: Any, least: int = 1, name: str = "") -> int:
+    """A duration in microseconds.
+
+    Raises:
+        PlanError: If it is none, or shorter than `least`.
+    """
+    what = f"{verb} takes a duration{' above zero' if least else ''}{f' as {name}' if name else ''}, found {value!r}"
+    try:
+        us = duration(value)
+    except PlanError as wrong:
+        raise PlanError(f"{what}: {wrong.message}", hint=wrong.hint) from wrong
+    if us < least:
+        raise PlanError(what)
+    return us
+
+
+def iterated(verb: str, values: Any) -> Iterator[Any]:
+    """What a function gave, iterated.
+
+    Raises:
+        PlanError: If it cannot be iterated.
+    """
+    if not isinstance(values, Iterable):
+        raise PlanError(f"{verb} takes a function that gives an iterable, found one that gave {type(values).__name__}")
+    return iter(values)
+
+
+def pair(verb: str, found: Any) -> tuple[Any, Any]:
+    """A state and a value, as a function gave them.
+
+    Raises:
+        PlanError: If they are not two.
+    """
+    if not isinstance(found, tuple | list) or len(found) != 2:
+        raise PlanError(
+            f"{verb} takes a function that gives two values, the state first, found one that gave {found!r}"
+        )
+    return found[0], found[1]
+
+
+def refuse_coroutines(verb: str, out: list[Any]) -> None:
+    """Say that a function gives what must be awaited.
+
+    Raises:
+        PlanError: Always.
+    """
+    for one in out:
+        if type(one) is CoroutineType:
+            one.close()
+    out.clear()
+    raise PlanError(
+        f"{verb} takes a function that is not async, found one that gave a coroutine", hint="map_async waits"
+    )
+
+
+def path_of(verb: str, path: Any) -> Path:
+    """The path of a file.
+
+    Raises:
+        PlanError: If it is something else.
+    """
+    if not isinstance(path, str | Path):
+        raise PlanError(f"{verb} takes the path of a file, found {path!r}")
+    return Path(path)
+
+
+def listed(verb: str, name: str, values: Any) -> tuple[Any, ...]:
+    """Values of a list or another iterable that is no text.
+
+    Raises:
+        PlanError: If it is something else.
+    """
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes):
+        raise PlanError(f"{verb} takes a list as {name}, found {values!r}")
+    return tuple(values)
+
+
+def checked_name(verb: str, name: Any, what: str = "name") -> str:
+    """The name of a materialised value.
+
+    Raises:
+        PlanError: If it is something else.
+    """
+    if not isinstance(name, str):
+        raise PlanError(f"{verb} takes a text as {what}, found {name!r}")
+    return name
+
+
+def kept(verb: str, keep: Any) -> str | None:
+    """The name under which a result is kept, or None."""
+    return None if keep is None else checked_name(verb, keep, "keep")
 
 
 def one_of(verb: str, name: str, value: Any, known: tuple[str, ...]) -> str:

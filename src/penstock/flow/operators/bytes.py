@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
@@ -37,9 +38,9 @@ class _Frames(Elementwise):
             self.kept += data
         return True
 
+    @abstractmethod
     def next(self) -> Any:
         """The next whole frame, taken off; None if there is none."""
-        raise NotImplementedError
 
     def want(self, most: int) -> int:
         return 1
@@ -192,6 +193,12 @@ class _Inflate(Elementwise):
         return 1
 
 
+def _level(verb: str, level: Any) -> int:
+    if positive(verb, "level", level, 0) > 9:
+        raise PlanError(f"{verb} takes a level from 0 to 9, found {level}")
+    return int(level)
+
+
 def _decoded(frame: bytes) -> str:
     return frame.removesuffix(b"\r").decode("utf-8")
 
@@ -238,6 +245,7 @@ class Bytes(Verbs):
 
     def gzip(self, level: int = 6) -> Self:
         """Compress; what has come can be decompressed at once, as each element is flushed."""
+        level = _level("gzip", level)
         return self._then(Step("gzip", lambda up, ctx: _Deflate(up, ctx, level, 31)))
 
     def gunzip(self, *, size: int = 65_536) -> Self:
@@ -247,6 +255,7 @@ class Bytes(Verbs):
 
     def deflate(self, level: int = 6) -> Self:
         """Compress by zlib; see `gzip`."""
+        level = _level("deflate", level)
         return self._then(Step("deflate", lambda up, ctx: _Deflate(up, ctx, level, 15)))
 
     def inflate(self, *, size: int = 65_536) -> Self:

@@ -8,7 +8,7 @@ from typing import Any, Self
 from penstock.core.errors import PlanError
 from penstock.flow.backoff import Backoff
 from penstock.flow.nested import Inner, as_source
-from penstock.flow.operators.base import Elementwise, Opener, Step, Verbs, function, one_of, positive
+from penstock.flow.operators.base import Opener, Step, Verbs, function, one_of, positive
 from penstock.flow.scope import COMPLETED, FAILED
 from penstock.flow.stage import RESTART, RESUME, STOP, Context, Decider, KillSwitch, Origin, Pull, Stage
 
@@ -141,15 +141,12 @@ class _Cycle(Stage):
             self.left = None if self.left is None else self.left - 1
 
 
-class _Watch(Elementwise):
+class _Watch(Stage):
     """Tells how the stream ended: `completed`, `failed`, `cancelled`."""
 
     def __init__(self, up: Pull, context: Context, f: Callable[[str], object]) -> None:
         super().__init__(up, context)
         self.f = f
-
-    async def pull(self, most: int) -> list[Any]:
-        return await self.up.pull(most)
 
     async def close(self) -> None:
         self.f(self.context.scope.outcome or COMPLETED)
@@ -165,6 +162,7 @@ def decider(verdicts: Any) -> Decider:
         verdict = one_of("supervised", "verdict", verdicts, VERDICTS)
         return lambda failure: verdict
     if isinstance(verdicts, Mapping):
+        _kinds(tuple(verdicts))
         table = {kind: one_of("supervised", "verdict", one, VERDICTS) for kind, one in verdicts.items()}
         return lambda failure: next((one for kind, one in table.items() if isinstance(failure, kind)), STOP)
     return function("supervised", verdicts, "verdicts")
@@ -224,11 +222,15 @@ class Failing(Verbs):
         A source begins from its start: elements it has given are given again. In a `Flow` the input goes on, and what
         was inside of the flow is lost; a failure of its input is not retried.
         """
-        again, types = Backoff(times=backoff) if isinstance(backoff, int) else backoff, _kinds(kinds)
+        if not isinstance(backoff, Backoff):
+            backoff = Backoff(times=positive("retry", "backoff", backoff, 0))
+        again, types = backoff, _kinds(kinds)
         return self._enclose("retry", lambda opener, ctx: _Again(opener, ctx, again, False, types))
 
     def restart_with_backoff(self, backoff: Backoff, *kinds: type[Exception]) -> Self:
         """As `retry`, and also when it completes: for what should never end."""
+        if not isinstance(backoff, Backoff):
+            raise PlanError(f"restart_with_backoff takes a Backoff, found {type(backoff).__name__}")
         types = _kinds(kinds)
         return self._enclose("restart_with_backoff", lambda opener, ctx: _Again(opener, ctx, backoff, True, types))
 

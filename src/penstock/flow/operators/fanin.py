@@ -7,9 +7,12 @@ from typing import Any, Self
 
 from penstock.core.errors import PlanError
 from penstock.flow.nested import Inputs, as_source
-from penstock.flow.operators.base import Step, Verbs, function, one_of, positive
+from penstock.flow.operators.base import Step, Verbs, function, listed, one_of, positive, same
 from penstock.flow.operators.fanin_order import Concat, Interleave, MergeLatest, MergeSequence, MergeSorted, OrElse
 from penstock.flow.stage import CHUNK, Context, Pull
+
+SHARE = 256
+"""How many elements an input gives before the next has its turn, if it has some."""
 
 HALT = ("all", "any", "left", "right")
 
@@ -34,7 +37,7 @@ class _Merge(Inputs):
     async def pull(self, most: int) -> list[Any]:
         while True:
             for pump in self.pumps:
-                pump.request(min(most, 64))
+                pump.request(min(most, SHARE))
             for _ in range(2):
                 if chunk := self._next(most):
                     return chunk
@@ -148,7 +151,7 @@ class FanIn(Verbs):
             halt: The end comes with that of `all`, of `any`, of the `left` (this one) or the `right` (the last one).
         """
         others, halt = _sources("merge", others), one_of("merge", "halt", halt, HALT)
-        weights = [64] * (len(others) + 1)
+        weights = [SHARE] * (len(others) + 1)
         return self._then(Step("merge", lambda up, ctx: _Merge(up, ctx, others, halt, weights)))
 
     def merge_preferred(self, *others: Any) -> Self:
@@ -159,14 +162,17 @@ class FanIn(Verbs):
     def merge_prioritized(self, *others: Any, priorities: Sequence[int]) -> Self:
         """As `merge`, with so many elements of each input to a round when all have some: priorities are shares."""
         others = _sources("merge_prioritized", others)
-        weights = [positive("merge_prioritized", "priority", weight) for weight in priorities]
+        weights = [
+            positive("merge_prioritized", "priority", weight)
+            for weight in listed("merge_prioritized", "priorities", priorities)
+        ]
         if len(weights) != len(others) + 1:
             raise PlanError(f"merge_prioritized takes {len(others) + 1} priorities, found {len(weights)}")
         return self._then(Step("merge_prioritized", lambda up, ctx: _Merge(up, ctx, others, "all", weights)))
 
     def merge_sorted(self, *others: Any, key: Callable[[Any], Any] | None = None) -> Self:
         """Elements of inputs that are each in order, in order; equal ones in the order of the inputs."""
-        others, f = _sources("merge_sorted", others), function("merge_sorted", key or (lambda x: x), "key")
+        others, f = _sources("merge_sorted", others), function("merge_sorted", same if key is None else key, "key")
         return self._then(Step("merge_sorted", lambda up, ctx: MergeSorted(up, ctx, others, f)))
 
     def merge_latest(self, *others: Any) -> Self:
@@ -200,7 +206,7 @@ class FanIn(Verbs):
     def zip_latest(self, *others: Any, f: Callable[..., Any] | None = None) -> Self:
         """Tuples (or `f`) of the last element of each input, at every new one of any, once all have one."""
         others = _sources("zip_latest", others)
-        f = function("zip_latest", f or _pair)
+        f = function("zip_latest", _pair if f is None else f)
         return self._then(Step("zip_latest", lambda up, ctx: _ZipLatest(up, ctx, others, f)))
 
     def interleave(self, *others: Any, segment: int = 1, halt: str = "all") -> Self:

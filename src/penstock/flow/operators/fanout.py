@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from penstock.core.errors import PlanError
 from penstock.flow.clock import Signal
-from penstock.flow.operators.base import Step, Verbs, function, positive
+from penstock.flow.operators.base import Step, Verbs, function, kept, positive
 from penstock.flow.scope import CANCELLED, COMPLETED, FAILED, Scope
 from penstock.flow.stage import CHUNK, Context, Fiber, Pull, Stage
 
@@ -245,15 +245,17 @@ class FanOut(Verbs):
 
     def also_to(self, sink: Sink, *, keep: str | None = None) -> Self:
         """Each element to `sink` as well, as fast as the slower of both; a sink that has enough is left out."""
-        side = _sink("also_to", sink)
+        side, keep = _sink("also_to", sink), kept("also_to", keep)
         return self._then(Step("also_to", lambda up, ctx: _AlsoTo(up, ctx, side, keep)))
 
     def divert_to(self, sink: Sink, when: Callable[[Any], Any], *, keep: str | None = None) -> Self:
         """Elements for which `when` is true to `sink` instead. Once that has enough, they are dropped."""
         side, f = _sink("divert_to", sink), function("divert_to", when, "when")
+        keep = kept("divert_to", keep)
         return self._then(Step("divert_to", lambda up, ctx: _DivertTo(up, ctx, side, f, keep)))
 
     def wire_tap(self, sink: Sink, *, size: int = 16, keep: str | None = None) -> Self:
         """Elements to `sink` as well, without waiting: what it is too slow for, beyond `size`, it does not get."""
         side, n = _sink("wire_tap", sink), positive("wire_tap", "size", size)
+        keep = kept("wire_tap", keep)
         return self._then(Step("wire_tap", lambda up, ctx: _WireTap(up, ctx, side, n, keep)))

@@ -6,9 +6,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self
 
+from penstock.core.errors import PlanError
 from penstock.flow.errors import NoElementError
 from penstock.flow.operators.asynchronous import Async, called
-from penstock.flow.operators.base import Elementwise, Step, Verbs, awaitable, function, positive
+from penstock.flow.operators.base import Elementwise, Step, Verbs, awaitable, function, function_or, pair, positive
 from penstock.flow.stage import CHUNK, RESTART, STOP, Context, Pull, Stage
 
 _NOTHING: Any = object()
@@ -80,7 +81,8 @@ class _Stateful(Elementwise):
             self.state = self.create()
         f, flat = self.f, self.flat
         for x in items:
-            self.state, y = f(self.state, x)
+            both = f(self.state, x)
+            self.state, y = both if type(both) is tuple and len(both) == 2 else pair(self.name, both)
             if flat:
                 out.extend(y)
                 if len(out) >= most:
@@ -266,8 +268,8 @@ class Folding(Verbs):
 
     def fold(self, start: Any, f: Callable[[Any, Any], Any], *, going: Callable[[Any], Any] | None = None) -> Self:
         """One element, when the stream completes: the last state; also as soon as `going(state)` is not true."""
-        f = function("fold", f)
-        return self._then(Step("fold", lambda up, ctx: _Fold(up, ctx, start, f, going)))
+        f, enough = function("fold", f), function_or("fold", going, "going", None)
+        return self._then(Step("fold", lambda up, ctx: _Fold(up, ctx, start, f, enough)))
 
     def fold_async(self, start: Any, f: Async) -> Self:
         """As `fold`, with an async function."""
@@ -287,7 +289,8 @@ class Folding(Verbs):
     ) -> Self:
         """`state, y = f(state, x)` for each element gives `y`; `end(state)` gives elements at the end."""
         create, f = function("stateful_map", create, "create"), function("stateful_map", f)
-        return self._then(Step("stateful_map", lambda up, ctx: _Stateful(up, ctx, create, f, end, False)))
+        last = function_or("stateful_map", end, "end", None)
+        return self._then(Step("stateful_map", lambda up, ctx: _Stateful(up, ctx, create, f, last, False)))
 
     def stateful_map_concat(
         self,
@@ -297,12 +300,13 @@ class Folding(Verbs):
     ) -> Self:
         """`state, ys = f(state, x)` for each element gives all of `ys`; see `stateful_map`."""
         create, f = function("stateful_map_concat", create, "create"), function("stateful_map_concat", f)
-        return self._then(Step("stateful_map_concat", lambda up, ctx: _Stateful(up, ctx, create, f, end, True)))
+        last = function_or("stateful_map_concat", end, "end", None)
+        return self._then(Step("stateful_map_concat", lambda up, ctx: _Stateful(up, ctx, create, f, last, True)))
 
     def grouped(self, n: int, *, weight: Callable[[Any], int] | None = None) -> Self:
         """Lists of `n` elements, or of a summed weight of `n` or more; the last may be smaller."""
-        n = positive("grouped", "n", n)
-        return self._then(Step("grouped", lambda up, ctx: _Grouped(up, ctx, n, weight)))
+        n, w = positive("grouped", "n", n), function_or("grouped", weight, "weight", None)
+        return self._then(Step("grouped", lambda up, ctx: _Grouped(up, ctx, n, w)))
 
     def grouped_adjacent(self, key: Callable[[Any], Any], *, most: int | None = None) -> Self:
         """Lists of elements of equal key that stand side by side, of `most` elements if that is given."""
@@ -320,7 +324,10 @@ class Folding(Verbs):
 
     def with_index(self, start: int = 0) -> Self:
         """Tuples `(element, number)`, counted from `start`."""
-        return self.stateful_map(lambda: start, lambda n, x: (n + 1, (x, n)))
+        first: Any = start
+        if not isinstance(first, int) or isinstance(first, bool):
+            raise PlanError(f"with_index takes a whole number as start, found {first!r}")
+        return self.stateful_map(lambda: first, lambda n, x: (n + 1, (x, n)))
 
     def with_next(self) -> Self:
         """Tuples `(element, the next one)`, None behind the last."""

@@ -9,9 +9,8 @@ from typing import Any, Self
 
 import anyio.lowlevel
 
-from penstock.core.timespan import duration
-from penstock.flow.buffers import Buffer, checked_overflow
-from penstock.flow.operators.base import Step, Verbs, function, positive
+from penstock.flow.buffers import Buffer, checked_overflow, checked_spill
+from penstock.flow.operators.base import Step, Verbs, function, function_or, positive, same, span_of
 from penstock.flow.relay import Relay
 from penstock.flow.spill import Spill
 from penstock.flow.stage import CHUNK, Context, Pull
@@ -34,6 +33,11 @@ class _Buffer(Relay):
 
     def give(self, most: int) -> list[Any]:
         return self.buffer.take(most)
+
+    async def pull(self, most: int) -> list[Any]:
+        if not len(self.buffer) and (chunk := await self.straight(most)):
+            return chunk
+        return await super().pull(most)
 
     def buffered(self) -> int:
         return len(self.buffer)
@@ -181,6 +185,7 @@ class Rate(Verbs):
         What is kept goes out before the end, and before a failure of the input. `statistics()` counts what was dropped.
         """
         n, overflow = positive("buffer", "size", size), checked_overflow("buffer", overflow)
+        spill = checked_spill("buffer", spill)
         return self._then(Step("buffer", lambda up, ctx: _Buffer(up, ctx, n, overflow, spill)))
 
     def detach(self) -> Self:
@@ -192,7 +197,7 @@ class Rate(Verbs):
 
         `seed(element)` makes the first; without it that is the element itself. Nothing is dropped but what `f` drops.
         """
-        f, s = function("conflate", f), function("conflate", seed or (lambda x: x), "seed")
+        f, s = function("conflate", f), function("conflate", same if seed is None else seed, "seed")
         return self._then(Step("conflate", lambda up, ctx: _Conflate(up, ctx, None, s, f, None)))
 
     def batch(
@@ -205,8 +210,9 @@ class Rate(Verbs):
     ) -> Self:
         """As `conflate`, for up to `most` elements or their summed cost; then the input waits."""
         n, f = positive("batch", "most", most), function("batch", f)
-        s = function("batch", seed or (lambda x: x), "seed")
-        return self._then(Step("batch", lambda up, ctx: _Conflate(up, ctx, n, s, f, cost)))
+        s = function("batch", same if seed is None else seed, "seed")
+        price = function_or("batch", cost, "cost", None)
+        return self._then(Step("batch", lambda up, ctx: _Conflate(up, ctx, n, s, f, price)))
 
     def expand(self, f: Callable[[Any], Iterable[Any]]) -> Self:
         """Never let demand wait after the first element: what `f(last element)` iterates over until the next one comes.
@@ -234,7 +240,8 @@ class Rate(Verbs):
 
         `result(state)` is what goes out. An aggregate begins with its first element; the last one goes out at the end.
         """
-        create, add, full = function("aggregate", create), function("aggregate", add), function("aggregate", full)
-        finish = function("aggregate", result or (lambda state: state), "result")
-        us = None if within is None else duration(within)
+        create, add = function("aggregate", create, "create"), function("aggregate", add, "add")
+        full = function("aggregate", full, "full")
+        finish = function("aggregate", same if result is None else result, "result")
+        us = None if within is None else span_of("aggregate", within)
         return self._then(Step("aggregate", lambda up, ctx: _Aggregate(up, ctx, create, add, full, finish, us)))

@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from types import CoroutineType
 from typing import Any, Self
 
+from penstock.core.errors import PlanError
 from penstock.flow.errors import LimitExceededError
-from penstock.flow.operators.base import Elementwise, Step, Verbs, function, positive
+from penstock.flow.operators.base import (
+    Elementwise,
+    Step,
+    Verbs,
+    function,
+    function_or,
+    iterated,
+    listed,
+    positive,
+    refuse_coroutines,
+    same,
+)
 from penstock.flow.stage import Context, Pull
 
 _NOTHING: Any = object()
@@ -30,6 +43,8 @@ class Map(_With):
         f, append = self.f, out.append
         for x in items:
             append(f(x))
+        if out and type(out[-1]) is CoroutineType:
+            refuse_coroutines(self.name, out)
 
 
 class _Filter(Map):
@@ -68,7 +83,7 @@ class _MapConcat(_With):
                 x = next(items, _NOTHING)
                 if x is _NOTHING:
                     return None
-                self._part = iter(self.f(x))
+                self._part = iterated(self.name, self.f(x))
             part, self._part = self._part, None  # one that fails is dropped
             out.extend(islice(part, most - len(out)))
             self._part = part if len(out) >= most else None
@@ -280,6 +295,9 @@ class Simple(Verbs):
 
     def filter_type(self, *types: type) -> Self:
         """Elements that are instances of one of the types."""
+        for one in types:
+            if not isinstance(one, type):
+                raise PlanError(f"filter_type takes types, found {one!r}")
         return self._then(Step("filter_type", lambda up, ctx: _Filter(up, ctx, lambda x: isinstance(x, types))))
 
     def map_while(self, f: Callable[[Any], Any]) -> Self:
@@ -342,13 +360,13 @@ class Simple(Verbs):
 
     def changes(self, key: Callable[[Any], Any] | None = None) -> Self:
         """Elements that are not equal to the one before, or whose key is not."""
-        f = function("changes", key or (lambda x: x), "key")
+        f = function("changes", same if key is None else key, "key")
         return self._then(Step("changes", lambda up, ctx: _Changes(up, ctx, f)))
 
     def limit(self, n: int, *, weight: Callable[[Any], int] | None = None) -> Self:
         """At most `n` elements, or elements of a summed weight of `n`; one more is a `LimitExceededError`."""
-        n = positive("limit", "n", n, 0)
-        return self._then(Step("limit", lambda up, ctx: _Limit(up, ctx, n, weight)))
+        n, w = positive("limit", "n", n, 0), function_or("limit", weight, "weight", None)
+        return self._then(Step("limit", lambda up, ctx: _Limit(up, ctx, n, w)))
 
     def intersperse(self, separator: Any, *, start: Any = _NOTHING, end: Any = _NOTHING) -> Self:
         """`separator` between elements; `start` before all and `end` behind all, if they are given."""
@@ -368,5 +386,5 @@ class Simple(Verbs):
 
     def rechunk(self, sizes: Iterable[int]) -> Self:
         """The same elements, asked for in other numbers at a time. It changes nothing that can be seen: for tests."""
-        sizes = tuple(sizes)
+        sizes = tuple(positive("rechunk", "size", size) for size in listed("rechunk", "sizes", sizes))
         return self._then(Step("rechunk", lambda up, ctx: _Rechunk(up, ctx, sizes)))

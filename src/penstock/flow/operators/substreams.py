@@ -11,6 +11,8 @@ from penstock.flow.errors import LimitExceededError, StreamClosedError
 from penstock.flow.nested import Inner, as_source
 from penstock.flow.stage import CHUNK, Context, Pull, Pump, Stage
 
+_NOTHING: Any = object()
+
 Read = Callable[[int], Any]
 
 
@@ -56,13 +58,18 @@ class _Group:
 
     async def read(self, most: int) -> list[Any]:
         """What waits."""
-        while not self.waiting:
+        waiting = self.waiting
+        while not waiting:
             if self.around.outer.ended and not self.around.pending:
                 if self.around.outer.failure is not None:
                     raise self.around.outer.failure
                 return []
             await self.signal.wait()
-        chunk = [self.waiting.popleft() for _ in range(min(most, len(self.waiting)))]
+        if len(waiting) <= most:
+            chunk = list(waiting)
+            waiting.clear()
+        else:
+            chunk = [waiting.popleft() for _ in range(most)]
         self.around.signal.notify()
         return chunk
 
@@ -85,6 +92,7 @@ class GroupBy(Stage):
         self.outer = Pump(up, context, self.signal)
         self.pending: deque[Any] = deque()
         self.groups: dict[Hashable, _Group] = {}
+        self._key: Any = _NOTHING  # of the first that is pending, if it is known
 
     async def pull(self, most: int) -> list[Any]:
         """See `Pull`."""
@@ -112,19 +120,33 @@ class GroupBy(Stage):
                 if not self.outer.chunk:
                     break
                 self.pending.extend(self.outer.take())
-            key = self.key(self.pending[0])
-            group = self.groups.get(key)
-            if group is None:
-                if len(self.groups) >= self.most:
-                    raise LimitExceededError(f"group_by may have {self.most} substreams open, and {key!r} is one more")
-                group = self.groups[key] = _Group(self, key)
-            if len(group.waiting) >= self.size or group.pump.ended:
+            if not self._hand_out():
                 return
-            group.waiting.append(self.pending.popleft())
-            group.signal.notify()
         if self.outer.ended:
             for group in self.groups.values():
                 group.signal.notify()
+
+    def _hand_out(self) -> bool:
+        """Give what is pending to the substreams; False if one of them has no room."""
+        pending, groups, size, key_of = self.pending, self.groups, self.size, self.key
+        while pending:
+            key = self._key
+            if key is _NOTHING:
+                key = key_of(pending[0])
+            group = groups.get(key)
+            if group is None:
+                if len(groups) >= self.most:
+                    raise LimitExceededError(f"group_by may have {self.most} substreams open, and {key!r} is one more")
+                group = groups[key] = _Group(self, key)
+            waiting = group.waiting
+            if len(waiting) >= size or group.pump.ended:
+                self._key = key  # not asked for again
+                return False
+            self._key = _NOTHING
+            waiting.append(pending.popleft())
+            if len(waiting) == 1:
+                group.signal.notify()
+        return True
 
     async def _next(self, most: int) -> list[Any] | None:
         """What a substream has; None if one has ended, so that there is room for another."""
@@ -136,7 +158,9 @@ class GroupBy(Stage):
                 del self.groups[key]
                 await group.pump.close()
                 group.pump.take()
-                self.pending.extendleft(reversed(group.waiting))  # for the next substream of this key
+                if group.waiting:
+                    self.pending.extendleft(reversed(group.waiting))  # for the next substream of this key
+                    self._key = _NOTHING
                 return None
         return []
 

@@ -6,22 +6,9 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from penstock.core.errors import PlanError
-from penstock.core.timespan import duration
 from penstock.flow.buffers import checked_overflow
 from penstock.flow.operators import timed_stages as stages
-from penstock.flow.operators.base import Step, Verbs, function, one_of, positive
-
-
-def span_of(verb: str, value: Any, least: int = 1) -> int:
-    """A duration in microseconds.
-
-    Raises:
-        PlanError: If it is none, or shorter than `least`.
-    """
-    us = duration(value)
-    if us < least:
-        raise PlanError(f"{verb} takes a duration above zero, found {value!r}")
-    return us
+from penstock.flow.operators.base import Step, Verbs, function, function_or, one_of, positive, span_of
 
 
 class Timed(Verbs):
@@ -48,7 +35,8 @@ class Timed(Verbs):
         n, us = positive("throttle", "n", n), span_of("throttle", per)
         b = positive("throttle", "burst", 1 if burst is None else burst)
         hard = one_of("throttle", "mode", mode, ("shape", "enforce")) == "enforce"
-        return self._then(Step("throttle", lambda up, ctx: stages.Throttle(up, ctx, n, us, b, cost, hard)))
+        price = function_or("throttle", cost, "cost", None)
+        return self._then(Step("throttle", lambda up, ctx: stages.Throttle(up, ctx, n, us, b, price, hard)))
 
     def pace(self, every: Any) -> Self:
         """One element each `every` at most."""
@@ -84,7 +72,8 @@ class Timed(Verbs):
     def grouped_within(self, n: int, span: Any, *, weight: Callable[[Any], int] | None = None) -> Self:
         """Lists of `n` elements (or of a summed weight of `n`), or of what came within `span` of the first one."""
         n, us = positive("grouped_within", "n", n), span_of("grouped_within", span)
-        return self._then(Step("grouped_within", lambda up, ctx: stages.GroupedWithin(up, ctx, n, us, weight)))
+        w = function_or("grouped_within", weight, "weight", None)
+        return self._then(Step("grouped_within", lambda up, ctx: stages.GroupedWithin(up, ctx, n, us, w)))
 
     def take_within(self, span: Any) -> Self:
         """Elements that come within `span` of the start; then the stream completes."""
