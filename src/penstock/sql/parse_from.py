@@ -10,6 +10,7 @@ from penstock.sql.syntax import (
     Alias,
     Derived,
     Descriptor,
+    Expression,
     Ident,
     Join,
     MatchRecognize,
@@ -123,7 +124,7 @@ class FromParser(CallParser):
             self.advance()
             if not self.take("SYSTEM_TIME", "AS", "OF"):
                 raise self.unexpected("expected SYSTEM_TIME AS OF after FOR")
-            as_of = self._sum()  # type: ignore[attr-defined]
+            as_of = self.sum()
         alias = self._alias_of()
         return TableName(path, alias, as_of, hints or self.hints())
 
@@ -190,7 +191,7 @@ class FromParser(CallParser):
         return TableName(path, None, None, self.hints())
 
     def _partitioned(self, relation: Relation, start: int) -> TableArgument:
-        partition = ()
+        partition: tuple[Expression, ...] = ()
         if self.take("PARTITION"):
             self.expect("BY", "after PARTITION")
             bracket = self.take("(")
@@ -199,7 +200,7 @@ class FromParser(CallParser):
                 self.expect(")", "after the columns")
         return TableArgument(relation, partition, at=start, end=self.last_end)
 
-    def _partition_columns(self) -> tuple:  # type: ignore[type-arg]
+    def _partition_columns(self) -> tuple[Expression, ...]:
         found = [self.expression()]
         # A comma may go on with the next argument: DESCRIPTOR, a name with =>, an interval.
         while (
