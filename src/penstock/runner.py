@@ -232,6 +232,13 @@ def collect(node: Node, where: Where | None, *, shards: int = 1) -> pl.DataFrame
     return _result(node, sink)
 
 
+def collect_and_count(node: Node) -> tuple[pl.DataFrame, dict[str, int]]:
+    """All rows of a bounded stream, or the final rows of a Table; and how many rows were refused for which reason."""
+    sink = MemorySink()
+    job = _run_quietly(node, sink, 1)
+    return _result(node, sink), dict(job.status().reasons)
+
+
 def preview(node: Node, rows: int, wait: Any, where: Where | None) -> pl.DataFrame:
     """The first rows, or what came within a time."""
     sink = MemorySink()
@@ -266,9 +273,11 @@ def show(node: Node, rows: int, wait: Any, where: Where | None) -> None:
         print(preview(node, rows, wait, where))  # noqa: T201  (show is asked to print)
 
 
-def _run_quietly(node: Node, sink: MemorySink, shards: int) -> None:
+def _run_quietly(node: Node, sink: MemorySink, shards: int) -> Job:
     pipeline = Pipeline("collect", Write(input=node, sink=sink, name="collect"))
-    Job(resolved(pipeline), JobOptions(shards=shards)).run()
+    job = Job(resolved(pipeline), JobOptions(shards=shards))
+    job.run()
+    return job
 
 
 def _result(node: Node, sink: MemorySink) -> pl.DataFrame:

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from penstock.api.sql import read_text
-from penstock.api.stream import stream
 from penstock.cli import terminal
 from penstock.cli.failure import Guard
 from penstock.cli.tables import table
@@ -111,7 +110,12 @@ class Session:
 
     def _query(self, node: Node) -> None:
         if node.facts.bounded:
-            self._show(stream(node).collect(), node.schema)
+            from penstock.runner import collect_and_count
+
+            frame, refused = collect_and_count(node)
+            self._show(frame, node.schema)
+            for reason, rows in refused.items():
+                terminal.tell(f"{rows:,} row{' was' if rows == 1 else 's were'} refused: {reason}")
             return
         from penstock.connectors.stdout import StdoutSink
         from penstock.runner import watch

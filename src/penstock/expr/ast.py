@@ -109,6 +109,7 @@ class Call(Term):
 
 _INFIX = {
     "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**",
+    "sql.add": "+", "sql.subtract": "-", "sql.multiply": "*", "sql.divide": "/", "sql.mod": "%",
     "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "and": "and", "or": "or",
 }  # fmt: skip
 

@@ -54,6 +54,13 @@ def test_forms(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "2 rows more" in shown.err
 
 
+def test_rows_that_were_refused_are_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Session().run(ROWS + "SELECT k, 4 / (v - 1) AS w FROM t WHERE v IS NOT NULL", "<t>")
+    shown = capsys.readouterr()
+    assert shown.out == "k  w\na  1\n"
+    assert "1 row was refused: no value for (4 / (v - 1))" in shown.err
+
+
 def test_an_insert_and_what_was_declared(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sink = "CREATE TABLE o (k STRING, v BIGINT) WITH ('connector' = 'filesystem', 'path' = 'out', 'format' = 'json');\n"
     session = Session()

@@ -73,6 +73,9 @@ def test_what_an_epoch_gathers_comes_in_pieces(monkeypatch):
     assert held(again) == held(state)
 
 
+BUDGET = 320
+"""MiB: with room for what the process that restarts in itself has kept of its first run, 210 MiB on some machines."""
+
 STEP = 64
 """MiB: what a step, or 4 ms of one, may bring into memory before it is looked at again."""
 
@@ -82,12 +85,12 @@ STEP = 64
 def test_state_of_four_times_the_budget_leaves_memory(tmp_path):
     """The first epoch, later ones, and a restart, too: above the budget is only what a step makes."""
     cases = Path(__file__).parents[3] / "bench" / "checkpoint_cases.py"
-    for number, keys in enumerate((1_300_000, 4_500_000)):
+    for number, keys in enumerate((1_300_000, 5_300_000)):
         command = [sys.executable, str(cases), "memory", str(tmp_path / str(number)), "--keys", str(keys)]
-        done = subprocess.run([*command, "--budget", "272"], capture_output=True, text=True, check=False)
+        done = subprocess.run([*command, "--budget", str(BUDGET)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         found = json.loads(done.stdout.splitlines()[-1])
         assert found["rows"] == keys
-        assert found["peak_mb"] <= 272 + STEP, found
-        assert found["restored_peak_mb"] <= 272 + STEP, found
-    assert found["state_mb"] >= 4 * 272, found
+        assert found["peak_mb"] <= BUDGET + STEP, found
+        assert found["restored_peak_mb"] <= BUDGET + STEP, found
+    assert found["state_mb"] >= 4 * BUDGET, found
