@@ -53,11 +53,22 @@ def bind_join(binder: Queries, join: Join, outer: Scope | None) -> Related:
     if isinstance(right_side, TableFunction) and right_side.lateral:
         operators.lateral(where=binder.where(right_side))
     if isinstance(right_side, Derived) and right_side.lateral:
-        operators.lateral(where=binder.where(right_side))
+        from penstock.sql.bind_lateral import bind_lateral
+
+        return bind_lateral(binder, left, join, outer)
     as_of = right_side.as_of if isinstance(right_side, TableName) else None
     plain = replace(right_side, as_of=None) if isinstance(right_side, TableName) else right_side
     right = bind_relation(binder, plain, outer)
-    different(binder, left, right, right_side)
+    return join_sides(binder, left, right, join, as_of)
+
+
+def join_sides(binder: Queries, left: Related, right: Related, join: Join, as_of: Expression | None = None) -> Related:
+    """The rows of a join whose sides are bound.
+
+    Raises:
+        PlanError: If it cannot mean anything.
+    """
+    different(binder, left, right, join.right)
     condition = _condition(binder, join, left, right)
     joining = Joining(binder, left, right)
     if left.window is not None or right.window is not None:

@@ -60,6 +60,9 @@ class FromParser(CallParser):
             raise self.text.error("expected LEFT, RIGHT or FULL before OUTER JOIN", start)
         self.expect("JOIN", f"after {word}")
         right = self._relation()
+        while word not in ("CROSS",) and not natural and self.sees_any(_JOINS) and not _may_lack_condition(right):
+            # `a JOIN b JOIN c ON ... ON ...`: the inner pair comes first.
+            right = self._join(right)
         condition = None
         using: tuple[Ident, ...] = ()
         if self.take("ON"):

@@ -18,10 +18,11 @@ from penstock.sql import functions
 from penstock.sql.bind_query import Queries, of_node
 from penstock.sql.connectors import Table
 from penstock.sql.options import NAME, SessionOptions
-from penstock.sql.parse_statement import parse
+from penstock.sql.parse_statement import declared_type, parse
 from penstock.sql.ranks import numbered
 from penstock.sql.scope import PROCTIME, Related, ScopeColumn
 from penstock.sql.statements import (
+    ColumnDefinition,
     CreateFunction,
     CreateTable,
     CreateView,
@@ -36,6 +37,7 @@ from penstock.sql.statements import (
     Show,
     Statement,
     StatementSet,
+    Use,
 )
 from penstock.sql.syntax import (
     Hint,
@@ -136,6 +138,8 @@ class Script:
                 self.options.reset(statement)
             case Drop():
                 self._drop(statement, text)
+            case Use():
+                pass
             case Explain() | Describe() | Show():
                 from penstock.sql.telling import tell
 
@@ -181,12 +185,32 @@ class Script:
         if statement.like is not None:
             statement = self._like(statement, text)
         if statement.query is not None:
-            raise text.unsupported(
-                "CREATE TABLE ... AS is not offered", statement.query.at, hint="CREATE TABLE, then INSERT INTO"
-            )
+            self._create_as(statement, text)
+            return
         declared = Declared(Table(statement, text, statement.options), self.session, self.options.idle)
         _ = declared.physical, declared.key
         self.tables[statement.name] = declared
+
+    def _create_as(self, statement: CreateTable, text: Text) -> None:
+        """`CREATE TABLE t WITH (...) AS query`: a table with the query's columns behind its own, and an INSERT."""
+        query = statement.query
+        assert query is not None
+        related = self.shown_rows(self.binder(text).query(query), text, statement)
+        own = {one.name for one in statement.columns}
+        given = [
+            ColumnDefinition(one.name, declared_type(one.dtype, one.nullable), at=statement.at, end=statement.end)
+            for one in related.columns
+            if one.name not in own
+        ]
+        if len(own & {one.name for one in related.columns}) < len([c for c in statement.columns if c.computed is None]):
+            raise text.error(
+                "CREATE TABLE ... AS takes the columns of its query", statement.at, query.at,
+                hint="a column of its own is one of the query with another type, or computed",
+            )  # fmt: skip
+        self._create_table(replace(statement, columns=(*statement.columns, *given), query=None), text)
+        names = tuple(Ident(one.name, at=query.at, end=query.end) for one in related.columns)
+        table = Ident(statement.name, at=statement.at, end=query.at)
+        self._insert(Insert(table, names, query, at=statement.at, end=statement.end), text)
 
     def _like(self, statement: CreateTable, text: Text) -> CreateTable:
         like = statement.like
@@ -368,6 +392,3 @@ def _stores(given: DType, wanted: DType) -> bool:
     if isinstance(given, Decimal) and isinstance(wanted, Decimal):
         return given.precision - given.scale <= wanted.precision - wanted.scale
     return isinstance(given, Struct) and isinstance(wanted, Struct) and len(given.fields) == len(wanted.fields)
-
-
-_ = Ident
