@@ -42,9 +42,23 @@ def queries(first: int, count: int) -> list[str]:
         forms.update(verdict.forms)
     print(f"{count} queries, {time.monotonic() - started:.0f} s: {dict(outcomes)}", flush=True)
     lines = ["## Queries", "", f"Seeds {first} to {first + count - 1}: engine, reference and DuckDB.", ""]
-    lines += ["| outcome | queries |", "|---|---|", *(f"| {name} | {many} |" for name, many in sorted(outcomes.items()))]
-    lines += ["", "| refused, because | queries |", "|---|---|", *(f"| {one} | {many} |" for one, many in reasons.most_common())]
-    lines += ["", "| equal queries with | queries |", "|---|---|", *(f"| {one} | {many} |" for one, many in forms.most_common())]
+    lines += [
+        "| outcome | queries |",
+        "|---|---|",
+        *(f"| {name} | {many} |" for name, many in sorted(outcomes.items())),
+    ]
+    lines += [
+        "",
+        "| refused, because | queries |",
+        "|---|---|",
+        *(f"| {one} | {many} |" for one, many in reasons.most_common()),
+    ]
+    lines += [
+        "",
+        "| equal queries with | queries |",
+        "|---|---|",
+        *(f"| {one} | {many} |" for one, many in forms.most_common()),
+    ]
     return lines
 
 

@@ -87,14 +87,6 @@ SCRIPTS: dict[str, str] = {
 
 NOT_YET: dict[str, str] = {
     **dict.fromkeys(
-        ("joins/unnest_ordinality",),
-        "WITH ORDINALITY is not offered",
-    ),
-    **dict.fromkeys(
-        ("over/distinct",),
-        "COUNT(DISTINCT ...) over all rows so far is not offered by the operator",
-    ),
-    **dict.fromkeys(
         ("changes/listagg",),
         "FIRST_VALUE and LAST_VALUE follow the order of rows, and those of a Table change",
     ),
@@ -105,10 +97,6 @@ NOT_YET: dict[str, str] = {
     **dict.fromkeys(
         ("groups/array_agg",),
         "ARRAY_AGG of a column that may be NULL is not offered",
-    ),
-    **dict.fromkeys(
-        ("windows/session_rows",),
-        "the rows of windows without an aggregate are not offered in SQL",
     ),
 }
 """Script cases that are refused, because what they need is not offered yet."""

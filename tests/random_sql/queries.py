@@ -81,6 +81,7 @@ class Queries:
         pairs = [(a, b) for a in mine for b in others if a.kind == b.kind and a.kind in (INT, BIG, STR, DATE, DEC)]
         if not pairs or self.chance.random() < 0.06:
             self.used.append("cross join")
+            right = joined("({})", right) if " JOIN " in right.flink and not right.flink.startswith("(") else right
             return joined("{} CROSS JOIN {}", left, right), (*mine, *others)
         kind = self.chance.choice(("JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"))
         self.used.append(kind.lower())
@@ -100,6 +101,7 @@ class Queries:
             more = Terms(self.chance, (*mine, *others)).condition(1)
             condition = joined("{} AND {}", condition, more)
         both = tuple(replace(one, unique=False) for one in (*mine, *others))
+        right = joined("({})", right) if " JOIN " in right.flink and not right.flink.startswith("(") else right
         return joined(f"{{}} {kind} {{}} ON {{}}", left, right, condition), both
 
     def where(self, columns: Sequence[Col], depth: int) -> Both:
@@ -139,7 +141,13 @@ class Queries:
             case 2:
                 self.used.append("scalar")
                 total = self.chance.choice(("MAX", "MIN", "COUNT"))
-                return joined(f"{{}} <= (SELECT {total}({{}}) FROM {{}}{{}})", self.number(columns), self.number(inner), table, filtered)
+                return joined(
+                    f"{{}} <= (SELECT {total}({{}}) FROM {{}}{{}})",
+                    self.number(columns),
+                    self.number(inner),
+                    table,
+                    filtered,
+                )
             case _:
                 self.used.append("correlated scalar")
                 total = self.chance.choice(("MAX", "MIN", "COUNT", "SUM"))
@@ -286,12 +294,12 @@ class Queries:
     def with_names(self, depth: int) -> Query:
         """WITH a AS (...), used once or twice."""
         query, name = self.one(depth - 1), self.named()
-        columns = tuple(one for one in query.columns if one.kind != APPROX) or (Col("1", INT),)
+        columns = tuple(one for one in query.columns if one.kind != APPROX)
         aliases = [self.named(), self.named()]
         mine = tuple(replace(one, table=aliases[0]) for one in columns)
         keys = [one for one in mine if one.kind in (INT, BIG, STR, DATE)]
         terms = Terms(self.chance, mine)
-        text, made = self.selected([(terms.of(one.kind, 1), one.kind) for one in mine if one.name != "1"] or [(same("1"), INT)])
+        text, made = self.selected([(terms.of(one.kind, 1), one.kind) for one in mine] or [(same("1"), INT)])
         source = f"{name} AS {aliases[0]}"
         if keys and self.chance.random() < 0.4:
             key = self.chance.choice(keys).name
@@ -367,10 +375,17 @@ class Queries:
             f"ROW_NUMBER() OVER (PARTITION BY {part} ORDER BY {key.text.duck} {sign} {nulls}, {alias}.id)",
         )
         text, made = self.selected(
-            [(same(f"{alias}.id"), INT), (key.text, key.kind), (same(f"{alias}.window_start"), TS), (same(f"{alias}.window_end"), TS)]
+            [
+                (same(f"{alias}.id"), INT),
+                (key.text, key.kind),
+                (same(f"{alias}.window_start"), TS),
+                (same(f"{alias}.window_end"), TS),
+            ]
         )
         names = ", ".join(one.name for one in made)
-        whole = joined(f"SELECT {names} FROM (SELECT {{}}, {{}} AS rn FROM {{}}) WHERE rn <= {number}", text, rank, source)
+        whole = joined(
+            f"SELECT {names} FROM (SELECT {{}}, {{}} AS rn FROM {{}}) WHERE rn <= {number}", text, rank, source
+        )
         return Query(whole, made)
 
     def window_join(self, depth: int) -> Query:
@@ -386,7 +401,12 @@ class Queries:
         condition = f"l.window_start = r.window_start AND l.window_end = r.window_end AND l.k = r.k"
         text = same(f"l.id AS c0, r.id AS c1, l.window_start AS c2, r.window_end AS c3")
         made = (Col("c0", INT), Col("c1", INT), Col("c2", TS), Col("c3", TS))
-        whole = joined(f"SELECT {{}} FROM (SELECT * FROM {{}}) AS l {kind} (SELECT * FROM {{}}) AS r ON {condition}", text, left, right)
+        whole = joined(
+            f"SELECT {{}} FROM (SELECT * FROM {{}}) AS l {kind} (SELECT * FROM {{}}) AS r ON {condition}",
+            text,
+            left,
+            right,
+        )
         return Query(whole, made)
 
     def over(self, depth: int) -> Query:
@@ -437,7 +457,12 @@ class Queries:
         shown = ", ".join(one.name for one in made)
         if self.chance.random() < 0.3:
             shown, made = f"{shown}, rn", (*made, Col("rn", BIG))
-        return Query(joined(f"SELECT {shown} FROM (SELECT {{}}, {{}} AS rn FROM {{}}{{}}) WHERE {bound}", text, rank, source, where), made)
+        return Query(
+            joined(
+                f"SELECT {shown} FROM (SELECT {{}}, {{}} AS rn FROM {{}}{{}}) WHERE {bound}", text, rank, source, where
+            ),
+            made,
+        )
 
     def limited(self, depth: int) -> Query:
         """ORDER BY ... LIMIT."""

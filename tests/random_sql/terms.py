@@ -48,9 +48,7 @@ def same(text: str) -> Both:
 
 def joined(pattern: str, *parts: Both, duck: str | None = None) -> Both:
     """A pattern with parts in the place of `{}`."""
-    return Both(
-        pattern.format(*(one.flink for one in parts)), (duck or pattern).format(*(one.duck for one in parts))
-    )
+    return Both(pattern.format(*(one.flink for one in parts)), (duck or pattern).format(*(one.duck for one in parts)))
 
 
 class Terms:
@@ -173,7 +171,16 @@ class Terms:
     def _dec(self, depth: int) -> Both:
         a, b = self.of(DEC, depth), self.of(DEC, depth)
         made = self.chance.choice(
-            ("{} + {}", "{} - {}", "{} * CAST(1.5 AS DECIMAL(2, 1))", "ROUND({}, 1)", "ABS({})", "FLOOR({})", "CEIL({})", "{} * {}")
+            (
+                "{} + {}",
+                "{} - {}",
+                "{} * CAST(1.5 AS DECIMAL(2, 1))",
+                "ROUND({}, 1)",
+                "ABS({})",
+                "FLOOR({})",
+                "CEIL({})",
+                "{} * {}",
+            )
         )
         text = joined(made, a, b)
         # What is computed has digits of its own: cut to the kind's.
@@ -263,7 +270,9 @@ class Terms:
         if self.chance.random() < 0.5:
             return joined("CAST({} AS DATE)", self.of(TS, depth))
         days = self.chance.randrange(1, 40)
-        return joined(f"({{}} + INTERVAL '{days}' DAY)", self.of(DATE, depth), duck=f"CAST({{}} + INTERVAL '{days}' DAY AS DATE)")
+        return joined(
+            f"({{}} + INTERVAL '{days}' DAY)", self.of(DATE, depth), duck=f"CAST({{}} + INTERVAL '{days}' DAY AS DATE)"
+        )
 
     _made: dict[str, list[Callable[[Terms, int], Both]]] = {
         INT: [_int], BIG: [_big], DEC: [_dec], DBL: [_dbl], STR: [_str], BOOL: [_bool], TS: [_ts], DATE: [_date],

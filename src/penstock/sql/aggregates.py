@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from penstock.core.dtypes import Decimal, is_numeric
+from penstock.core.dtypes import Decimal, String, is_numeric
 from penstock.core.errors import PlanError, UnknownNameError, UnsupportedError
 from penstock.expr.aggregates import AGGREGATES
 from penstock.expr.aggregates.sql import mean_type, sum_type
-from penstock.expr.ast import Aggregation
+from penstock.expr.ast import Aggregation, Call
 from penstock.expr.function import with_options
 from penstock.expr.infer import Typed
 from penstock.sql.entries import known
-from penstock.sql.terms import Session, spelled
+from penstock.sql.terms import Session, call, spelled
 
 Make = Callable[[Sequence[Typed], bool], Aggregation]
 
@@ -28,13 +28,27 @@ def _count(args: Sequence[Typed], distinct: bool) -> Aggregation:
     if not args:
         return _aggregation("count", ())
     if distinct:
-        _single("COUNT(DISTINCT ...)", args)
-        return _aggregation("n_unique", args)
+        return _aggregation("n_unique", args if len(args) == 1 else [_together(args)])
     if len(args) > 1:
-        raise UnsupportedError(
-            "COUNT of several columns is not offered yet", hint="COUNT(*) FILTER (WHERE a IS NOT NULL)"
-        )
+        # Rows in which none of them is NULL.
+        known = [call("is_not_null", [arg]) for arg in args]
+        every = known[0]
+        for more in known[1:]:
+            every = call("and", [every, more])
+        return Aggregation("count", (), every.term)
     return _aggregation("count_values", args)
+
+
+def _together(args: Sequence[Typed]) -> Typed:
+    """Several values as one text, each behind its length; NULL if one of them is."""
+    from penstock.sql import functions
+
+    pieces: list[Typed] = []
+    for arg in args:
+        text = functions.cast(arg, String)
+        length = functions.cast(functions.resolve("CHAR_LENGTH", [text]), String)
+        pieces += [length, functions.constant(":", String), text]
+    return functions.resolve("CONCAT", pieces)
 
 
 def _single(name: str, args: Sequence[Typed]) -> None:
@@ -148,4 +162,7 @@ def resolve(
     if name not in TABLE:
         raise UnknownNameError("aggregate", name, NAMES)
     made = TABLE[name](args, distinct)
-    return made if condition is None else Aggregation(made.aggregate, made.args, condition.term, made.options)
+    if condition is None:
+        return made
+    where = condition.term if made.where is None else Call("and", (made.where, condition.term))
+    return Aggregation(made.aggregate, made.args, where, made.options)

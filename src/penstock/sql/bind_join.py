@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from penstock.core.dtypes import Int32
 from penstock.core.schema import Schema
-from penstock.expr.ast import Column, Term
+from penstock.expr.ast import Column, Literal, Term
 from penstock.expr.infer import Typed
 from penstock.plan.node import Node
 from penstock.sql import functions, operators
 from penstock.sql.bind_expression import conjuncts
 from penstock.sql.bind_from import bind_relation, unnested
+from penstock.sql.join_terms import Computed, within_sides
 from penstock.sql.operators import JoinPattern
 from penstock.sql.scope import END, PROCTIME, START, Related, Scope, ScopeColumn
 from penstock.sql.syntax import (
@@ -81,6 +83,8 @@ def join_sides(binder: Queries, left: Related, right: Related, join: Join, as_of
     return joining.related(made, join)
 
 
+ONLY = Literal(0, Int32)
+"""The key of joins that have none."""
 TRUE = Constant(True, SqlType("BOOLEAN", nullable=False))
 
 
@@ -279,11 +283,13 @@ class Joining:
             return temporal_join(pattern, self.right.extras.get("key", ()))
         if pattern.within is not None and self.left_on:
             return operators.interval_join(pattern)
+        if pattern.within is not None:
+            self.bounds_as_conditions()
+            pattern = self.pattern(kind, join)
         if not self.left_on and kind != "cross":
-            raise self.binder.text.unsupported(
-                "a join needs an equal key", join.condition.at if join.condition else join.at,
-                hint="ON a.id = b.id AND ...; CROSS JOIN pairs all rows",
-            )  # fmt: skip
+            # Without an equal key all rows are compared with all: as in Flink, all of them are one key's.
+            self.left_on, self.right_on, self.nulls_equal = [ONLY], [ONLY], [False]
+            pattern = self.pattern(kind, join)
         if {START, END} <= self.window_keys:
             return operators.window_join(pattern)
         return operators.regular_join(pattern)
@@ -294,15 +300,27 @@ class Joining:
         if self.lower is not None and self.upper is not None:
             within = (self.lower, self.upper)
         elif self.lower is not None or self.upper is not None:
-            self._time_as_condition()
+            self.bounds_as_conditions()
         columns = [(name, "left", name) for name in self.left.node.schema.names]
         if kind not in ("semi", "anti"):
             columns += [(self.renamed[name], "right", name) for name in self.right.node.schema.names]
+        place, residual = self.binder.where(join), self._rest()
+        sides = (Computed(self.left.node, LEFT, place), Computed(self.right.node, RIGHT, place))
+        keys = [
+            tuple(side.certain(term) for term in terms)
+            for side, terms in zip(sides, (self.left_on, self.right_on), strict=True)
+        ]
+        if residual is not None:
+            residual = within_sides(residual, sides)
         return JoinPattern(
-            left=self.left.node, right=self.right.node, kind=kind, left_on=tuple(self.left_on),
-            right_on=tuple(self.right_on), nulls_equal=tuple(self.nulls_equal), residual=self._rest(),
-            columns=tuple(columns), within=within, where=self.binder.where(join),
+            left=sides[0].node, right=sides[1].node, kind=kind, left_on=keys[0], right_on=keys[1],
+            nulls_equal=tuple(self.nulls_equal), residual=residual, columns=tuple(columns), within=within, where=place,
         )  # fmt: skip
+
+    def bounds_as_conditions(self) -> None:
+        """Bounds of times are conditions like others, where no operator makes use of them."""
+        self._time_as_condition()
+        self.lower = self.upper = None
 
     def _time_as_condition(self) -> None:
         """One bound alone does not bound the state: it is a condition like others."""
@@ -314,12 +332,19 @@ class Joining:
             dtype = side.node.schema[str(side.time)].dtype
             return Typed(Column(f"{mark}{side.time}"), dtype, False)
 
-        bound, sign = (self.lower, ">=") if self.lower is not None else (self.upper, "<=")
-        assert bound is not None
-        shift = functions.constant(dt.timedelta(microseconds=bound), Duration("us"))
         expressions = self.binder.expressions(self.scope(), "ON")
-        later = expressions.resolve("+", [of(LEFT, self.left), shift], 0, 0)
-        self.residual.append(expressions.resolve(sign, [of(RIGHT, self.right), later], 0, 0))
+        for bound, sign in ((self.lower, ">="), (self.upper, "<=")):
+            if bound is None:
+                continue
+            # A bound is open if it is off by the least step: `>= t + 1 us` is `> t`.
+            strict, least = bound % 1_000, 1 if sign == ">=" else -1
+            if strict == least % 1_000:
+                bound, sign = bound - least, sign[0]
+            later = of(LEFT, self.left)
+            if bound:
+                shift = functions.constant(dt.timedelta(microseconds=bound), Duration("us" if bound % 1_000 else "ms"))
+                later = expressions.resolve("+", [later, shift], 0, 0)
+            self.residual.append(expressions.resolve(sign, [of(RIGHT, self.right), later], 0, 0))
 
     @property
     def renamed(self) -> dict[str, str]:
@@ -345,6 +370,8 @@ class Joining:
         schema: Schema = node.schema
         typed = []
         merged = {name.name for name in join.using}
+        if join.natural:
+            merged = {c.name for c in self.left.columns if c.shown} & {c.name for c in self.right.columns if c.shown}
         for i, one in enumerate(columns):
             made = one
             if isinstance(one.term, Column) and one.term.name in schema:
@@ -353,7 +380,15 @@ class Joining:
             if one.name in merged and i >= len(self.left.columns):
                 made = replace(made, shown=False)
             typed.append(made)
+        if join.kind in ("right", "full"):
+            typed = [self._either(one, typed) if one.name in merged and one.shown else one for one in typed]
         return Related(node, tuple(typed))
+
+    def _either(self, column: ScopeColumn, columns: list[ScopeColumn]) -> ScopeColumn:
+        """A column of USING: that of whichever side is there."""
+        other = next(one for one in columns[len(self.left.columns) :] if one.name == column.name)
+        both = functions.resolve("COALESCE", [column.typed, other.typed])
+        return replace(column, term=both.term, dtype=both.dtype, nullable=both.nullable)
 
 
 def _marked(side: Related, mark: str) -> Related:

@@ -163,8 +163,8 @@ def _alone(binder: Queries, query: Query, outer: Scope) -> tuple[Query, str, lis
     for one in tied:
         if whole and not _ties(one, Scope(inner)):
             raise text.unsupported(
-                "LATERAL with GROUP BY, DISTINCT or LIMIT is tied to the rows around it by equal columns", one.at, one.end,
-                hint="WHERE a.id = b.id",
+                "LATERAL with GROUP BY, DISTINCT or LIMIT is tied to the rows around it by equal columns",
+                one.at, one.end, hint="WHERE a.id = b.id",
             )  # fmt: skip
         conditions.append(_outside(one, Scope(inner), names, taken))
     where: Expression | None = None

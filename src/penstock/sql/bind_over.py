@@ -10,8 +10,9 @@ from penstock.expr.ast import Aggregation, Column, Lag, Literal, Term
 from penstock.expr.infer import Typed
 from penstock.operators.select import Select as SelectNode
 from penstock.sql import functions, operators
-from penstock.sql.bind_expression import Collected, Expressions
+from penstock.sql.bind_expression import Expressions
 from penstock.sql.operators import Order, OverPattern
+from penstock.sql.over_sums import OverCollected
 from penstock.sql.ranks import window_of
 from penstock.sql.scope import Related, Scope
 from penstock.sql.syntax import Call, Constant, Expression, Interval, Name, Select, Window
@@ -58,9 +59,14 @@ def bind_over(
     names = []
     for one in window.partition:
         value = binder.expressions(scope, "PARTITION BY").bind(one)
-        if not isinstance(value.term, Column):
-            raise text.unsupported("PARTITION BY takes columns here", one.at, one.end, hint="a subquery that has it")
-        names.append(value.term.name)
+        if isinstance(value.term, Column):
+            names.append(value.term.name)
+            continue
+        name = f"$part{len(related.node.schema)}"
+        kept = tuple((known, Column(known)) for known in related.node.schema.names)
+        node = SelectNode(input=related.node, columns=(*kept, (name, value.term)), where=binder.where(one))
+        related = replace(related, node=node)
+        names.append(name)
     key = window.order[0].expression
     if not isinstance(key, Name):
         raise text.error("OVER is ordered by a column", key.at, key.end)
@@ -86,7 +92,7 @@ def bind_over(
     if rows is None and span is None:
         pattern, firsts = _first_values(binder, pattern, bare, expressions)
         bare = [replace(one, distinct=False, args=one.args[:1], filter=None) if one in firsts else one for one in bare]
-    expressions.collected = collected = Collected(pattern.input.schema)
+    expressions.collected = collected = OverCollected(pattern.input.schema)
     # In the place of the argument stands the value where it comes for the first time, else NULL.
     once = [
         replace(expressions, standing=[(c.args[0], firsts[w])] if w in firsts else [])

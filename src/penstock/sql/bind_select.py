@@ -73,6 +73,12 @@ def bind_select(binder: Queries, select: Select, outer: Scope | None) -> Related
         from penstock.sql.bind_sets import bind_sets
 
         return bind_sets(binder, select, outer)
+    grouped = select.group is not None or has_aggregate(select.items)
+    if grouped and not any(isinstance(item.expression, Star) for item in select.items):
+        from penstock.sql.over_groups import over_groups
+
+        if (two_steps := over_groups(select, list(select.items))) is not None:
+            return bind_select(binder, two_steps, outer)
     if select.qualify is not None and any(call.over is not None for call in calls(select.qualify)):
         return _qualified_by_call(binder, select, outer)
     rest: Expression | None = select.where
@@ -84,9 +90,12 @@ def bind_select(binder: Queries, select: Select, outer: Scope | None) -> Related
         related, rest = bind_joins(binder, select.source, select.where, outer)
     else:
         related = bind_relation(binder, select.source, outer)
+    select, rest = bounds_later(binder, related, select, rest)
     related = filtered(binder, related, rest, outer, select)
     items = expanded(binder, related, select)
     if is_grouped(select, items):
+        if related.window is not None and not _groups_by_window(related, select):
+            related = rows_of_windows(related, binder.where(select))
         related, bound = bind_grouped(binder, related, select, items, outer)
     else:
         if select.having is not None:
@@ -98,6 +107,36 @@ def bind_select(binder: Queries, select: Select, outer: Scope | None) -> Related
     if select.distinct:
         made = _distinct(binder, made, select)
     return made
+
+
+def _groups_by_window(related: Related, select: Select) -> bool:
+    """Whether GROUP BY names a bound of the windows by itself."""
+    names = {one.name for one in related.columns if one.role in (START, END)}
+    keys = [item.lists[0][0] for item in select.group or () if item.lists[0]]
+    return any(isinstance(key, Name) and key.parts[-1].name in names for key in keys)
+
+
+def bounds_later(
+    binder: Queries, related: Related, select: Select, where: Expression | None
+) -> tuple[Select, Expression | None]:
+    """Conditions on nothing but the bounds of windows that are grouped by: they are the same behind the aggregation."""
+    if related.window is None or select.group is None:
+        return select, where
+    bounds = {one.name for one in related.columns if one.role in WINDOW_ROLES}
+    grouped = {one.parts[-1].name for item in select.group for one in walk(item) if isinstance(one, Name)}
+    if not {one.name for one in related.columns if one.role in (START, END)} <= grouped:
+        return select, where
+    before, having = [], select.having
+    for one in conjuncts(where):
+        names = [name for name in walk(one) if isinstance(name, Name)]
+        if names and all(name.parts[-1].name in bounds & grouped for name in names) and _query_inside(one) is None:
+            having = one if having is None else Call("AND", (one, having), at=one.at, end=one.end, written="AND")
+        else:
+            before.append(one)
+    rest: Expression | None = None
+    for one in before:
+        rest = one if rest is None else Call("AND", (rest, one), at=rest.at, end=one.end, written="AND")
+    return replace(select, having=having), rest
 
 
 def _check_ttl(binder: Queries, select: Select) -> None:
@@ -166,10 +205,7 @@ def _filter(binder: Queries, related: Related, conditions: list[Expression], out
     terms = [binder.expressions(scope, "WHERE").condition(one) for one in conditions]
     for term, syntax in zip(terms, conditions, strict=True):
         if any(name.startswith("$window_") for name in term.term.columns()):
-            raise binder.text.unsupported(
-                "a condition on the bounds of windows goes behind their aggregation", syntax.at, syntax.end,
-                hint="HAVING, or WHERE in a query around it",
-            )  # fmt: skip
+            return _filter(binder, rows_of_windows(related, binder.where(syntax)), conditions, outer)
         if "$rank" in term.term.columns():
             raise binder.text.unsupported(
                 "a rank is only compared with constants", syntax.at, syntax.end, hint="WHERE rn <= 10"
