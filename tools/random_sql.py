@@ -16,14 +16,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 from tests.random_sql.judge import Verdict, judged
 
 
-def queries(first: int, count: int) -> list[str]:
-    """Judge so many queries; what is to be told of them."""
+def queries(first: int, count: int, seconds: float) -> list[str]:
+    """Judge so many queries, or as many as there is time for; what is to be told of them."""
     outcomes: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     forms: Counter[str] = Counter()
     wrong: list[Verdict | str] = []
     started = time.monotonic()
     for seed in range(first, first + count):
+        if time.monotonic() - started > seconds:
+            count = seed - first
+            break
         try:
             verdict = judged(seed)
         except Exception as failure:  # a fault of ours: told with the seed, and the next one is tried
@@ -64,10 +67,9 @@ def queries(first: int, count: int) -> list[str]:
 
 def texts(count: int, seed: int) -> list[str]:
     """Parse and bind so many random and mutated texts."""
-    from tests.unit.sql.mistakes import mistakes
     from tests.unit.sql.test_fuzz import mutated, sources, tried
 
-    chance, given = random.Random(seed), sources(mistakes())
+    chance, given = random.Random(seed), sources()
     outcomes: Counter[str] = Counter()
     for _ in range(count):
         text = mutated(chance, given)
@@ -86,13 +88,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--queries", type=int, default=0, help="how many queries are run")
     parser.add_argument("--first", type=int, default=0, help="the first seed of queries")
+    parser.add_argument("--minutes", type=float, default=1e9, help="no query is begun after so many minutes")
     parser.add_argument("--texts", type=int, default=0, help="how many random and mutated texts are parsed and bound")
     parser.add_argument("--seed", type=int, default=7, help="the seed of the texts")
     parser.add_argument("--report", type=Path, help="where the report goes")
     options = parser.parse_args()
     lines = ["# Random SQL", "", "Made by `tools/random_sql.py`.", ""]
     if options.queries:
-        lines += [*queries(options.first, options.queries), ""]
+        lines += [*queries(options.first, options.queries, options.minutes * 60), ""]
     if options.texts:
         lines += [*texts(options.texts, options.seed), ""]
     if options.report:

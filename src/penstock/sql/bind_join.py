@@ -110,14 +110,15 @@ def _condition(binder: Queries, join: Join, left: Related, right: Related) -> li
             known = [one.name for one in side.columns if one.shown]
             if name.name not in known:
                 raise binder.text.unknown("column", name.name, known, name.at, inside=f"the {of} side")
-        found.append(Call("=", (_named(left, name), _named(right, name)), at=name.at, end=name.end, written="="))
+        found.append(Call("=", (_named(left, name, LEFT), _named(right, name, RIGHT)), at=name.at, end=name.end, written="="))
     return [*found, *[one for one in conjuncts(join.condition) if one != TRUE]]
 
 
-def _named(side: Related, name: Ident) -> Name:
+def _named(side: Related, name: Ident, mark: str) -> Name:
     column = next(one for one in side.columns if one.name == name.name and one.shown)
-    parts = (Ident(column.table, at=name.at, end=name.end),) if column.table else ()
-    return Name((*parts, name), at=name.at, end=name.end)
+    # While conditions are looked at, rows without a name have that of their side.
+    table = Ident(column.table or mark, at=name.at, end=name.end)
+    return Name((table, name), at=name.at, end=name.end)
 
 
 @dataclass
@@ -394,7 +395,9 @@ class Joining:
 def _marked(side: Related, mark: str) -> Related:
     known: dict[Term, Term] = {}
     columns = tuple(
-        replace(one, term=substitute(one.term, known, lambda column: Column(f"{mark}{column.name}")))
+        replace(
+            one, term=substitute(one.term, known, lambda column: Column(f"{mark}{column.name}")), table=one.table or mark
+        )
         for one in side.columns
     )
     return replace(side, columns=columns)

@@ -59,8 +59,6 @@ def bind_lateral(binder: Queries, left: Related, join: Join, outer: Scope | None
         return unnested(binder, left, _array(query, derived), join.kind, outer)
     if isinstance(query, Select) and query.source is None and query.where is None and not has_aggregate(query.items):
         return _computed(binder, left, query, alias, outer)
-    if isinstance(query, Select) and query.group is None and query.having is None and has_aggregate(query.items):
-        return _aggregated(binder, left, query, alias, outer)
     alone, keys, conditions = _alone(binder, query, Scope(left, outer))
     right = binder.query(alone)
     columns = tuple(replace(one, shown=False) if one.name.startswith(KEY) else one for one in right.columns)
@@ -117,21 +115,6 @@ def _computed(binder: Queries, left: Related, query: Select, alias: Alias | None
         value, name = expressions.bind(item.expression), item_name(item, i)
         found.append((name, ScopeColumn(name, value.term, value.dtype, value.nullable)))
     return _appended(binder, left, found, alias, query)
-
-
-def _aggregated(binder: Queries, left: Related, query: Select, alias: Alias | None, outer: Scope | None) -> Related:
-    """Aggregates without GROUP BY: one row each, as a query in brackets as a value."""
-    from penstock.sql.bind_scalar import bind_scalars
-    from penstock.sql.bind_select import item_name
-
-    scalars = tuple(Scalar(replace(query, items=(item,)), at=item.at, end=item.end) for item in query.items)
-    related, standing = bind_scalars(binder, left, scalars, outer)
-    values = dict(standing)
-    found = []
-    for i, (item, scalar) in enumerate(zip(query.items, scalars, strict=True)):
-        value, name = values[scalar], item_name(item, i)
-        found.append((name, ScopeColumn(name, value.term, value.dtype, value.nullable)))
-    return _appended(binder, related, found, alias, query)
 
 
 # -- queries that stand by themselves ------------------------------------------------

@@ -88,7 +88,8 @@ def bind_over(
     bare = [
         Call(c.name, c.args, distinct=c.distinct, filter=c.filter, at=c.at, end=c.end, written=c.written) for c in calls
     ]
-    wanted, firsts = bare, {}
+    wanted = bare
+    firsts: dict[Call, Typed] = {}
     if rows is None and span is None:
         pattern, firsts = _first_values(binder, pattern, bare, expressions)
         bare = [replace(one, distinct=False, args=one.args[:1], filter=None) if one in firsts else one for one in bare]
@@ -125,9 +126,9 @@ def _first_values(
         below, number = pattern.input, len(pattern.input.schema)
         name, count = f"$value{number}", f"$count{number}"
         kept = tuple((one, Column(one)) for one in below.schema.names)
-        node = SelectNode(input=below, columns=(*kept, (name, value.term)), where=pattern.where)
+        valued = SelectNode(input=below, columns=(*kept, (name, value.term)), where=pattern.where)
         counted = replace(
-            pattern, input=node, partition=(*pattern.partition, name), ranged=False, aggregates=((count, _COUNT),)
+            pattern, input=valued, partition=(*pattern.partition, name), ranged=False, aggregates=((count, _COUNT),)
         )
         pattern = replace(pattern, input=operators.over(counted), ordered=True)
         new = functions.resolve("=", [Typed(Column(count), Int64, False), functions.constant(1, Int64)])

@@ -70,8 +70,8 @@ def bind_scalars(
     standing: list[tuple[Expression, Typed]] = []
     tests = [one for one in walk(syntax) if isinstance(one, (Exists, InQuery))]
     for test in dict.fromkeys(tests):
-        related, value = _tested(binder, related, test, outer)
-        standing.append((test, value))
+        related, tested = _tested(binder, related, test, outer)
+        standing.append((test, tested))
     found = [one for one in walk(syntax) if isinstance(one, Scalar)]
     for scalar in dict.fromkeys(found):
         place = binder.where(scalar)
@@ -203,7 +203,8 @@ def _aggregate(binder: Queries, related: Related, scalar: Scalar, query: Select,
     grouped = _grouped(node, keys, collected, place)
     counts = tuple(n for n, one in collected.terms if isinstance(one, Aggregation) and one.aggregate in _COUNTS)
     if not keys:
-        return _Value(grouped, (_ONLY,), (_ONLY,), (False,), names, value, counts)
+        # In a stream there is no row of no rows: a count is NULL then, as in Flink.
+        return _Value(grouped, (_ONLY,), (_ONLY,), (False,), names, value)
     own = tuple(Column(name) for name in keys)
     return _Value(grouped, tuple(joining.left_on), own, tuple(joining.nulls_equal), names, value, counts)
 

@@ -101,6 +101,10 @@ def bind_select(binder: Queries, select: Select, outer: Scope | None) -> Related
         if select.having is not None:
             raise text.error("HAVING needs GROUP BY or an aggregate", select.having.at, select.having.end, hint="WHERE")
         related, bound = _plain(binder, related, select, items, outer)
+        if related.window is not None and not any(item.role in WINDOW_ROLES for item in bound):
+            # A row is there once for each of its windows, whether or not their bounds are selected.
+            related = rows_of_windows(related, binder.where(select))
+            related, bound = _plain(binder, related, select, items, outer)
     made = project(binder, related, bound, select)
     if select.qualify is not None:
         made = _qualified(binder, made, select)

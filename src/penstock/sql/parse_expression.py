@@ -328,7 +328,8 @@ class ExpressionParser(ValueParser):
         if word in ("TRUE", "FALSE", "UNKNOWN", "NULL") and behind.upper != "(":
             self.advance()
             if word in ("NULL", "UNKNOWN"):
-                return Constant(None, SqlType("NULL"), at=token.start, end=token.end)
+                kind = "NULL" if word == "NULL" else "BOOLEAN"
+                return Constant(None, SqlType(kind), at=token.start, end=token.end)
             return Constant(word == "TRUE", SqlType("BOOLEAN", nullable=False), at=token.start, end=token.end)
         if word in ("DATE", "TIME", "TIMESTAMP") and behind.kind == STRING:
             self.advance()

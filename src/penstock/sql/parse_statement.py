@@ -257,10 +257,10 @@ class StatementParser(TableParser):
             self.take_any(("FROM", "IN"))
             return Show("COLUMNS", self._table_name(), at=start, end=self.last_end)
         if self.take("CURRENT"):
-            kind = self.take_any(("CATALOG", "DATABASE"))
-            if kind is None:
+            current = self.take_any(("CATALOG", "DATABASE"))
+            if current is None:
                 raise self.unexpected("expected CATALOG or DATABASE after CURRENT")
-            return Show(f"CURRENT {kind}", at=start, end=self.last_end)
+            return Show(f"CURRENT {current}", at=start, end=self.last_end)
         self.take_any(("USER", "FULL"))
         known = ("TABLES", "VIEWS", "FUNCTIONS", "JOBS", "CONNECTORS", "CATALOGS", "DATABASES", "MODULES", "JARS")
         word = self.token.upper

@@ -45,7 +45,9 @@ def _number(value: int, at: Expression) -> Constant:
 
 def _some(query: Query, at: Expression) -> Expression:
     """Whether the count of rows is not 0."""
-    return Call(">", (Scalar(query, at=at.at, end=at.end), _number(0, at)), at=at.at, end=at.end, written=">")
+    count = Scalar(query, at=at.at, end=at.end)
+    known = Call("COALESCE", (count, _number(0, at)), at=at.at, end=at.end, written="COALESCE")
+    return Call(">", (known, _number(0, at)), at=at.at, end=at.end, written=">")
 
 
 def _count(query: Query, at: Expression, text: Text, where: Expression | None = None) -> Query:

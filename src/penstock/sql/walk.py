@@ -68,7 +68,7 @@ def mapped(piece: Any, change: Callable[[Expression], Expression]) -> Any:
         return tuple(change(one) if isinstance(one, Expression) else mapped(one, change) for one in piece)
     if not isinstance(piece, Syntax) or isinstance(piece, Query):
         return piece
-    found = {}
+    found: dict[str, Any] = {}
     for one in dataclasses.fields(piece):
         value = getattr(piece, one.name)
         if isinstance(value, Expression):

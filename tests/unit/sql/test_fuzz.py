@@ -10,7 +10,9 @@ from penstock.core.errors import PlanError
 from penstock.sql.lexer import LONGEST
 from penstock.sql.script import Script
 from tests.unit.sql.given import tables
+from tests.golden import cases
 from tests.unit.sql.mistakes import mistakes
+from tests.unit.sql.test_nexmark import QUERIES as NEXMARK
 from tests.unit.sql.test_queries import QUERIES
 
 _LINES = (
@@ -19,6 +21,12 @@ _LINES = (
     "VALUES WITH TABLE TUMBLE DESCRIPTOR INTERVAL DAY CREATE VIEW INSERT INTO SET EXISTS DISTINCT [ ] ROW ARRAY MAP ; ` ' /* */ --",
 )
 WORDS = [word for line in _LINES for word in line.split(" ")] + ['"', "\x00", "é", "'x'"]
+
+
+def sources() -> list[str]:
+    """Whole texts that are mutated: queries, mistakes, golden cases, Nexmark."""
+    scripts = [one.text for one in cases.scripts()]
+    return [*mistakes(), *(sql for sql, _ in QUERIES), *scripts, *NEXMARK.values()]
 
 
 def mutated(chance: random.Random, texts: list[str]) -> str:
@@ -40,7 +48,7 @@ def mutated(chance: random.Random, texts: list[str]) -> str:
             text = text[:i] + other[chance.randrange(len(other)) :]
         else:
             text = text[:i] + text[i:j][::-1] + text[j:]
-    return text[:2_000]
+    return text[:3_000]
 
 
 def tried(sql: str) -> bool:
@@ -60,7 +68,7 @@ def tried(sql: str) -> bool:
 @pytest.mark.slow
 def test_no_text_ends_in_a_traceback() -> None:
     chance = random.Random(7)
-    texts = [*mistakes(), *(sql for sql, _ in QUERIES)]
+    texts = sources()
     good = sum(tried(mutated(chance, texts)) for _ in range(5_000))
     assert 50 < good < 4_950  # both kinds were tried
 
