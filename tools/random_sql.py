@@ -1,4 +1,4 @@
-"""Random SQL by command: `python tools/random_sql.py --queries 10000 --texts 100000 --report tests/random_sql/REPORT.md`."""
+"""Random SQL: `python tools/random_sql.py --queries 10000 --texts 100000 --report tests/random_sql/REPORT.md`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def queries(first: int, count: int, seconds: float) -> list[str]:
             break
         try:
             verdict = judged(seed)
-        except Exception as failure:  # a fault of ours: told with the seed, and the next one is tried
+        except Exception as failure:  # noqa: BLE001 - a fault of ours is told, and the next one is tried
             wrong.append(f"seed {seed}: {type(failure).__name__}: {failure}\n{traceback.format_exc(limit=-3)}")
             outcomes["failed"] += 1
             print(wrong[-1], flush=True)
@@ -75,7 +75,7 @@ def texts(count: int, seed: int) -> list[str]:
         text = mutated(chance, given)
         try:
             outcomes["a plan" if tried(text) else "refused with its place"] += 1
-        except Exception as failure:
+        except Exception as failure:  # noqa: BLE001 - a fault of ours is told, and the next one is tried
             outcomes["failed"] += 1
             print(f"{text!r}\n{type(failure).__name__}: {failure}\n{traceback.format_exc(limit=-3)}", flush=True)
     print(f"{count} texts: {dict(outcomes)}", flush=True)

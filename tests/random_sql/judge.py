@@ -17,17 +17,19 @@ from penstock.core.dtypes import Boolean, Date, Datetime, Decimal, DType, Float6
 from penstock.core.errors import PlanError, UnsupportedError
 from penstock.core.schema import Field, Schema
 from penstock.optimize import optimize
+from penstock.plan.watermark import policy
 from penstock.testing.case import Case, case_of
 from penstock.testing.check import reference
 from penstock.testing.compare import CheckFailed, fold
 from penstock.testing.scene import Input, at_random
 from penstock.testing.trial import Mode, try_out
-from penstock.plan.watermark import policy
-from tests.random_sql.queries import TABLE, TABLES, Queries, Query
+from tests.random_sql.queries import Queries
+from tests.random_sql.reading import TABLE, TABLES, Query
 from tests.random_sql.terms import APPROX, BIG, BOOL, DATE, DBL, DEC, DUCK, INT, STR, TS
 
 DTYPES: dict[str, DType] = {
-    INT: Int32, BIG: Int64, DEC: Decimal(10, 2), DBL: Float64, STR: String, BOOL: Boolean, TS: Datetime("ms"), DATE: Date,
+    INT: Int32, BIG: Int64, DEC: Decimal(10, 2), DBL: Float64, STR: String, BOOL: Boolean, TS: Datetime("ms"),
+    DATE: Date,
 }  # fmt: skip
 START = dt.datetime(2024, 3, 1, 10)
 Row = dict[str, Any]
@@ -64,8 +66,9 @@ def tables(chance: random.Random) -> dict[str, list[Row]]:
         rows = []
         for i, second in enumerate(times):
             row: Row = {
-                "id": i, "k": chance.randrange(4), "n": chance.randrange(-20, 20), "p": decimal.Decimal(chance.randrange(-500, 900)) / 100,
-                "x": chance.randrange(-20, 40) / 4, "g": chance.choice(("a", "b", "ab", "B c", "")), "f": chance.random() < 0.5,
+                "id": i, "k": chance.randrange(4), "n": chance.randrange(-20, 20),
+                "p": decimal.Decimal(chance.randrange(-500, 900)) / 100, "x": chance.randrange(-20, 40) / 4,
+                "g": chance.choice(("a", "b", "ab", "B c", "")), "f": chance.random() < 0.5,
                 "day0": dt.date(2024, 2, chance.randrange(27, 30)),
             }  # fmt: skip
             row = {name: None if name != "id" and chance.random() < 0.15 else value for name, value in row.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 INT, BIG, DEC, DBL, STR, BOOL, TS, DATE = "int", "big", "dec", "dbl", "str", "bool", "ts", "date"
 APPROX = "approx"
@@ -274,6 +275,6 @@ class Terms:
             f"({{}} + INTERVAL '{days}' DAY)", self.of(DATE, depth), duck=f"CAST({{}} + INTERVAL '{days}' DAY AS DATE)"
         )
 
-    _made: dict[str, list[Callable[[Terms, int], Both]]] = {
+    _made: ClassVar[dict[str, list[Callable[[Terms, int], Both]]]] = {
         INT: [_int], BIG: [_big], DEC: [_dec], DBL: [_dbl], STR: [_str], BOOL: [_bool], TS: [_ts], DATE: [_date],
     }  # fmt: skip

@@ -11,17 +11,15 @@ from penstock.expr.ast import Column, Literal, Term
 from penstock.expr.infer import Typed
 from penstock.plan.node import Node
 from penstock.sql import functions, operators
-from penstock.sql.bind_expression import conjuncts
 from penstock.sql.bind_from import bind_relation, unnested
+from penstock.sql.join_names import LEFT, RIGHT, TRUE, conditions_of
 from penstock.sql.join_terms import Computed, within_sides
 from penstock.sql.operators import JoinPattern
 from penstock.sql.scope import END, PROCTIME, START, Related, Scope, ScopeColumn
 from penstock.sql.syntax import (
     Call,
-    Constant,
     Derived,
     Expression,
-    Ident,
     Interval,
     Join,
     Name,
@@ -29,13 +27,11 @@ from penstock.sql.syntax import (
     TableFunction,
     TableName,
 )
-from penstock.sql.types import SqlType
 from penstock.sql.walk import substitute
 
 if TYPE_CHECKING:
     from penstock.sql.bind_query import Queries
 
-LEFT, RIGHT = "left.", "right."
 _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}
 
 
@@ -71,7 +67,7 @@ def join_sides(binder: Queries, left: Related, right: Related, join: Join, as_of
         PlanError: If it cannot mean anything.
     """
     different(binder, left, right, join.right)
-    condition = _condition(binder, join, left, right)
+    condition = conditions_of(binder, join, left, right)
     joining = Joining(binder, left, right)
     if left.window is not None or right.window is not None:
         from penstock.sql.window_joins import join_windows
@@ -85,7 +81,6 @@ def join_sides(binder: Queries, left: Related, right: Related, join: Join, as_of
 
 ONLY = Literal(0, Int32)
 """The key of joins that have none."""
-TRUE = Constant(True, SqlType("BOOLEAN", nullable=False))
 
 
 def different(binder: Queries, left: Related, right: Related, syntax: Relation) -> None:
@@ -96,29 +91,6 @@ def different(binder: Queries, left: Related, right: Related, syntax: Relation) 
         raise binder.text.error(
             f'both sides of the join are called "{name}"', syntax.at, syntax.end, hint=f"JOIN {name} AS other"
         )
-
-
-def _condition(binder: Queries, join: Join, left: Related, right: Related) -> list[Expression]:
-    """The conditions, with USING and NATURAL written out."""
-    names = list(join.using)
-    if join.natural:
-        own = {one.name for one in left.columns if one.shown}
-        names = [Ident(one.name, at=join.at) for one in right.columns if one.shown and one.name in own]
-    found = []
-    for name in names:
-        for side, of in ((left, "left"), (right, "right")):
-            known = [one.name for one in side.columns if one.shown]
-            if name.name not in known:
-                raise binder.text.unknown("column", name.name, known, name.at, inside=f"the {of} side")
-        found.append(Call("=", (_named(left, name, LEFT), _named(right, name, RIGHT)), at=name.at, end=name.end, written="="))
-    return [*found, *[one for one in conjuncts(join.condition) if one != TRUE]]
-
-
-def _named(side: Related, name: Ident, mark: str) -> Name:
-    column = next(one for one in side.columns if one.name == name.name and one.shown)
-    # While conditions are looked at, rows without a name have that of their side.
-    table = Ident(column.table or mark, at=name.at, end=name.end)
-    return Name((table, name), at=name.at, end=name.end)
 
 
 @dataclass
@@ -396,7 +368,9 @@ def _marked(side: Related, mark: str) -> Related:
     known: dict[Term, Term] = {}
     columns = tuple(
         replace(
-            one, term=substitute(one.term, known, lambda column: Column(f"{mark}{column.name}")), table=one.table or mark
+            one,
+            term=substitute(one.term, known, lambda column: Column(f"{mark}{column.name}")),
+            table=one.table or mark,
         )
         for one in side.columns
     )

@@ -64,8 +64,8 @@ def bind_over(
             continue
         name = f"$part{len(related.node.schema)}"
         kept = tuple((known, Column(known)) for known in related.node.schema.names)
-        node = SelectNode(input=related.node, columns=(*kept, (name, value.term)), where=binder.where(one))
-        related = replace(related, node=node)
+        valued = SelectNode(input=related.node, columns=(*kept, (name, value.term)), where=binder.where(one))
+        related = replace(related, node=valued)
         names.append(name)
     key = window.order[0].expression
     if not isinstance(key, Name):

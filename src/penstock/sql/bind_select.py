@@ -18,7 +18,7 @@ from penstock.plan.ttl import ProcessingTime, TimeToLive
 from penstock.sql.bind_expression import AGGREGATES, RANKS, conjuncts
 from penstock.sql.bind_from import MARKS, bind_relation
 from penstock.sql.ranks import PendingRank, apply_rank, pending_rank, rank_bounds
-from penstock.sql.scope import END, PROCTIME, RANK, START, TIME, Related, Scope, ScopeColumn
+from penstock.sql.scope import PROCTIME, RANK, Related, Scope, ScopeColumn
 from penstock.sql.syntax import (
     Call,
     Exists,
@@ -34,12 +34,11 @@ from penstock.sql.syntax import (
     Syntax,
 )
 from penstock.sql.walk import calls, outer_calls, walk
+from penstock.sql.window_bounds import WINDOW_ROLES, bounds_later, groups_by_window
 from penstock.sql.window_rows import rows_of_windows
 
 if TYPE_CHECKING:
     from penstock.sql.bind_query import Queries
-
-WINDOW_ROLES = (START, END, TIME)
 
 
 @dataclass(frozen=True)
@@ -90,11 +89,11 @@ def bind_select(binder: Queries, select: Select, outer: Scope | None) -> Related
         related, rest = bind_joins(binder, select.source, select.where, outer)
     else:
         related = bind_relation(binder, select.source, outer)
-    select, rest = bounds_later(binder, related, select, rest)
+    select, rest = bounds_later(related, select, rest)
     related = filtered(binder, related, rest, outer, select)
     items = expanded(binder, related, select)
     if is_grouped(select, items):
-        if related.window is not None and not _groups_by_window(related, select):
+        if related.window is not None and not groups_by_window(related, select):
             related = rows_of_windows(related, binder.where(select))
         related, bound = bind_grouped(binder, related, select, items, outer)
     else:
@@ -111,36 +110,6 @@ def bind_select(binder: Queries, select: Select, outer: Scope | None) -> Related
     if select.distinct:
         made = _distinct(binder, made, select)
     return made
-
-
-def _groups_by_window(related: Related, select: Select) -> bool:
-    """Whether GROUP BY names a bound of the windows by itself."""
-    names = {one.name for one in related.columns if one.role in (START, END)}
-    keys = [item.lists[0][0] for item in select.group or () if item.lists[0]]
-    return any(isinstance(key, Name) and key.parts[-1].name in names for key in keys)
-
-
-def bounds_later(
-    binder: Queries, related: Related, select: Select, where: Expression | None
-) -> tuple[Select, Expression | None]:
-    """Conditions on nothing but the bounds of windows that are grouped by: they are the same behind the aggregation."""
-    if related.window is None or select.group is None:
-        return select, where
-    bounds = {one.name for one in related.columns if one.role in WINDOW_ROLES}
-    grouped = {one.parts[-1].name for item in select.group for one in walk(item) if isinstance(one, Name)}
-    if not {one.name for one in related.columns if one.role in (START, END)} <= grouped:
-        return select, where
-    before, having = [], select.having
-    for one in conjuncts(where):
-        names = [name for name in walk(one) if isinstance(name, Name)]
-        if names and all(name.parts[-1].name in bounds & grouped for name in names) and _query_inside(one) is None:
-            having = one if having is None else Call("AND", (one, having), at=one.at, end=one.end, written="AND")
-        else:
-            before.append(one)
-    rest: Expression | None = None
-    for one in before:
-        rest = one if rest is None else Call("AND", (rest, one), at=rest.at, end=one.end, written="AND")
-    return replace(select, having=having), rest
 
 
 def _check_ttl(binder: Queries, select: Select) -> None:

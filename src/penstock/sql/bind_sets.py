@@ -10,9 +10,10 @@ from penstock.expr.ast import Column
 from penstock.operators.union import Union
 from penstock.sql.bind_from import bind_relation
 from penstock.sql.bind_group import bind_grouped
-from penstock.sql.bind_select import bounds_later, expanded, filtered, project
+from penstock.sql.bind_select import expanded, filtered, project
 from penstock.sql.scope import END, START, Related, Scope
 from penstock.sql.syntax import Expression, GroupItem, Name, Select
+from penstock.sql.window_bounds import bounds_later
 from penstock.sql.window_rows import rows_of_windows
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def bind_sets(binder: Queries, select: Select, outer: Scope | None) -> Related:
     every = tuple(dict.fromkeys(one for chosen in sets for one in chosen))
     related = bind_relation(binder, select.source, outer)
     if all(any(_names_bound(one, related) for one in chosen) for chosen in sets):
-        select, rest = bounds_later(binder, related, select, select.where)
+        select, rest = bounds_later(related, select, select.where)
     else:
         related = rows_of_windows(related, binder.where(select)) if related.window is not None else related
         rest = select.where

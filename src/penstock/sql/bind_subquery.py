@@ -127,7 +127,8 @@ def _equal(
     given: list, syntax: Expression, outer: Scope | None,  # type: ignore[type-arg]
 ) -> bool:  # fmt: skip
     """What IN compares; whether any of it may be NULL."""
-    from penstock.sql.bind_join import LEFT, RIGHT, _marked
+    from penstock.sql.bind_join import _marked
+    from penstock.sql.join_names import LEFT, RIGHT
 
     outside = binder.expressions(Scope(_marked(related, LEFT), outer), "IN")
     inside = _marked(right, RIGHT)

@@ -9,8 +9,8 @@ import pytest
 from penstock.core.errors import PlanError
 from penstock.sql.lexer import LONGEST
 from penstock.sql.script import Script
-from tests.unit.sql.given import tables
 from tests.golden import cases
+from tests.unit.sql.given import tables
 from tests.unit.sql.mistakes import mistakes
 from tests.unit.sql.test_nexmark import QUERIES as NEXMARK
 from tests.unit.sql.test_queries import QUERIES
