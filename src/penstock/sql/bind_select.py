@@ -34,7 +34,7 @@ from penstock.sql.syntax import (
     Syntax,
 )
 from penstock.sql.walk import calls, outer_calls, walk
-from penstock.sql.window_bounds import WINDOW_ROLES, bounds_later, groups_by_window
+from penstock.sql.window_bounds import WINDOW_ROLES, bounds_later, groups_by_window, rows_first
 from penstock.sql.window_rows import rows_of_windows
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ def bind_select(binder: Queries, select: Select, outer: Scope | None) -> Related
         related, rest = bind_joins(binder, select.source, select.where, outer)
     else:
         related = bind_relation(binder, select.source, outer)
+    if not grouped and rows_first(related, select, rest):
+        related = rows_of_windows(related, binder.where(select))
     select, rest = bounds_later(related, select, rest)
     related = filtered(binder, related, rest, outer, select)
     items = expanded(binder, related, select)

@@ -6,10 +6,22 @@ from dataclasses import replace
 
 from penstock.sql.bind_expression import conjuncts
 from penstock.sql.scope import END, START, TIME, Related
-from penstock.sql.syntax import Call, Exists, Expression, InQuery, Name, Scalar, Select
+from penstock.sql.syntax import Call, Exists, Expression, InQuery, Name, Scalar, Select, Star
 from penstock.sql.walk import walk
 
 WINDOW_ROLES = (START, END, TIME)
+
+
+def rows_first(related: Related, select: Select, where: Expression | None) -> bool:
+    """Whether the rows of sessions must be made before a SELECT: it leaves rows out, or what they are partitioned by."""
+    window = related.window
+    if window is None or not window.sessions or select.group is not None:
+        return False
+    if any(isinstance(item.expression, Star) for item in select.items):
+        return where is not None
+    names = {item.expression.parts[-1].name for item in select.items if isinstance(item.expression, Name)}
+    aliased = any(item.alias is not None for item in select.items)
+    return where is not None or aliased or not set(window.partition) <= names
 
 
 def groups_by_window(related: Related, select: Select) -> bool:
