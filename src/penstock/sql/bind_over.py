@@ -9,6 +9,7 @@ from penstock.core.dtypes import Boolean, Int64
 from penstock.expr.ast import Aggregation, Column, Lag, Literal, Term
 from penstock.expr.infer import Typed
 from penstock.operators.select import Select as SelectNode
+from penstock.plan.node import Node
 from penstock.sql import functions, operators
 from penstock.sql.bind_expression import Expressions
 from penstock.sql.operators import Order, OverPattern
@@ -84,13 +85,20 @@ def bind_over(
         calls = [call for call in calls if call.name != "LAG"]
         if not calls:
             return replace(related, node=pattern.input), standing
-    expressions = binder.expressions(scope, "SELECT")
+    node, values = _aggregated(binder, pattern, calls, binder.expressions(scope, "SELECT"))
+    return replace(related, node=node), [*standing, *zip(calls, values, strict=True)]
+
+
+def _aggregated(
+    binder: Queries, pattern: OverPattern, calls: list[Call], expressions: Expressions
+) -> tuple[Node, list[Typed]]:
+    """The rows with the aggregates of the calls, and what each call stands for."""
     bare = [
         Call(c.name, c.args, distinct=c.distinct, filter=c.filter, at=c.at, end=c.end, written=c.written) for c in calls
     ]
     wanted = bare
     firsts: dict[Call, Typed] = {}
-    if rows is None and span is None:
+    if pattern.rows is None and pattern.span is None:
         pattern, firsts = _first_values(binder, pattern, bare, expressions)
         bare = [replace(one, distinct=False, args=one.args[:1], filter=None) if one in firsts else one for one in bare]
     expressions.collected = collected = OverCollected(pattern.input.schema)
@@ -100,8 +108,7 @@ def bind_over(
         for c, w in zip(bare, wanted, strict=True)
     ]
     values = [one.bind(call) for one, call in zip(once, bare, strict=True)]
-    node = operators.over(replace(pattern, aggregates=tuple(collected.terms)))
-    return replace(related, node=node), [*standing, *zip(calls, values, strict=True)]
+    return operators.over(replace(pattern, aggregates=tuple(collected.terms))), values
 
 
 _KEPT = ("MIN", "MAX", "FIRST_VALUE", "LAST_VALUE")

@@ -13,7 +13,7 @@ WINDOW_ROLES = (START, END, TIME)
 
 
 def rows_first(related: Related, select: Select, where: Expression | None) -> bool:
-    """Whether the rows of sessions must be made before a SELECT: it leaves rows out, or what they are partitioned by."""
+    """Whether rows of sessions must be made before a SELECT: it leaves rows out, or what they are partitioned by."""
     window = related.window
     if window is None or not window.sessions or select.group is not None:
         return False

@@ -80,6 +80,21 @@ def test_deep_nesting_is_refused(sql: str) -> None:
     assert not tried(sql)
 
 
+@pytest.mark.parametrize(
+    ("sql", "fits"),
+    [
+        ("SELECT 3E FROM t", False),
+        ("SELECT 0.90e, a FROM t", False),
+        (
+            "SELECT * FROM (SELECT b, ROW_NUMBER() OVER (ORDER BY b) r, ROW_NUMBER() OVER (ORDER BY b) x FROM t) WHERE r = 1",
+            True,
+        ),
+    ],
+)
+def test_what_random_texts_found_stays_mended(sql: str, fits: bool) -> None:
+    assert tried(sql) == fits
+
+
 def test_a_text_that_is_too_long_is_refused() -> None:
     with pytest.raises(PlanError, match="at most"):
         Script().run("x" * (LONGEST + 1))
