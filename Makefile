@@ -12,7 +12,10 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install check fix lint types test demo bench bench-aggregates bench-checkpoints bench-flow bench-joins bench-latency docs services soak simulate coverage lowest wheel clean
+# Tests start many processes, each of which would compile all sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help install check fix lint types test demo bench bench-aggregates bench-checkpoints bench-flow bench-joins bench-latency docs services soak simulate coverage lowest wheel clean bench-lookups
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +65,9 @@ bench-joins: $(STAMP)  ## Joins beside DuckDB at three sizes; ARGS="--help" for 
 
 bench-latency: $(STAMP)  ## What little things cost: a step of one row, an import, a second start
 	$(BIN)/python bench/latency.py $(ARGS)
+
+bench-lookups: $(STAMP)  ## Lookup joins with and without a cache; ARGS="--postgres URL" for PostgreSQL too
+	$(BIN)/python bench/lookups.py $(ARGS)
 
 docs: $(STAMP)  ## Run every block of README.md and docs/, and every example
 	$(BIN)/python -m pytest -n $(WORKERS) tests/docs $(ARGS)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Any as _Any
 
+from penstock.api.aggregates import aggregate
 from penstock.api.functions import udf
 from penstock.api.grouping_sets import cube, grouping_sets, rollup
 from penstock.api.planned import unknown_member as _unknown_member
+from penstock.api.process_inputs import process
 from penstock.api.read import read
 from penstock.api.sql import load, sql
 from penstock.api.stream import Stream, Table
@@ -45,10 +47,11 @@ from penstock.core.spec import Secret as secret
 from penstock.expr.build import Expr, col, count, from_epoch, lit, struct, when
 from penstock.expr.build import function as _function
 from penstock.expr.functions import FUNCTIONS as _FUNCTIONS
-from penstock.operators.process_calls import ListState, MapState, Process, ValueState, side
+from penstock.operators.process_calls import Process, side
+from penstock.operators.process_states import ListState, MapState, ValueState
 from penstock.plan.custom_windows import custom
 from penstock.plan.emission import every
-from penstock.plan.keyed_windows import count_window, global_window, session
+from penstock.plan.keyed_windows import count_window, global_window, hybrid, session, sliding
 from penstock.plan.pipeline import Pipeline
 from penstock.plan.ttl import processing_time
 from penstock.plan.watermark import ingestion_time, monotonic, punctuated
@@ -96,6 +99,7 @@ __all__ = [
     "UInt32",
     "UInt64",
     "ValueState",
+    "aggregate",
     "col",
     "count",
     "count_window",
@@ -107,10 +111,12 @@ __all__ = [
     "global_window",
     "grouping_sets",
     "hopping",
+    "hybrid",
     "ingestion_time",
     "lit",
     "load",
     "monotonic",
+    "process",
     "processing_time",
     "punctuated",
     "read",
@@ -119,6 +125,7 @@ __all__ = [
     "secret",
     "session",
     "side",
+    "sliding",
     "sql",
     "start",
     "struct",

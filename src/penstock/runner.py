@@ -39,12 +39,15 @@ class Embedded:
             scratch files (on Linux; see the guide to state), and sources decode ahead a quarter of it at most. By
             default state takes what it takes, and sources decode 256 MiB ahead.
         step_rows: A fixed number of rows per step, for measurements; by default steps adapt.
+        replan: Whether a run that goes on is planned anew. By default it keeps the plan that its checkpoint was made
+            with, as long as the program is the same, so that a new version of Penstock changes nothing of it.
     """
 
     shards: int = 1
     latency: Any = "10 ms"
     memory: str | int | None = None
     step_rows: int | None = None
+    replan: bool = False
 
     def options(
         self, state: Path | None, checkpoint: Any, resume: str = "latest", checkpoints: str | None = None
@@ -65,7 +68,9 @@ class Embedded:
         loop = LoopOptions(duration(self.latency), duration(checkpoint), self.step_rows)
         memory = byte_size(self.memory) if self.memory is not None else None
         ahead = READ_AHEAD if memory is None else min(READ_AHEAD, memory // 4)
-        return JobOptions(self.shards, loop, ahead, memory, state=state, checkpoints=checkpoints, resume=resume)
+        return JobOptions(
+            self.shards, loop, ahead, memory, state, checkpoints=checkpoints, resume=resume, replan=self.replan
+        )
 
 
 def _engine(on: Any) -> Embedded:

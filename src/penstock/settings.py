@@ -51,6 +51,7 @@ class RunOptions:
         None, doc="How much memory the process should take; state beyond lies on scratch files.", example="4 GiB"
     )
     resume: str = option("latest", doc="latest, none, the number of an epoch, or the name of a savepoint.")
+    replan: bool = option(False, doc="Plan anew; by default a run goes on with the plan of its checkpoint.")
 
 
 @dataclass(frozen=True)

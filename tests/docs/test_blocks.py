@@ -34,7 +34,10 @@ def run(arguments: list[str], folder: Path) -> str:
     return ran.stdout
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+RUNNING = [page for page in pages() if any(block.runs for block in blocks(page.read_text(encoding="utf-8")))]
+
+
+@pytest.mark.parametrize("page", RUNNING, ids=lambda page: str(page.relative_to(ROOT)))
 def test_blocks_run(page, tmp_path):
     run(["-m", "tests.docs.run_page", str(page)], tmp_path)
 

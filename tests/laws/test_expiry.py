@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import penstock as ps
 from penstock.core.errors import UnsupportedError
 from penstock.core.timespan import MINUTE, SECOND
-from penstock.testing.plans import cases, grouped, stateless
+from penstock.testing.plans import cases, grouped, keys_of, stateless
 from penstock.testing.strategies import cuts
 from penstock.testing.trial import Mode, try_out
 from tests.laws.law import LAW, told
@@ -19,7 +19,9 @@ SPANS = ["1 ms", "1 s", "10 s", "1 min", "1 h"]
 @st.composite
 def expiring(draw, rows):
     rows = draw(stateless(rows, 1))
-    table = draw(grouped(rows))
+    usable = keys_of(rows)
+    deduplicated = usable and draw(st.integers(0, 2)) == 0
+    table = rows.dedup(draw(st.sampled_from(usable))) if deduplicated else draw(grouped(rows))
     span = draw(st.sampled_from(SPANS))
     # Not below another Table: changes that cancel within a step touch no key there.
     try:

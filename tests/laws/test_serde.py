@@ -10,6 +10,7 @@ from hypothesis import given
 
 import penstock as ps
 from penstock import col
+from penstock.connectors.sqlite import SqliteSource
 from penstock.operators import OPERATORS
 from penstock.plan.node import walk
 from penstock.plan.serde import canonical, nodes_from_json, nodes_to_json
@@ -49,6 +50,10 @@ def doubled(x: int) -> int:
 def as_it_is(row):
     """The same."""
     return row
+
+
+def name_of(number):
+    """No name."""
 
 
 class Last(ps.Process):
@@ -105,9 +110,16 @@ def everything():
     tops = whole.group_by("k").window(ps.tumbling("1 d", zone="Asia/Kolkata")).top_n(2, by="v", rank="r", offset=1)
     streams += [tops, whole.window(ps.hopping("4 s", every="2 s"), on=ps.processing_time()).rows()]
     streams += [whole.window(ps.custom(nothing), emit="change").agg(n=ps.count())]
+    count = {"n": ps.count()}
+    streams += [whole.window(windows).agg(**count) for windows in (ps.sliding("4 s"), ps.hybrid(3, "1 s"))]
+    zone = ps.when(col("v") > 1).then(ps.lit("Asia/Kolkata")).otherwise(ps.lit("UTC"))
+    streams += [whole.window(ps.cumulative("1 w", every="1 d", zone=zone)).agg(**count)]
     plain = ps.api.stream.stream(Input.of(T("v:Int64 | m:Datetime"), "plain").node())
     streams += [plain.with_event_time(ps.ingestion_time())]
     streams += [plain.with_event_time("m", watermark=ps.punctuated(col("m")))]
+    asked = plain.lookup(name_of, left_on="v", right_on="id", schema={"name": ps.String}, cache={"rows": 9}, retry=2)
+    streams += [asked, plain.lookup(SqliteSource("t", path="x"), left_on="v", right_on="id", schema={"id": ps.Int64})]
+    streams += [plain.with_event_time("m", watermark="1 s", align="pace", drift="3 s")]
     return tuple(one.write(Kept(), name=f"o{i}").node for i, one in enumerate(streams))
 
 

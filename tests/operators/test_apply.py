@@ -154,8 +154,8 @@ def test_what_cannot_be_called_is_refused_while_the_plan_is_built():
     with pytest.raises(ps.PlanError, match="has no place here"):
         rows.agg(n=inverse(col("v")).sum())
 
-    async def ask(x: int) -> int:
-        return x
+    async def ask(x: int):
+        yield x
 
     with pytest.raises(ps.PlanError, match="is async"):
         udf(ask)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import penstock as ps
 from penstock import col
+from penstock.connectors.blackhole import BlackholeSink
 from penstock.core.errors import PlanError
-from penstock.testing import T, check
+from penstock.core.timespan import SECOND
+from penstock.testing import Driver, T, check
 from penstock.testing.check import agree
 from penstock.testing.plans import cases, keys_of
 from tests.laws.law import LAW, told
@@ -117,3 +120,58 @@ def deduped(draw, rows):
 @given(cases(deduped))
 def test_as_the_reference(case):
     agree(case, told(case))
+
+
+def test_a_key_is_forgotten_so_long_after_the_row_that_was_sent():
+    # The duplicates of a at 6 s and 9 s do not keep it.
+    rows = T("""
+        event_time | k | n:Int64
+        00:00:00 | a | 1
+        00:00:06 | a | 2
+        00:00:05 | b | 3
+        00:00:09 | a | 4
+        00:00:10 | a | 5
+        00:00:14 | b | 6
+        00:00:15 | b | 7
+    """)
+    seen = {"input": rows, "event_time": "event_time", "watermark": "10 s"}
+    check(lambda s: s.dedup("k").state("seen", ttl="10 s"), **seen, output=T("""
+        event_time | k | n:Int64
+        00:00:00 | a | 1
+        00:00:05 | b | 3
+        00:00:10 | a | 5
+        00:00:15 | b | 7
+    """))  # fmt: skip
+
+
+def test_by_the_clock_keys_are_forgotten_too():
+    rows = T("k | n:Int64\na | 1\na | 2\na | 3\nb | 4\na | 5")
+    ticks = [(1, "9 s"), (2, "1 s"), (4, "9 s")]
+    check(lambda s: s.dedup("k").state("seen", ttl=ps.processing_time("10 s")), input=rows, ticks=ticks, output=T("""
+        k | n:Int64
+        a | 1
+        a | 3
+        b | 4
+    """))  # fmt: skip
+
+
+def test_what_is_forgotten_leaves_memory():
+    rows = ps.read(
+        pl.DataFrame({"at": [0], "k": [0]}).cast({"at": pl.Datetime("us", "UTC")}),
+        event_time="at", watermark="0 s", name="input",
+    )  # fmt: skip
+    stream = rows.dedup("k").state("seen", ttl="16 s")
+    assert stream.node.unbounded_state is None
+    driver = Driver(ps.Pipeline("p", stream.write(BlackholeSink())))
+    for second in range(100):
+        times = pl.Series([second * SECOND] * 10).cast(pl.Datetime("us", "UTC"))
+        driver.take(0, 0, pl.DataFrame({"at": times, "k": range(10 * second, 10 * second + 10)}))
+        driver.step()
+    (size,) = (made.executor.state_size()[0] for made in driver.engine.plan.nodes if made.node.verb == "dedup")
+    assert size <= 10 * 18
+
+
+def test_within_and_a_time_to_live_exclude_each_other():
+    rows = ps.read([{"at": "2026-01-01T00:00:00Z", "k": 1}], event_time=col("at").str.to_datetime(), watermark="0 s")
+    with pytest.raises(PlanError, match="would say it again"):
+        rows.dedup("k", within="1 min").state("seen", ttl="1 min")

@@ -396,3 +396,16 @@ def test_what_grows_for_ever_is_told():
     assert growing(ps.tumbling("10 s"), emit="change") == growing(ps.session("10 s"), allowed_lateness="5 s") == []
     for windows in (ps.count_window(3), ps.global_window()):
         assert growing(windows) == ["keyed_window by k: one entry per key, for ever"]
+
+
+def test_a_session_that_takes_in_another_takes_back_what_it_had_sent():
+    check(
+        lambda s: s.group_by("k").window(ps.session("3 s"), emit="change").agg(n=col("v").sum(), m=col("v").max()),
+        input=T("""
+            at       | k | v:Int64
+            00:00:01 | a | 4
+            00:00:06 | a | 7
+            00:00:04 | a | 2
+        """),
+        output=[{"n": 13, "m": 7}],
+    )

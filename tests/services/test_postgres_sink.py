@@ -427,6 +427,19 @@ def test_a_run_that_starts_anew_does_not_double_rows(server):
     assert server.rows("SELECT count(*) FROM totals") == [(6,)]
 
 
+def test_who_begins_anew_after_a_newer_run_has_published_ends(server):
+    former = PostgresSink("totals", url=server.url, mode="append").writer(request())
+    former.commit(sealed_epochs(former, 1, 1))
+    stale, successor = (PostgresSink("totals", url=server.url, mode="append").writer(request()) for _ in range(2))
+    newer = sealed_epochs(successor, 1, 1)
+    successor.commit([one._replace(token=one.token._replace(incarnation=2)) for one in newer])
+    with pytest.raises(SupersededError, match="another process has taken over"):
+        stale.last_token()
+    assert server.rows("SELECT incarnation, epoch FROM penstock_tokens") == [(2, 1)]
+    for writer in (former, stale, successor):
+        writer.close()
+
+
 def test_outputs_and_pipelines_have_tokens_of_their_own(server):
     first = PostgresSink("totals", url=server.url).writer(request())
     second = PostgresSink("totals", url=server.url).writer(request(output="second"))

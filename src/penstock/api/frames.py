@@ -45,7 +45,7 @@ def with_frames(node: Node, terms: NamedTerms) -> tuple[Node, NamedTerms]:
     return made, changed
 
 
-def in_time_order(node: Node) -> Node:
+def in_time_order(node: Node, verb: str = "over") -> Node:
     """The rows in the order of event time.
 
     Raises:
@@ -54,13 +54,13 @@ def in_time_order(node: Node) -> Node:
     facts = node.facts
     if facts.mode == UPDATING:
         raise PlanError(
-            "the rows of a Table change, and over looks back at rows that do not",
+            f"the rows of a Table change, and {verb} looks back at rows that do not",
             where=caller(),
             hint="put it before the verb that makes the Table",
         )
     if facts.time is None or not facts.watermarked:
         raise PlanError(
-            "over needs an event time, by which rows are ordered, and this stream has none",
+            f"{verb} needs an event time, by which rows are ordered, and this stream has none",
             where=caller(),
             hint="ps.read(..., event_time=...), or .with_event_time(...); a select that drops it loses it",
         )

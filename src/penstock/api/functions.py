@@ -8,13 +8,16 @@ from typing import Any
 from penstock.api.columns import NamedTerms
 from penstock.api.frames import with_frames
 from penstock.api.rows import free_name
+from penstock.api.waiting import call_options
 from penstock.core.dtypes import as_dtype
 from penstock.core.errors import PlanError
+from penstock.core.schema import Field, Schema
 from penstock.core.where import caller
 from penstock.expr.ast import Apply, Column, Term
 from penstock.expr.build import Expr, term_of
-from penstock.expr.user_functions import UserFunction, annotated, reference
+from penstock.expr.user_functions import UserFunction, annotated, is_async, reference
 from penstock.operators.apply import Apply as ApplyNode
+from penstock.operators.map_async import MapAsync
 from penstock.plan.node import Node
 
 
@@ -54,6 +57,9 @@ def udf(
     another it stores that they are such, and only the program that made them can read the plan again. What it gives
     is asked for again when a run goes on after a failure: a function with effects has them again.
 
+    An `async def` is awaited beside the steps, 32 rows at a time, in order; a call may take a minute. Its rows wait as
+    state meanwhile (see `MapAsync`; `map_async` has options), and are asked for again after a restart.
+
     Args:
         function: The function, if the decorator is written without arguments.
         returns: The type of what it gives; by default that of its return annotation.
@@ -66,15 +72,15 @@ def udf(
 
     Raises:
         PlanError: If a type is missing, or an annotation is no type.
-        UnsupportedError: If it is `async`.
+        UnsupportedError: If it is an asynchronous generator, or both async and vectorized.
     """
     if function is None:
         return lambda given: udf(
             given, returns=returns, vectorized=vectorized, setup=setup, deterministic=deterministic, version=version
         )
     try:
-        # The order matters: what is async is refused before its annotations are looked at.
-        found = reference(function, named=True)
+        # The order matters: what cannot be called is refused before its annotations are looked at.
+        found = reference(function, named=True, awaited=not vectorized)
         parameters, hint = annotated(function, skip=0 if setup is None else 1)
         if vectorized:
             parameters = tuple((name, dtype, True) for name, dtype, _ in parameters)
@@ -90,7 +96,7 @@ def udf(
             "deterministic": deterministic,
             "version": version,
         }
-        made = reference(function, named=True, **declared)
+        made = reference(function, named=True, awaited=True, **declared)
     except PlanError as refused:
         raise refused.at(caller()) from None
     return Udf(made)
@@ -111,11 +117,22 @@ def with_functions(node: Node, terms: NamedTerms) -> tuple[Node, NamedTerms]:
             return term
         if term not in found:
             found[term] = free_name("_udf", set(made.schema.names))
-            made = ApplyNode(input=made, column=found[term], function=term.function, args=term.args, where=caller())
+            made = _called(made, term, found[term])
         return Column(found[term])
 
     changed = tuple((name, term.rewrite(change)) for name, term in terms)
     return made, changed
+
+
+def _called(rows: Node, term: Apply, column: str) -> Node:
+    """The rows with a column that a function gives."""
+    if not is_async(term.function.function):
+        return ApplyNode(input=rows, column=column, function=term.function, args=term.args, where=caller())
+    columns = Schema((Field(column, term.function.gives),))
+    return MapAsync(
+        input=rows, function=term.function, columns=columns, column=column, args=term.args, options=call_options(),
+        where=caller(),
+    )  # fmt: skip
 
 
 def calls_of_verb(node: Node) -> list[Node]:
@@ -123,6 +140,11 @@ def calls_of_verb(node: Node) -> list[Node]:
     parts: list[Node] = [node]
     if node.verb == "select" and getattr(node, "spelling", "") == "filter" and node.inputs[0].verb == "filter":
         parts.append(node.inputs[0])
-    while parts[-1].verb in ("select", "filter", "apply") and parts[-1].inputs[0].verb == "apply":
+    while (parts[-1].verb in ("select", "filter") or _adds(parts[-1])) and _adds(parts[-1].inputs[0]):
         parts.append(parts[-1].inputs[0])
-    return parts if parts[-1].verb == "apply" else []
+    return parts if _adds(parts[-1]) else []
+
+
+def _adds(node: Node) -> bool:
+    """Whether a node adds the column of one call in an expression."""
+    return node.verb == "apply" or (isinstance(node, MapAsync) and node.column is not None)

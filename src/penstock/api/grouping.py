@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from penstock.api.columns import NamedTerms, named_terms, split_aggregates
+from penstock.api.frames import in_time_order
 from penstock.api.process import ProcessVerbs
 from penstock.api.rows import RankVerbs
 from penstock.api.verbs import unknown_verb
@@ -16,9 +17,10 @@ from penstock.expr.ast import Column
 from penstock.operators.group import Group
 from penstock.operators.keyed_window import KeyedWindow
 from penstock.operators.select import Select
+from penstock.operators.sliding_window import SlidingWindow
 from penstock.operators.window import Window
 from penstock.plan.emission import Emit, emission
-from penstock.plan.keyed_windows import KeyedWindows
+from penstock.plan.keyed_windows import Hybrid, KeyedWindows, Sliding
 from penstock.plan.node import UPDATING, Node
 from penstock.plan.ttl import ProcessingTime
 from penstock.plan.windows import Windows
@@ -60,7 +62,7 @@ class Grouped(RankVerbs, ProcessVerbs):
 
         Args:
             windows: `ps.tumbling("10 s")`, `ps.hopping(...)`, `ps.cumulative(...)`, `ps.session("30 min")`,
-                `ps.global_window()`.
+                `ps.count_window(...)`, `ps.hybrid(...)`, `ps.sliding(...)`, `ps.custom(...)`, `ps.global_window()`.
             on: `ps.processing_time()`: rows are where the clock says. By default their event time does.
             emit: When results are sent: `"close"`, `"change"`, `ps.every("5 s")`, `ps.every(rows=100)`.
             allowed_lateness: For how long after its end a window takes late rows, which correct what was sent.
@@ -74,7 +76,8 @@ class Grouped(RankVerbs, ProcessVerbs):
             hint = 'such as ps.tumbling("10 s")'
             raise PlanError(f"window takes windows, found {windows!r}", where=caller(), hint=hint)
         if more:
-            raise UnsupportedError(f"{', '.join(more)} of a window is not offered yet", where=caller())
+            newest = "the newest rows are .window(...).top_n(n, by=...)" if "evict" in more else None
+            raise UnsupportedError(f"{', '.join(more)} of a window is not offered yet", where=caller(), hint=newest)
         if on is not None and (not isinstance(on, ProcessingTime) or on.span is not None):
             hint = "windows follow the event time, or on=ps.processing_time()"
             raise PlanError(f"on says which time a window follows, found {on!r}", where=caller(), hint=hint)
@@ -125,13 +128,28 @@ class Windowed(WindowRowVerbs):
         return rows
 
     def _node(self, terms: NamedTerms) -> Node:
+        if isinstance(self.windows, Sliding):
+            return self._sliding(self.windows, terms)
+        if isinstance(self.windows, Hybrid) and not self.clock:
+            return self._keyed(in_time_order(self.node, "a hybrid window"), terms)
         aligned = isinstance(self.windows, Windows) and self.node.facts.mode != UPDATING
         if aligned and isinstance(self.windows, Windows) and self.emit.once and not self.clock:
             return Window(input=self.node, keys=self.keys, windows=self.windows, aggregates=terms, where=caller())
+        return self._keyed(self.node, terms)
+
+    def _keyed(self, rows: Node, terms: NamedTerms) -> Node:
         return KeyedWindow(
-            input=self.node, keys=self.keys, windows=self.windows, aggregates=terms, emit=self.emit, clock=self.clock,
+            input=rows, keys=self.keys, windows=self.windows, aggregates=terms, emit=self.emit, clock=self.clock,
             where=caller(),
         )  # fmt: skip
+
+    def _sliding(self, windows: Sliding, terms: NamedTerms) -> Node:
+        if self.clock or not (self.emit.once and self.emit.accumulate):
+            raise UnsupportedError(
+                "a sliding window is sent once, when the watermark reaches the row at which it ends",
+                where=caller(), hint="no on=, emit= or allowed_lateness=; a longer watermark= waits for more rows",
+            )  # fmt: skip
+        return SlidingWindow(input=self.node, keys=self.keys, windows=windows, aggregates=terms, where=caller())
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

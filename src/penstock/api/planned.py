@@ -7,23 +7,17 @@ from collections.abc import Iterable
 from penstock.core.errors import UnknownNameError, UnsupportedError
 from penstock.core.where import caller
 
-_WINDOWS = "windows are ps.tumbling, ps.hopping, ps.cumulative and ps.session"
-_AGGREGATES = "docs/reference/functions.md lists the aggregates there are"
 _OUTPUT = "write to a sink: .write(MemorySink()), .write(FileSink(...))"
 _STATE = "state is kept by .group_by(...).agg(...), with or without .window(...)"
 
 PLANNED: dict[str, str] = {
-    "hybrid": _WINDOWS,
-    "sliding": 'aggregates of what was before each row are col("v").sum().over(key, range="10 s")',
     "HybridSource": "ps.read(...).union(ps.read(...)) reads two sources at once",
     "View": _OUTPUT,
     "connect": _OUTPUT,
     "Flink": 'on="embedded", or ps.Embedded(...)',
-    "process": _STATE,
     "pattern": _STATE,
     "saga": _OUTPUT,
     "step": _OUTPUT,
-    "aggregate": _AGGREGATES,
     "events": _STATE,
     "log": 'files are a log too: FileSink(...), and FileSource(..., watch="1 s")',
 }

@@ -9,7 +9,7 @@ from penstock.core.errors import PlanError, one_of
 from penstock.core.where import caller
 from penstock.expr.ast import Column
 from penstock.expr.build import col
-from penstock.expr.user_functions import reference
+from penstock.expr.user_functions import UserFunction, reference
 from penstock.operators.filter import Filter
 from penstock.operators.process import Process as ProcessNode
 from penstock.operators.process_calls import Process
@@ -48,21 +48,35 @@ class ProcessVerbs:
         if not isinstance(function, Process):
             hint = "process(Silent()), where class Silent(ps.Process)"
             raise PlanError(f"process takes an object of a ps.Process, found {function!r}", where=where, hint=hint)
-        try:
-            found = reference(type(function))
-        except PlanError as refused:
-            raise refused.at(where) from None
-        node, facts = self.node, self.node.facts
-        if facts.time is not None and facts.watermarked and facts.mode == "append":
-            node = Sort(input=node, by=(SortKey(facts.time),), where=where)
-        made: Node = ProcessNode(input=node, keys=self.keys, function=found, settings=dict(vars(function)), where=where)
-        sides = [name for name in made.schema.names if name == "_side" or name.startswith("_side_")]
-        if type(function).sides:
-            main = Filter(input=made, predicate=col("_side").is_null().term, where=where)
-            terms = tuple((name, Column(name)) for name in made.schema.names if name not in sides)
-            made = Select(input=main, columns=terms, spelling=SPELLING, where=where)
-        stream: Stream = importlib.import_module("penstock.api.stream").stream(made)
-        return stream
+        made: Stream = calling(self.node, self.keys, function, (), where)
+        return made
+
+
+def calling(
+    node: Node, keys: tuple[str, ...], function: Process, parts: tuple[tuple[str, bool], ...], where: Any
+) -> Any:
+    """What a process function gives: its main output, with the side outputs behind it."""
+    found = _reference(function, where)
+    facts = node.facts
+    if facts.time is not None and facts.watermarked and facts.mode == "append":
+        node = Sort(input=node, by=(SortKey(facts.time),), where=where)
+    made: Node = ProcessNode(
+        input=node, keys=keys, function=found, settings=dict(vars(function)), parts=parts, where=where,
+    )  # fmt: skip
+    sides = [name for name in made.schema.names if name == "_side" or name.startswith("_side_")]
+    if type(function).sides:
+        main = Filter(input=made, predicate=col("_side").is_null().term, where=where)
+        terms = tuple((name, Column(name)) for name in made.schema.names if name not in sides)
+        made = Select(input=main, columns=terms, spelling=SPELLING, where=where)
+    stream: Stream = importlib.import_module("penstock.api.stream").stream(made)
+    return stream
+
+
+def _reference(function: Process, where: Any) -> UserFunction:
+    try:
+        return reference(type(function))
+    except PlanError as refused:
+        raise refused.at(where) from None
 
 
 def process_of(node: Node) -> Node:

@@ -29,6 +29,8 @@ def read(
     name: str | None = None,
     idle: Any = "1 min",
     on_silence: str = "advance",
+    align: str | None = None,
+    drift: Any = "1 min",
     extra: str = "ignore",
     mask: Mapping[str, str] | None = None,
     durable: Any = None,
@@ -46,6 +48,10 @@ def read(
         name: What the source is called in messages and reports.
         idle: After how long without rows a split no longer holds the watermark back.
         on_silence: When all splits are idle: `"advance"` with the clock, or `"hold"`.
+        align: The name of a group of sources that are read at one pace of event time: a split whose watermark is too
+            far ahead of the least one of the group is not read until the others have come. Splits that are silent or
+            have ended are not waited for. It bounds what windows and joins of sources of unlike speed must keep.
+        drift: How far ahead of its group a split may be. It is looked at between steps, so a step may pass it.
         extra: What unknown fields do: `"ignore"`, or `"forbid"` (the row is refused).
         mask: How columns are hidden from people: `{"email": "hash"}`.
         durable: For a flow: the log (a name, or a directory) that keeps its elements before they are rows. Without it a
@@ -73,14 +79,16 @@ def read(
     chosen = name or opened.default_name()
     node: Node = Read(source=opened, name=chosen, columns=columns, extra=extra, masks=masks, where=where)
     if event_time is not None:
-        node = add_event_time(node, event_time, watermark, idle, on_silence)
+        node = add_event_time(node, event_time, watermark, idle, on_silence, align, drift)
     elif watermark is not None:
         raise PlanError("a watermark is about an event time: say event_time= too", where=where)
+    elif align is not None:
+        raise PlanError("align is about event time: say event_time= and watermark= too", where=where)
     return stream(node)
 
 
 def _later(options: Mapping[str, Any]) -> PlanError:
-    known = ("metadata", "align", "start", "stop", "max_error_rate", "on_error")
+    known = ("metadata", "start", "stop", "max_error_rate", "on_error")
     first = next(iter(options))
     if first in known:
         return UnsupportedError(f"read(..., {first}=) is planned and not offered yet")

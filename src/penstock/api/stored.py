@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from penstock.connectors import sink_class, source_class
+from penstock.connectors import lookup_of, sink_class, source_class
 from penstock.core.errors import PlanError
 from penstock.core.spec import configure
 from penstock.operators import OPERATORS
@@ -45,6 +45,8 @@ def from_json(text: str, bind: Mapping[str, Any] | None = None) -> Pipeline:
 
 
 def _connector(stored: Mapping[str, Any], bind: Mapping[str, Any]) -> Any:
+    if stored["role"] not in ("source", "sink"):
+        return lookup_of(stored)
     options = dict(stored["options"])
     if stored["connector"] == "memory":
         name = options.get("name")

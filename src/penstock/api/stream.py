@@ -12,11 +12,14 @@ from penstock.api.functions import calls_of_verb, with_functions
 from penstock.api.grouping import Grouped
 from penstock.api.grouping_sets import GroupedSets
 from penstock.api.joins import Joining
+from penstock.api.lookups import LookingUp
 from penstock.api.mapping import MapVerbs
 from penstock.api.process import process_of, side_of
+from penstock.api.process_inputs import BroadcastVerb
 from penstock.api.rows import RowVerbs
 from penstock.api.timing import add_event_time
 from penstock.api.verbs import unknown_verb
+from penstock.api.waiting import WaitingVerbs
 from penstock.connectors.base import Sink
 from penstock.core.dtypes import FLOATS, INTEGERS, DType, Float64, Int64, Struct, as_dtype
 from penstock.core.errors import PlanError, UnsupportedError
@@ -33,6 +36,7 @@ from penstock.operators.select import Select
 from penstock.operators.stateless import and_all
 from penstock.operators.union import Union
 from penstock.operators.write import Write
+from penstock.plan.keyed_windows import Hybrid
 from penstock.plan.node import UPDATING, Node
 from penstock.plan.ttl import TimeToLive
 
@@ -59,7 +63,7 @@ class Output:
         return f"<Output {self.node.describe()}>"
 
 
-class Stream(RowVerbs, Joining, MapVerbs):
+class Stream(RowVerbs, Joining, LookingUp, MapVerbs, WaitingVerbs, BroadcastVerb):
     """Append-only rows: a value that describes them. Nothing runs until a pipeline does.
 
     Attributes:
@@ -189,10 +193,11 @@ class Stream(RowVerbs, Joining, MapVerbs):
     # -- time, groups, state
 
     def with_event_time(
-        self: S, time: Any, *, watermark: Any = None, idle: Any = "1 min", on_silence: str = "advance"
-    ) -> S:
-        """Make a column, or an expression, the event time; before any verb with state; see `Watermark`."""
-        return self._to(add_event_time(self.node, time, watermark, idle, on_silence))
+        self: S, time: Any, *, watermark: Any = None, idle: Any = "1 min", on_silence: str = "advance",
+        align: str | None = None, drift: Any = "1 min",
+    ) -> S:  # fmt: skip
+        """Make a column, or an expression, the event time; before any verb with state; see `Watermark`, `ps.read`."""
+        return self._to(add_event_time(self.node, time, watermark, idle, on_silence, align, drift))
 
     def group_by(self, *keys: Any, **named: Any) -> Grouped:
         """Go on per key: `.agg(...)` for a Table, `.window(...).agg(...)` for a Stream per window.
@@ -266,10 +271,12 @@ class Stream(RowVerbs, Joining, MapVerbs):
         node = process_of(self.node)
         while (
             port not in node.refuses
-            and node.verb in ("select", "watermark", "inspect", "over", "apply", "process")
+            and node.verb in ("select", "watermark", "inspect", "over", "apply", "map_async", "process")
             and node.inputs
         ):
             node = node.inputs[0]
+        if port == "late" and isinstance(getattr(node, "windows", None), Hybrid) and node.inputs[0].verb == "sort":
+            node = node.inputs[0]  # such windows take rows in their order: who orders them refuses
         return Stream(Refused(input=node, port=port, where=caller()))
 
     def write(self, sink: Sink, key: Any = None, name: str | None = None) -> Output:
@@ -375,7 +382,9 @@ def bounded_state(node: Node, ttl: Any) -> Node:
         return node.replace_inputs({id(node.inputs[0]): bounded_state(node.inputs[0], ttl)})
     if not any(one.name == "ttl" for one in fields(node)):
         raise UnsupportedError(
-            f'the state of "{node.verb}" has no time-to-live', where=caller(), hint=".group_by(...).agg(...) has"
+            f'the state of "{node.verb}" has no time-to-live',
+            where=caller(),
+            hint=".group_by(...).agg(...) and .dedup(...) have one",
         )
     try:
         kept = TimeToLive.of(ttl)

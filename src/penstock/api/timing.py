@@ -14,12 +14,14 @@ from penstock.operators.select import Select
 from penstock.operators.stamp import Stamp
 from penstock.operators.watermark import Watermark
 from penstock.plan.node import Node
-from penstock.plan.watermark import ADVANCE, HOLD, IngestionTime, Silence, monotonic, policy
+from penstock.plan.watermark import ADVANCE, HOLD, IngestionTime, Silence, alignment, monotonic, policy
 
 EVENT_TIME = "event_time"
 
 
-def add_event_time(node: Node, time: Any, watermark: Any, idle: Any, on_silence: str) -> Node:
+def add_event_time(
+    node: Node, time: Any, watermark: Any, idle: Any, on_silence: str, align: Any = None, drift: Any = "1 min"
+) -> Node:
     """A node with an event time: an expression adds the column `event_time`.
 
     Raises:
@@ -50,9 +52,12 @@ def add_event_time(node: Node, time: Any, watermark: Any, idle: Any, on_silence:
     try:
         rule = policy(watermark) if watermark is not None else None
         silence = Silence(duration(idle), on_silence)
+        aligned = alignment(align, drift) if align is not None else None
+        if aligned is not None and rule is None:
+            raise PlanError("align compares watermarks, and this source has none", hint='watermark="5 s"')
     except PlanError as refused:
         raise refused.at(where) from None
-    return Watermark(input=node, time=name, policy=rule, silence=silence, where=where)
+    return Watermark(input=node, time=name, policy=rule, silence=silence, align=aligned, where=where)
 
 
 def _has_state(node: Node) -> bool:

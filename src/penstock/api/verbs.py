@@ -20,7 +20,7 @@ GUESSES: dict[str, str] = {
 """Verbs of other systems, and ours for the same."""
 
 PLANNED = (
-    "map_async", "lookup", "match", "saga", "broadcast",
+    "match", "saga",
 )  # fmt: skip
 """Verbs that the design has and this version does not."""
 

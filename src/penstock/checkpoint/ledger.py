@@ -150,6 +150,33 @@ class Ledger:
         """Whether the checkpoint of an epoch was damaged, so that a run went on from an older one."""
         return any(low < epoch < high for low, high in self._lost)
 
+    def comes_again(self, output: str, token: Token) -> bool:
+        """Whether an output has rows of epochs that were passed over: they come again in later ones.
+
+        Its last token says that it has all epochs up to that one. Those that were passed over it has as they were
+        sealed at first, if the token is of a run before that; a run that passed them over publishes nothing for them.
+
+        Args:
+            output: The output.
+            token: Its last token.
+        """
+        if token.incarnation > token.epoch:
+            return False
+        first = min((low for low, high in self._lost if low < token.epoch < high), default=token.epoch) + 1
+        empty = [(low, high) for low, high in self._lost if high <= token.incarnation]
+        return any(
+            self._may_have_rows(output, epoch)
+            for epoch in range(first, token.epoch + 1)
+            if not any(low < epoch < high for low, high in empty)
+        )
+
+    def _may_have_rows(self, output: str, epoch: int) -> bool:
+        try:
+            stored = self.read(epoch)["outputs"].get(output)
+        except StateError:
+            return True  # nobody knows
+        return stored is not None and Token(*stored["token"]).rows > 0
+
     def superseded(self) -> bool:
         """Whether there is a manifest newer than this run's newest."""
         numbers = self.store.manifests()

@@ -65,6 +65,7 @@ def run(
     memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="How much memory to take; state beyond lies on disk.")
     ] = None,
+    replan: Annotated[bool, typer.Option("--replan", help="Plan anew instead of as the checkpoint was made.")] = False,
     json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
@@ -78,18 +79,26 @@ def run(
 
         options: dict[str, Any] = {
             "on": on, "state": state, "shards": shards, "resume": resume, "checkpoint": checkpoint,
-            "latency": latency, "memory": memory,
+            "latency": latency, "memory": memory, "replan": replan or None,
         }  # fmt: skip
         run_file(guard, file, given=sets or [], profile=profile, options=options, telling=Telling(json, quiet))
 
 
 @app.command()
-def check(file: File, sets: Sets = None, profile: Profile = None, json: Json = False) -> None:
+def check(
+    file: File,
+    sets: Sets = None,
+    profile: Profile = None,
+    sample: Annotated[
+        int | None, typer.Option(metavar="ROWS", min=100, help="Foretell state without bound from so many first rows.")
+    ] = None,
+    json: Json = False,
+) -> None:
     """Show types, keys, guarantees, state and what results depend on, without running."""
     with Guard():
         from penstock.cli.check import check_file
 
-        check_file(file, given=sets or [], profile=profile, as_json=json)
+        check_file(file, given=sets or [], profile=profile, sample=sample, as_json=json)
 
 
 @app.command()

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
-from penstock.cli import terminal
+from penstock.api.references import resolved
+from penstock.cli import terminal, wording
 from penstock.cli.load import load
 from penstock.cli.opened import settings_of
+from penstock.engine.forecast import forecast, forecast_lines
 from penstock.operators.write import Write
 from penstock.plan.guarantee import RESTART, Guarantee, guarantees
 from penstock.plan.node import UPDATING, Node, walk
 from penstock.plan.pipeline import Pipeline
 
 
-def check_file(file: str, *, given: list[str], profile: str | None, as_json: bool) -> None:
+def check_file(file: str, *, given: list[str], profile: str | None, sample: int | None, as_json: bool) -> None:
     """Check the pipeline that a user names; see `penstock check --help`.
 
     Raises:
@@ -24,7 +27,16 @@ def check_file(file: str, *, given: list[str], profile: str | None, as_json: boo
     loaded.settings.options()
     terminal.redaction.learn(loaded.pipeline)
     found = findings(loaded.pipeline)
-    terminal.out(json.dumps(found, indent=2, default=str) if as_json else as_text(found))
+    foretold = forecast(resolved(loaded.pipeline), sample) if sample is not None else None
+    if as_json:
+        more = {} if foretold is None else {"forecast": asdict(foretold)}
+        terminal.out(json.dumps({**found, **more}, indent=2, default=str))
+        return
+    terminal.out(as_text(found))
+    if foretold is not None:
+        terminal.out("\nforecast")
+        for line in forecast_lines(foretold, wording.size, wording.span):
+            terminal.out(f"  {line}")
 
 
 def findings(pipeline: Pipeline) -> dict[str, Any]:

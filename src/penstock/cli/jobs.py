@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from penstock.core.errors import PlanError
 from penstock.core.timespan import END, MILLISECOND, MINUTE, NEVER, instant_text
 from penstock.engine.standing import DAMAGED, FINISHED, INTERRUPTED, Standing, all_jobs, folder_of, opened, standing
 from penstock.engine.standing import checkpoints as stored
+from penstock.operators.why import seconds
 
 _STOPPING = 10 * MINUTE
 
@@ -67,6 +69,10 @@ def show_status(job: str, *, as_json: bool) -> None:
     if as_json:
         known = NEVER + 1 < found["watermark"] < END
         found["watermark"] = instant_text(found["watermark"]) if known else None
+        for split in found["splits"]:
+            known = NEVER + 1 < split["watermark"] < END
+            split["watermark"] = instant_text(split["watermark"]) if known else None
+            split["ahead_us"] = split["ahead_us"] if split["rows"] else None
         terminal.out(json.dumps(found, indent=2))
         return
     for line in status_lines(found):
@@ -101,7 +107,26 @@ def status_lines(found: dict[str, Any]) -> list[str]:
         size, pause = wording.size(found["checkpoint_bytes"]), wording.span(found["pause_us"])
         lines.append(f"  epoch      {found['checkpoint']} ({size}, steps waited {pause})")
     lines.append(f"  guarantee  {found['guarantee']}")
+    lines += [f"  time       {line}" for split in found["splits"] if split["rows"] for line in time_lines(split)]
     return lines + [f"  note       {note}" for note in found["notes"]]
+
+
+def time_lines(split: dict[str, Any]) -> Iterator[str]:
+    """How the rows of a split come in time, for people."""
+    skew = split["ahead_us"]
+    clock = (
+        f"at most {wording.span(skew)} ahead of the clock" if skew > 0 else f"{wording.span(-skew)} behind the clock"
+    )
+    held = "; not read until those that it is aligned with have come" if split["held"] else ""
+    yield f"{split['source']}, split {split['split']}: {wording.rows(split['rows'])}, {clock}{held}"
+    stated = f'watermark="{seconds(split["stated"])}"'
+    if not split["behind"]:
+        yield f"  all in order; {stated}"
+        return
+    lets = (
+        f'watermark="{seconds(split["nearly_all"])}" would let 999 of 1,000 be in time, "{seconds(split["all"])}" all'
+    )
+    yield f"  {split['behind']:,} behind another, {split['late']:,} late for {stated}; {lets}"
 
 
 def stop_job(job: str, clock: Clock | None = None) -> None:

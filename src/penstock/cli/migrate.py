@@ -17,10 +17,10 @@ from penstock.core.errors import StateError
 from penstock.engine.compile import compile_plan, sources_of
 from penstock.engine.job import Job
 from penstock.engine.migration import LOSSY, Change, changes, forgotten
+from penstock.engine.planning import as_stored, planned
 from penstock.engine.recovery import stored_manifest
 from penstock.engine.standing import FINISHED, opened, standing
 from penstock.engine.step import Engine
-from penstock.optimize import optimize
 from penstock.plan.pipeline import Pipeline
 from penstock.runner import Embedded, address, state_directory
 
@@ -73,13 +73,12 @@ def becoming(pipeline: Pipeline, place: Path | str, start: str | None) -> list[C
     Raises:
         StartError: If there is no such checkpoint.
     """
-    planned = pipeline.with_outputs(optimize(pipeline.outputs))
-    splits = [list(read.source.splits()) for read in sources_of(planned)]
-    names = [[split.name for split in found] for found in splits]
-    engine = Engine(compile_plan(planned, names), None)
     with opened(place) as store:
         ledger = Ledger(store, pipeline.name)
         manifest = stored_manifest(ledger, start)
+        plan = as_stored(planned(pipeline), manifest).pipeline
+        names = [[split.name for split in read.source.splits()] for read in sources_of(plan)]
+        engine = Engine(compile_plan(plan, names), None)
         return [*changes(manifest["engine"], engine), *forgotten(manifest, engine, ledger)]
 
 

@@ -81,7 +81,7 @@ def bounds_needed(found: pl.DataFrame) -> pl.DataFrame:
 
 def suggestion(bounds: pl.DataFrame) -> str:
     """What to write instead, for people: the bound that would have saved nearly all late rows of every split."""
-    nearly, every = (int(bounds.get_column(name).max()) for name in ("nearly_all", "all"))  # type: ignore[arg-type]
+    nearly, every = (max(bounds.get_column(name).to_list()) for name in ("nearly_all", "all"))
     saves = f'watermark="{seconds(every)}" would have saved them all'
     if nearly == every:
         return f"{saves}; results then come that much later"

@@ -12,7 +12,7 @@ from penstock.core.delta import Delta
 from penstock.core.errors import one_of
 from penstock.core.timespan import instant_text
 from penstock.engine.compile import PhysicalNode
-from penstock.engine.replay import Replay
+from penstock.engine.replay import Replay, Told
 from penstock.engine.standing import folder_of, opened
 
 
@@ -58,7 +58,10 @@ def replay_job(job: str, *, begin: int | None, to: int | None, edge: str | None,
         try:
             _require_edge(replay, edge)
             terminal.tell(f"from epoch {replay.begin}, step {replay.engine.steps}")
-            for step in replay.steps():
+            for step in replay.entries():
+                if isinstance(step, Told):
+                    terminal.out(f"epoch {step.epoch}  {_told(step)}")
+                    continue
                 moment, taken = instant_text(step.now), wording.rows(step.rows)
                 terminal.out(f"epoch {step.epoch}  step {step.number}  {moment}  {taken}")
                 if to is not None and step.number >= to:
@@ -68,6 +71,11 @@ def replay_job(job: str, *, begin: int | None, to: int | None, edge: str | None,
                     terminal.out(f"{node.identity}: {wording.rows(node.state_rows)} of state")
         finally:
             replay.close()
+
+
+def _told(entry: Told) -> str:
+    now, name, argument = entry.command
+    return f"{instant_text(now)}  told: {name}{f' {argument}' if argument is not None else ''}"
 
 
 def _require_edge(replay: Replay, edge: str | None) -> None:

@@ -63,7 +63,7 @@ def open_job(pipeline: Pipeline, options: RunOptions) -> Job:
     """
     if options.on != "embedded":
         raise _other_engine(options.on)
-    engine = Embedded(shards=options.shards, latency=options.latency, memory=options.memory)
+    engine = Embedded(options.shards, options.latency, options.memory, replan=options.replan)
     folder = state_directory(pipeline, options.state)
     return Job(pipeline, engine.options(folder, options.checkpoint, options.resume, address(options.state)))
 

@@ -11,8 +11,8 @@ from penstock.checkpoint.manifest import unpack
 from penstock.cli.load import load
 from penstock.cli.opened import settings_of
 from penstock.core.errors import PlanError, StartError
+from penstock.engine.planning import as_stored, planned
 from penstock.engine.standing import opened
-from penstock.optimize import optimize
 from penstock.plan.pipeline import Pipeline
 
 
@@ -27,20 +27,19 @@ def stored_pipeline(folder: Path, file: str | None) -> Pipeline:
         StartError: If nothing is stored.
         PlanError: If the plan refers to data or functions of the program, which is not given.
     """
-    if file is not None:
-        found = load(file, settings_of([], None)).pipeline
-        return found.with_outputs(optimize(found.outputs))
     with opened(folder) as store:
         numbers = store.manifests()
         if not numbers:
             raise StartError(f'nothing is stored in "{folder}"')
         name = unpack(store.read_manifest(numbers[-1]))["pipeline"]
         ledger = Ledger(store, name)
-        plan = next((m["plan"] for _, m, _ in ledger.candidates() if m is not None and "plan" in m), None)
-    if plan is None:
+        manifest = next((m for _, m, _ in ledger.candidates() if m is not None and "plan" in m), None)
+    if manifest is None:
         raise StartError(f'no plan is stored in "{folder}"')
+    if file is not None:
+        return as_stored(planned(load(file, settings_of([], None)).pipeline), manifest).pipeline
     try:
-        return from_json(json.dumps({**plan, "name": name}))
+        return from_json(json.dumps({**manifest["plan"], "name": name}))
     except PlanError as refused:
         raise PlanError(
             f"the plan cannot be rebuilt: {refused.message}", hint="--file FILE gives the program"

@@ -48,7 +48,7 @@ def _found(folder: Path, file: str | None) -> Any:
 
 def why_lines(one: dict[str, Any]) -> Iterator[str]:
     """What is to be said of one operator."""
-    what = f"{one['operator']} ({one['verb']}, {wording.rows(one['rows'], 'entry').replace('entrys', 'entries')})"
+    what = f"{one['operator']} ({one['verb']}, {wording.rows(one['rows'], 'entry', 'entries')})"
     if one["wakes"] is not None:
         yield f"{what} sends by the clock, at {instant_text(one['wakes'])} UTC"
         if one["until"] is None:

@@ -27,9 +27,9 @@ def rate(rows: int, microseconds: int) -> str:
     return f"{number(rows * 1e6 / max(microseconds, 1))} rows/s"
 
 
-def rows(count: int, noun: str = "row") -> str:
-    """How many rows: `1 row`, `1,095 rows`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def rows(count: int, noun: str = "row", nouns: str | None = None) -> str:
+    """How many rows, or whatever: `1 row`, `1,095 rows`, `2 entries`."""
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
 
 
 def size(count: int) -> str:

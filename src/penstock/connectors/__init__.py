@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
 from penstock.connectors.base import Sink, Source
+from penstock.connectors.lookups import Called, LookupSource, Whole
 from penstock.core.errors import PlanError, one_of
+from penstock.core.spec import configure
 
 BUILTIN: dict[str, str] = {
     "memory": "penstock.connectors.memory",
@@ -19,8 +22,13 @@ BUILTIN: dict[str, str] = {
     "blackhole": "penstock.connectors.blackhole",
     "kafka": "penstock.connectors.kafka",
     "flow": "penstock.connectors.flow",
+    "sqlite": "penstock.connectors.sqlite",
+    "http": "penstock.connectors.http",
 }
 """Connector names and the modules that hold their `SOURCE` and `SINK` classes (None if they have none)."""
+
+MACHINERY = ("lookups",)
+"""Files that connectors share and that are none themselves."""
 
 GROUP = "penstock.connectors"
 
@@ -79,3 +87,28 @@ def sink_class(name: str) -> type[Sink]:
     if found is None:
         raise PlanError(f'"{name}" cannot be written to: it is a source only')
     return found
+
+
+def lookup_class(name: str) -> type[LookupSource]:
+    """What is asked by key of a connector.
+
+    Raises:
+        PlanError: If it has nothing.
+    """
+    found: type[LookupSource] | None = getattr(module(name), "LOOKUP", None)
+    if found is None:
+        raise PlanError(f'"{name}" cannot be asked by key')
+    return found
+
+
+def lookup_of(stored: Mapping[str, Any]) -> LookupSource:
+    """What is looked up in, from what a plan has stored of it.
+
+    Raises:
+        PlanError: If there is no such connector.
+    """
+    if stored["role"] == "whole":
+        return Whole(stored["source"], stored["columns"])
+    if stored["role"] == "called":
+        return Called(stored["function"], stored["columns"])
+    return configure(lookup_class(stored["connector"]), stored["options"])

@@ -73,7 +73,7 @@ class FileWriter(Writer):
         self._pending: dict[int, list[StagedPart]] = {}
         self._published = 0
         try:
-            self._former, number = self._look(mode)
+            self._former, number = self._look()
             self._seen = self._log.history.token
             files.probe(self._staging, MANIFEST)
         except (OSError, LogError, SupersededError) as failure:
@@ -82,7 +82,7 @@ class FileWriter(Writer):
 
     # -- opening ---------------------------------------------------------------
 
-    def _look(self, mode: str) -> tuple[list[Path], int]:
+    def _look(self) -> tuple[list[Path], int]:
         """Staged files of former writers, and the first number that is free."""
         if files.kind(self._path) == "file":
             raise StartError(f'"{self._path}" is a file; a sink of files is a directory')
@@ -90,7 +90,7 @@ class FileWriter(Writer):
             files.make_directory(self._path)
             files.sync_directory(self._path.parent)
         shown = [entry.name for entry in files.entries(self._path) if not entry.name.startswith((".", "_"))]
-        if self._request.fresh and mode == "error" and shown:
+        if self._request.fresh and self._mode == "error" and shown:
             raise StartError(
                 f'"{self._path}" holds {_some(shown)}: output of two runs must not be mixed',
                 hint='mode="overwrite" replaces the output of former runs, mode="append" adds to it',
@@ -103,12 +103,33 @@ class FileWriter(Writer):
         matches += [_part(part.name) for entry in self._log.history.entries for part in entry.parts]
         return former, max((int(match[1]) for match in matches if match and match[1]), default=-1) + 1
 
-    def _begin(self) -> None:
+    def _fence(self) -> None:
         """Make this the run that writes: no other can publish from here on.
 
-        Not when the sink is opened: of two runs that begin at once only the one that has taken over may forget what
-        was published.
+        One that begins anew forgets here what was published, not when the sink is opened: of two runs that begin at
+        once only the one that has taken over may.
+
+        Raises:
+            SupersededError: If a newer run has published since the sink was opened, or others keep taking over.
         """
+        name = files.unique_name()
+        for _ in range(_TRIES):
+            history = self._log.history
+            if self._begins and is_newer_run(history.token, self._seen):
+                break
+            # Anew for each try: what the first manifest has adopted must not be adopted again.
+            told = self._told() if self._begins else {}
+            entry = Entry(number=history.next, at=self._clock.now(), writer=name, first=history.first, **told)
+            hit("sink.before_fence")
+            if self._log.append(entry):
+                files.sync_directory(self._path)
+                self._name, self._begins = name, False
+                return
+            self._log.refresh()
+        raise SupersededError(f'another process has taken over "{self._path}"')
+
+    def _told(self) -> dict[str, Any]:
+        """What a run that begins anew tells of itself."""
         adopted: list[Part] = []
         if self._mode == "append" and not self._log.history.next:
             # What is there before the first manifest counts, or readers would lose it.
@@ -116,28 +137,8 @@ class FileWriter(Writer):
                 if format_of_name(one.name) == self._layout.format.name:
                     adopted.append(Part(one.name, one.size, -1, ""))
         partitions = {name: self._request.schema[name].dtype.to_json() for name in self._layout.partition_by}
-        self._fence(
-            parts=tuple(adopted),
-            owner=self._request.pipeline,
-            replaces=self._mode == "overwrite",
-            partitions=partitions,
-        )
-        self._collect()
-
-    def _fence(self, **told: Any) -> None:
-        name = files.unique_name()
-        for _ in range(_TRIES):
-            hit("sink.before_fence")
-            history = self._log.history
-            if self._begins and is_newer_run(history.token, self._seen):
-                break
-            entry = Entry(number=history.next, at=self._clock.now(), writer=name, first=history.first, **told)
-            if self._log.append(entry):
-                files.sync_directory(self._path)
-                self._name, self._begins = name, False
-                return
-            self._log.refresh()
-        raise SupersededError(f'another process has taken over "{self._path}"')
+        told = {"parts": tuple(adopted), "owner": self._request.pipeline, "partitions": partitions}
+        return {**told, "replaces": self._mode == "overwrite"}
 
     def last_token(self) -> Token | None:
         """Keep all older writers of the directory from publishing; the token of the newest epoch of this run.
@@ -151,7 +152,8 @@ class FileWriter(Writer):
             self._log.refresh()
             history = self._log.history
             if self._name is None and self._begins:
-                self._begin()
+                self._fence()
+                self._collect()
             elif self._name is None:
                 if history.owner not in (None, self._request.pipeline):
                     raise StateError(

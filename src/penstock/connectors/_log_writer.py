@@ -6,7 +6,7 @@ import io
 import json as json_module
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from penstock.connectors.base import Content, Sealed, Token, Writer, WriteRequest, is_newer_run
 from penstock.connectors.formats._to_text import JsonWriter, json_text, object_text, plain_text
@@ -61,15 +61,10 @@ class LogWriter(Writer):
         self._pending_bytes = 0
         self._bodies: list[Body] = []
         self._check()
-        self._seen = self._stored()
-
-    def _stored(self) -> Token | None:
-        """The last token in the log."""
-        known = self._log.state().producers.get(self._producer)
-        return Token._make(known["token"]) if known is not None and known["token"] is not None else None
 
     def _check(self) -> None:
         state = self._log.state()
+        self._seen = _token(state.producers.get(self._producer, {"token": None})["token"])
         if self._values is not None:
             if state.holds == "rows":
                 raise StartError(f'the log "{self._log.path}" holds rows: records cannot be appended to it')
@@ -123,17 +118,19 @@ class LogWriter(Writer):
             SupersededError: If this run was to begin anew, and a newer one has published.
         """
         self._fence = None
-        if self._forget and is_newer_run(self._stored(), self._seen):
-            raise SupersededError(f'another process has taken over the log "{self._log.path}"')
         try:
-            fence, found = self._log.fence(self._producer, forget=self._forget)
+            fence, found = self._log.fence(self._producer, forget=self._require_no_newer if self._forget else None)
         except SinkLost:
             raise
         except OSError as failure:
             raise SinkLost(f'cannot write to the log "{self._log.path}": {failure}') from failure
         self._fence, self._forget = fence, False
-        self._last = None if found is None else Token._make(found)
+        self._last = _token(found)
         return self._last
+
+    def _require_no_newer(self, found: list[Any] | None) -> None:
+        if is_newer_run(_token(found), self._seen):
+            raise SupersededError(f'another process has taken over the output to the log "{self._log.path}"')
 
     def commit(self, epochs: Sequence[Sealed]) -> None:
         """Append epochs, each with all its rows in all partitions and its token in one frame.
@@ -226,6 +223,10 @@ class _JsonValues:
             raise SinkError(f"a row has {largest:,} bytes as JSON, and a record at most {self._most_bytes:,}")
         rows = [one.cast(dtype) for one, dtype in zip((now, key, value), record_types().values(), strict=True)]
         return pl.DataFrame(rows)
+
+
+def _token(stored: list[Any] | None) -> Token | None:
+    return None if stored is None else Token._make(stored)
 
 
 def _packed(bodies: Sequence[Body]) -> bytes:

@@ -49,6 +49,7 @@ _MOVE = (
     "UPDATE {} SET incarnation = %(incarnation)s, epoch = %(epoch)s, rows = %(rows)s, digest = %(digest)s,"
     " published_at = now()" + _WHICH + " AND owner = %(owner)s AND epoch IS NOT DISTINCT FROM %(former)s"
 )
+_HOLD = " FOR UPDATE"
 _FORGET = "DELETE FROM {}" + _WHICH
 
 
@@ -123,9 +124,14 @@ class Tokens:
         """Remove the row."""
         link.execute(self._statement(_FORGET), self._which)
 
-    def stored(self, link: psycopg.Connection[Any]) -> Stored | None:
-        """The row as it is, or None."""
-        row = link.execute(self._statement(_SELECT), self._which).fetchone()
+    def stored(self, link: psycopg.Connection[Any], *, hold: bool = False) -> Stored | None:
+        """The row as it is, or None.
+
+        Args:
+            link: The connection.
+            hold: Whether nobody else may change it until the transaction ends.
+        """
+        row = link.execute(self._statement(_SELECT + _HOLD if hold else _SELECT), self._which).fetchone()
         return None if row is None else self._of(row)
 
     def end_former(self, link: psycopg.Connection[Any]) -> None:

@@ -161,6 +161,7 @@ class PostgresWriter(Writer):
         Raises:
             SinkLost: If the database cannot be reached now, or somebody holds the row.
             StateError: If the row is that of another table.
+            SupersededError: If this run was to begin anew, and a newer one has published.
         """
         self._drop()
         self._opened = True
@@ -174,9 +175,10 @@ class PostgresWriter(Writer):
             except psycopg.errors.InsufficientPrivilege:
                 # Then it is waited for, and its idle transactions end by themselves.
                 link.rollback()
-            stored = self._tokens.stored(link)
+            stored = self._tokens.stored(link, hold=self._forget)
             if self._forget and stored is not None:
                 # Not when the sink is opened: only the run that has taken over may.
+                hit("postgres.before_forget")
                 if is_newer_run(stored.token, self._seen):
                     raise SupersededError(f"another process has taken over {self._settings.target}")
                 self._tokens.forget(link)

@@ -221,11 +221,16 @@ class Token(NamedTuple):
 def is_newer_run(found: Token | None, seen: Token | None) -> bool:
     """Whether a newer run has published since a writer looked: one that begins anew must not forget that then.
 
+    The run whose token was seen may have gone on. Any other is newer, whatever its number says: in a new state
+    directory numbers begin at zero again.
+
     Args:
-        found: The last token now.
+        found: The last token now, where nobody can write another before this run has taken over.
         seen: The last token when the writer was opened.
     """
-    return found is not None and (seen is None or found.incarnation > seen.incarnation)
+    if found is None or seen is None:
+        return found is not None
+    return found.incarnation != seen.incarnation or found.epoch < seen.epoch
 
 
 class Content(NamedTuple):

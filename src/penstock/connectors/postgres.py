@@ -9,10 +9,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 from penstock.connectors._postgres_connection import Address
 from penstock.connectors._postgres_epoch import Limits
+from penstock.connectors._postgres_lookup import Place, PostgresLookup, columns_of
 from penstock.connectors._postgres_table import Target, check_name
 from penstock.connectors._postgres_writer import PostgresWriter, Settings
 from penstock.connectors.base import TRANSACTIONAL, Sink, Writer, WriteRequest
+from penstock.connectors.lookups import Lookup, LookupRequest, LookupSource
 from penstock.core.errors import PlanError, StartError, one_of
+from penstock.core.schema import Schema
 from penstock.core.spec import Secret, given_options, option
 from penstock.core.timespan import duration
 
@@ -128,6 +131,63 @@ class PostgresSink(Sink):
         return f"PostgresSink({self.table!r}, url={url!r})"
 
 
+@dataclass(frozen=True)
+class PostgresSource(LookupSource):
+    """A table or view of PostgreSQL 13 or newer that is asked by key: `stream.lookup(PostgresSource(...), on="id")`.
+
+    One query for each batch of distinct keys, on a connection for each call that runs at a time. A query ends after
+    the timeout of the lookup; a server that is away, shuts down or refuses for lack of resources is asked again, what
+    it refuses otherwise (no such table, no permission) is not. Columns of types that we do not have are texts, as the
+    server writes them. A key is compared in the type of its column, if that is a number, a text or a time; else as
+    text, which needs an index on `(column::text)`.
+
+    A server that is not on this machine must prove who it is: `sslmode=verify-full` unless the url says `verify-ca`.
+    """
+
+    connector: ClassVar[str] = "postgres"
+
+    table: str = option(doc="The table.", example="users")
+    _: KW_ONLY
+    url: str | Secret = option(  # noqa: RUF009  (declares a field)
+        doc="The database. In Python also as text; without a reference it is never shown.", secret=True,
+        example="postgresql://user:password@host:5432/database",
+    )  # fmt: skip
+    namespace: str = option("public", doc="The schema of the table in the database.")
+    connect_timeout: str = option("10 s", doc="How long to try to connect.", span=True)
+
+    def __post_init__(self) -> None:
+        for what in ("table", "namespace"):
+            check_name(f'option "{what}"', getattr(self, what))
+        if not isinstance(self.url, (str, Secret)):
+            raise PlanError(f"the url is a text or a reference to a secret, found {type(self.url).__name__}")
+
+    def _place(self) -> Place:
+        return Place(Address.of(self.url), Target(self.namespace, self.table), duration(self.connect_timeout))
+
+    def schema(self) -> Schema:
+        """The columns of the table, asked of the server."""
+        return columns_of(self._place())
+
+    def lookup(self, request: LookupRequest) -> Lookup:
+        """A connection."""
+        return PostgresLookup(self._place(), request)
+
+    def default_name(self) -> str:
+        """The name of the table."""
+        return self.table
+
+    def plan_value(self) -> dict[str, Any]:
+        """How a plan stores it; of a url that is no reference the password is left out."""
+        options = given_options(self)
+        if isinstance(self.url, str):
+            options["url"] = _without_password(self.url)
+        return {"role": "lookup", "connector": self.connector, "options": options}
+
+    def __repr__(self) -> str:
+        url = str(self.url) if isinstance(self.url, Secret) else _without_password(self.url)
+        return f"PostgresSource({self.table!r}, url={url!r})"
+
+
 def _without_password(url: str) -> str:
     """A url with its user, host and database only; anything else that might hide a password is left out."""
     try:
@@ -143,3 +203,4 @@ def _without_password(url: str) -> str:
 
 SOURCE = None
 SINK = PostgresSink
+LOOKUP = PostgresSource

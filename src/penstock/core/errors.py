@@ -20,7 +20,6 @@ A message says what was wrong, what was found, and where in the user's text; a h
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
@@ -162,6 +161,8 @@ class InvariantError(JobError):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """`; did you mean "x"?` for the nearest known name, else the empty string."""
+    import difflib  # only a mistake pays for it
+
     candidates = list(known)
     lowered = {candidate.lower(): candidate for candidate in candidates}
     found = difflib.get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.6)

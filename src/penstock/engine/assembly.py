@@ -26,10 +26,10 @@ from penstock.engine.loop import Loop
 from penstock.engine.migration import KEPT, Change
 from penstock.engine.options import JobOptions
 from penstock.engine.outputs import Outputs
+from penstock.engine.planning import Planned, as_stored, planned
 from penstock.engine.pressure import Pressure
 from penstock.engine.recovery import Beginning, beginning
 from penstock.engine.step import Engine
-from penstock.optimize import optimize
 from penstock.plan.pipeline import Pipeline, identities
 from penstock.plan.serde import nodes_to_json
 
@@ -67,18 +67,20 @@ class Assembly:
     """The parts.
 
     Attributes:
-        pipeline: The plan that runs, optimised.
+        mine: The plan as this version would run it.
         options: How it runs.
         clock: Its time.
         run: The name of the run, which all manifests that it makes bear.
+        plan: The plan that runs.
         begun_with: What the run went on from; None for runs that store nothing.
         changes: What has become of the states that it found.
     """
 
-    pipeline: Pipeline
+    mine: Planned
     options: JobOptions
     clock: Clock
     run: str = ""
+    plan: Planned = field(init=False)
     begun_with: Beginning | None = None
     changes: list[Change] = field(default_factory=list)
     _store: Store | None = None
@@ -106,8 +108,7 @@ class Assembly:
             SupersededError: If another process has gone on with the run meanwhile.
         """
         keep_freed()
-        planned = pipeline.with_outputs(optimize(pipeline.outputs)) if options.optimized else pipeline
-        made = cls(planned, options, clock, run)
+        made = cls(planned(pipeline, optimized=options.optimized), options, clock, run)
         try:
             made._open(again=again)
         except OSError as failure:
@@ -117,6 +118,11 @@ class Assembly:
             made.close()
             raise
         return made
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The plan that runs, optimised."""
+        return self.plan.pipeline
 
     def _open(self, *, again: bool) -> None:
         options = self.options
@@ -135,7 +141,7 @@ class Assembly:
             self._store = open_store(place)
             self._store.lock()
             _note_place(options)
-            ledger = Ledger(self._store, self.pipeline.name)
+            ledger = Ledger(self._store, self.mine.pipeline.name)
             self.begun_with = beginning(ledger, options.resume, lambda manifest: self._run_from(manifest, ledger))
             if again and self.begun_with.base >= 0 and ledger.read(self.begun_with.base).get("run") != self.run:
                 # Perhaps the other one has even come to the end of the input: this run must not begin anew then.
@@ -145,6 +151,7 @@ class Assembly:
             self._connect(() if self.begun_with.manifest is None else self.begun_with.ledger)
             self.epochs = self._begin(ledger, self.begun_with)
         self.loop = Loop(self.engine, self.feeds, self.outputs, options.loop, self.clock, self.epochs, self._pressure)
+        self._opened.append(self.loop.calls)
         self.feeds.start(self.clock)
         if self.epochs is not None:
             reads = sources_of(self.pipeline)
@@ -155,6 +162,7 @@ class Assembly:
     def _run_from(self, manifest: Mapping[str, Any] | None, ledger: Ledger | None = None) -> None:
         """Open the sources and build the engine, at the beginning or where a checkpoint was made."""
         self._close_opened()
+        self.plan = self.mine if manifest is None or self.options.replan else as_stored(self.mine, manifest)
         reads = sources_of(self.pipeline)
         names = identities(self.pipeline.outputs)
         stored = manifest["sources"] if manifest is not None else ()
@@ -178,7 +186,7 @@ class Assembly:
     def _begin(self, ledger: Ledger, found: Beginning) -> Epochs:
         settings = {name: getattr(self.pipeline, name) for name in ("guarantee", "on_error", "max_error_rate")}
         plan = {**nodes_to_json(self.pipeline.outputs), **settings}
-        content = {"plan": plan, "shards": self.options.shards, "run": self.run}
+        content = {"logical": self.plan.logical, "plan": plan, "shards": self.options.shards, "run": self.run}
         epochs = Epochs(
             ledger, self.engine, self.feeds, self.outputs, self.clock, self.feeds.signal, content, self._histories
         )
@@ -198,14 +206,21 @@ class Assembly:
         found = self.begun_with
         if found is None:
             return []
-        notes = [f"{damage}: an older checkpoint is used" for damage in found.damage]
+        notes = [f"state without bound: {one}; penstock check --sample 10000 foretells it" for one in self.growing()]
+        notes += [f"{damage}: an older checkpoint is used" for damage in found.damage]
         if found.manifest is None:
             return notes
+        notes += [self.plan.note] if self.plan.note else []
         number, at = found.manifest["number"], found.manifest.get("now")
         notes.append(f"going on from epoch {number}{f', {instant_text(at)}' if at is not None else ''}")
         if number < found.base:
             notes.append(f"what was published after epoch {number} stays, and comes again")
         return notes + [f"state {change}" for change in self.changes if change.verdict != KEPT]
+
+    def growing(self) -> list[str]:
+        """What grows without bound, told when a run begins anew."""
+        begun = self.begun_with is not None and self.begun_with.manifest is not None
+        return [] if begun else list(self.pipeline.growing())
 
     def _close_opened(self) -> None:
         while self._opened:

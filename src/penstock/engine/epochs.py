@@ -26,7 +26,7 @@ from penstock.core.memory import current
 from penstock.core.threads import pool
 from penstock.core.timespan import SECOND
 from penstock.engine.feeds import Feeds, Place
-from penstock.engine.journal import Journal, Step, pack
+from penstock.engine.journal import Command, Journal, Step, pack
 from penstock.engine.migration import Change, changes, forgotten, require_approved, restore_changed
 from penstock.engine.outbox import Publisher
 from penstock.engine.outputs import Outputs
@@ -51,7 +51,7 @@ class Gathered:
         states: By node: its value, layout, tables and blobs.
         sealing: By output, what makes its part durable.
         places: Where the splits of all sources will go on.
-        journal: The journal of the epoch's steps.
+        journal: The journal of the epoch.
     """
 
     kind: str
@@ -59,7 +59,7 @@ class Gathered:
     states: dict[str, Taken]
     sealing: dict[str, Callable[[], Content]]
     places: Mapping[tuple[int, int], Place]
-    journal: Sequence[Step] = ()
+    journal: Sequence[Step | Command] = ()
 
 
 class Epochs:

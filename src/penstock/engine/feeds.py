@@ -359,9 +359,20 @@ class Feeds:
             if place.position is not None:
                 feed.reader.published(place.position)
 
-    def take(self, rows: int, now: int) -> list[Taken]:
-        """Up to so many rows, from all splits in order, each having its share."""
+    def hold(self, now: int) -> list[Taken]:
+        """Take nothing, since too many rows wait elsewhere; nobody counts as silent who is not asked."""
+        for feed in self.feeds:
+            if feed.empty_since is not None:
+                feed.empty_since = now
+        return []
+
+    def take(self, rows: int, now: int, held: frozenset[tuple[int, int]] = frozenset()) -> list[Taken]:
+        """Up to so many rows, from all splits in order, each having its share; none of those that are held."""
         active = [feed for feed in self.feeds if not feed.ended]
+        for feed in active if held else ():
+            if (feed.source, feed.split) in held:
+                feed.empty_since = None  # who is not asked is not silent
+        active = [feed for feed in active if (feed.source, feed.split) not in held]
         taken: list[Taken] = []
         for feed in active:
             left = max(1, rows // len(active))

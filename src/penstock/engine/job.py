@@ -19,6 +19,7 @@ from penstock.engine.commands import handlers
 from penstock.engine.metrics import Statistics
 from penstock.engine.options import JobOptions
 from penstock.engine.recovery import LATEST
+from penstock.engine.timing import splits_of
 from penstock.plan.guarantee import guarantee
 from penstock.plan.pipeline import Pipeline, output_name
 
@@ -276,6 +277,7 @@ class Job:
             pause_us=epochs.pause_us if epochs is not None else 0,
             restarts=self._restarts,
             rows_before=self._rows_before,
+            splits=splits_of(engine, loop.progress.held()),
         )
 
     def _refused(self) -> Counter[str]:
@@ -303,12 +305,14 @@ class Job:
 def _savepoint(parts: Assembly, name: str | None) -> str:
     if parts.epochs is None:
         raise JobError("a run without a state directory has no savepoints")
+    parts.loop.tell("savepoint", name)
     return parts.epochs.savepoint(name)
 
 
 def _checkpoint(parts: Assembly) -> int:
     if parts.epochs is None:
         raise JobError("a run without a state directory has no checkpoints")
+    parts.loop.tell("checkpoint")
     parts.loop.seal()
     parts.epochs.wait()
     return parts.epochs.ledger.newest

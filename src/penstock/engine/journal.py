@@ -1,7 +1,8 @@
 """The step journal: what was not data in the steps of an epoch, so that the epoch can be run again.
 
-For each step it has the clock, how far each split was taken, and what was decided about splits. With the
-checkpoint before it, and the same input, that reproduces the run exactly. Recovery does not need it.
+For each step it has the clock, how far each split was taken, and what was decided about splits; between them,
+what somebody told the run to do. With the checkpoint before it, and the same input, that reproduces the run
+exactly. Recovery does not need it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import NamedTuple
 from penstock.core.errors import StateError
 from penstock.operators.base import SplitState
 
-VERSION = 1
+VERSION = 2
+"""The version of the form that this program writes, and the newest that it reads; 1 has no commands."""
+
 MOST_BYTES = 1 << 30
 """How large the journal of one epoch may be when it is unpacked: more is no journal of ours."""
 
@@ -35,11 +38,25 @@ class Step(NamedTuple):
     splits: Splits | None
 
 
+class Command(NamedTuple):
+    """What somebody told the run, between two steps.
+
+    Attributes:
+        now: When.
+        name: What: `stop`, `savepoint`, `checkpoint`.
+        argument: With which argument; None if there is none.
+    """
+
+    now: int
+    name: str
+    argument: str | None
+
+
 class Journal:
-    """The steps of the open epoch."""
+    """The steps of the open epoch, and what was told between them."""
 
     def __init__(self) -> None:
-        self._steps: list[Step] = []
+        self._steps: list[Step | Command] = []
         self._splits: Splits | None = None
 
     def note(self, now: int, taken: Sequence[tuple[int, int, int]], splits: Splits) -> None:
@@ -49,17 +66,24 @@ class Journal:
             self._splits = dict(splits)
         self._steps.append(Step(now, tuple(taken), self._splits if changed else None))
 
-    def seal(self) -> list[Step]:
-        """End the epoch: its steps. The next one begins with all that was decided about splits."""
+    def tell(self, now: int, name: str, argument: str | None = None) -> None:
+        """Add a command, before it is carried out."""
+        self._steps.append(Command(now, name, argument))
+
+    def seal(self) -> list[Step | Command]:
+        """End the epoch: what was in it. The next one begins with all that was decided about splits."""
         steps, self._steps = self._steps, []
         self._splits = None
         return steps
 
 
-def pack(steps: Sequence[Step]) -> bytes:
-    """The steps of an epoch as bytes."""
+def pack(steps: Sequence[Step | Command]) -> bytes:
+    """The journal of an epoch as bytes."""
     lines = [json.dumps({"journal": VERSION})]
     for step in steps:
+        if isinstance(step, Command):
+            lines.append(json.dumps(step._asdict(), separators=(",", ":")))
+            continue
         splits = None
         if step.splits is not None:
             splits = [[*pair, state.ended, state.silent_since] for pair, state in step.splits.items()]
@@ -67,8 +91,8 @@ def pack(steps: Sequence[Step]) -> bytes:
     return zlib.compress("\n".join(lines).encode(), 1)
 
 
-def unpack(data: bytes) -> Iterator[Step]:
-    """The steps of an epoch.
+def unpack(data: bytes) -> Iterator[Step | Command]:
+    """What `pack` was given.
 
     Raises:
         StateError: If the bytes are no journal.
@@ -81,14 +105,17 @@ def unpack(data: bytes) -> Iterator[Step]:
         version = json.loads(head)["journal"]
     except (zlib.error, ValueError, KeyError, TypeError) as wrong:
         raise StateError("the journal of an epoch cannot be read", damaged=True) from wrong
-    if version != VERSION:
-        raise StateError(f"a journal of version {version} cannot be read; this program reads {VERSION}")
-    return (_step(line) for line in lines)
+    if version not in range(1, VERSION + 1):
+        raise StateError(f"a journal of version {version} cannot be read; this program reads up to {VERSION}")
+    return (_entry(line) for line in lines)
 
 
-def _step(line: str) -> Step:
+def _entry(line: str) -> Step | Command:
     try:
-        now, taken, splits = json.loads(line)
+        found = json.loads(line)
+        if isinstance(found, dict):
+            return Command(**found)
+        now, taken, splits = found
         decided = None
         if splits is not None:
             decided = {(source, split): SplitState(ended, silent) for source, split, ended, silent in splits}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from penstock.checkpoint.ledger import EPOCH, FINAL
 from penstock.core.clock import Clock, SystemClock
 from penstock.core.timespan import MILLISECOND
+from penstock.engine.calls import Calls
 from penstock.engine.epochs import Epochs
 from penstock.engine.feeds import Feeds
 from penstock.engine.options import LEAST_ROWS, MOST_ROWS, LoopOptions
@@ -66,6 +67,7 @@ class Loop:
         self.pressure = pressure
         self.clock = clock or SystemClock()
         self.progress = Progress(engine.plan)
+        self.calls = Calls(engine, self.clock, feeds.signal)
         self.budget = StepBudget(options)
         self.rate = ErrorRate(engine.plan.pipeline.max_error_rate)
         self.sealed = 0
@@ -86,6 +88,11 @@ class Loop:
         self.again = True
         self.stop()
 
+    def tell(self, command: str, argument: str | None = None) -> None:
+        """Note in the journal what the run is told to do, in the loop's thread."""
+        if self.epochs is not None:
+            self.epochs.journal.tell(self.clock.now(), command, argument)
+
     def ask(self, work: Callable[[], None]) -> None:
         """Let something be done between two steps, in the loop's thread."""
         self._asked.append(work)
@@ -104,11 +111,11 @@ class Loop:
                 self._asked.popleft()()
             held = self._held()
             rows = 0 if held else self.once()
-            if self._over and not rows and not held:
+            if self._over and not rows and not held and not self.calls.waits:
                 self._finish(ended=True)
                 return True
             self._seal_if_due()
-            if not rows and not self._over:
+            if not rows and not self.calls.answered and (self.calls.waits or not self._over):
                 self.clock.wait(self.feeds.signal, self._patience())
         self._finish(ended=False)
         return False
@@ -117,12 +124,14 @@ class Loop:
         """Take one step; how many rows it took."""
         now, begun = self.clock.now(), self.clock.monotonic()
         self.feeds.stop(self.engine.needless())
+        self.calls.hand_in()
         most = self.budget.rows if self.pressure is None else min(self.budget.rows, self.pressure.rows)
-        taken = self.feeds.take(most, now)
+        taken = self.feeds.hold(now) if self.calls.full else self.feeds.take(most, now, self.progress.held())
         rows = sum(part.frame.height + len(part.bad) for part in taken)
         errors = self.outputs.refused["errors"]
         states = self.progress.decide(self.feeds.feeds, now)
         self.engine.step(taken, now, states)
+        self.calls.hand_out()
         if self.epochs is not None:
             self.epochs.journal.note(now, self.feeds.ends(taken), states)
         # What this step was told counts: a split that ends meanwhile is told of in the next one.
@@ -172,6 +181,8 @@ class Loop:
         if self.epochs is None:
             self._publish(even_if_empty=True)
             return
+        if not ended and not self.again:
+            self.tell("stop")
         self.epochs.end(FINAL if ended else EPOCH)
         self.epochs.drain()
         if ended:
@@ -187,6 +198,9 @@ class Loop:
             due = [BUSY_PATIENCE]  # the end of the epoch's writing wakes the loop
         silent, wakes = self.progress.next_decision(self.feeds.feeds), self.engine.wakes()
         due += [moment - self.clock.now() for moment in (silent, wakes) if moment is not None]
+        called = self.calls.due()
+        if called is not None:
+            due.append(called - self.clock.monotonic())
         inline = any(feed.inline and not feed.ended for feed in self.feeds.feeds)
         if inline:
             due.append(min(f.reader.retry_after_us for f in self.feeds.feeds if f.inline and not f.ended))

@@ -53,6 +53,41 @@ class NodeStatistics:
 
 
 @dataclass(frozen=True)
+class SplitStatistics:
+    """How the rows of a split come in time, since the run began.
+
+    Attributes:
+        source: The source.
+        split: Its split.
+        watermark: How far it has come, in microseconds; NEVER if it has given no row.
+        stated: The bound of disorder that its watermark states.
+        rows: How many rows with an event time it has given.
+        behind: How many of them came after a row with a later time.
+        late: How many of them came when its watermark had reached them; later verbs decide what becomes of these.
+        most: The bound that would have let 99 of 100 rows be in time; 0 if none is needed.
+        nearly_all: The same for 999 of 1,000; what is suggested.
+        all: The same for all.
+        ahead_us: How far a row was ahead of the clock at most (negative = all were behind it): the skew of the clocks
+            of those who write the rows. Of input that is read later than it was made it says how old that is. NEVER if
+            no row came.
+        held: Whether it is not read, because it is too far ahead of those that it is aligned with.
+    """
+
+    source: str
+    split: str
+    watermark: int
+    stated: int
+    rows: int
+    behind: int
+    late: int
+    most: int
+    nearly_all: int
+    all: int
+    ahead_us: int
+    held: bool = False
+
+
+@dataclass(frozen=True)
 class Statistics:
     """A picture of a running pipeline.
 
@@ -74,6 +109,7 @@ class Statistics:
         checkpoint_bytes: How many bytes it took, without the manifest.
         pause_us: For how long the steps waited for it.
         restarts: How often the run has gone on from a checkpoint after a failure.
+        splits: How the rows of each split come in time, where a bound of disorder is stated.
         rows_before: Of `rows_in`, those of the runs before, where it went on from a checkpoint.
     """
 
@@ -95,3 +131,4 @@ class Statistics:
     pause_us: int = 0
     restarts: int = 0
     rows_before: int = 0
+    splits: tuple[SplitStatistics, ...] = ()

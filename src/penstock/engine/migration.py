@@ -173,7 +173,8 @@ def _compared(name: str, old: Mapping[str, Any], new: Mapping[str, Any], schema:
 
 
 def _may_begin_empty(aggregate: Mapping[str, Any], nullable: bool) -> bool:
-    return nullable or AGGREGATES[aggregate["function"]].empty is not None
+    declared = AGGREGATES.get(aggregate["function"])  # none: a class of the user's, which may give null
+    return nullable or declared is None or declared.empty is not None
 
 
 def _fits(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

@@ -79,6 +79,7 @@ class JobOptions:
         restarts: What happens when it fails.
         look_every: How often sources are asked for new splits, in microseconds.
         approved: Whether stored state may be lost, if the plan has changed so.
+        replan: Whether the plan is made anew; else a run goes on with the one that its checkpoint was made with.
         control: Whether the run can be asked and told from outside, by the address in its state directory.
         guarded: Whether to check every delta; None = as `PENSTOCK_GUARDS` says.
         optimized: Whether the plan is rewritten first; results do not depend on it.
@@ -94,6 +95,7 @@ class JobOptions:
     restarts: RestartPolicy = RestartPolicy()
     look_every: int = 30 * SECOND
     approved: bool = False
+    replan: bool = False
     control: bool = True
     guarded: bool | None = None
     optimized: bool = True

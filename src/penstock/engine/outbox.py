@@ -44,8 +44,8 @@ class Book(Protocol):
         """Note that an output begins with the newest epoch: it has none before."""
         ...
 
-    def is_lost(self, epoch: int) -> bool:
-        """Whether the checkpoint of an epoch was damaged, so that a run went on from an older one."""
+    def comes_again(self, output: str, token: Token) -> bool:
+        """Whether an output with this token has rows of epochs whose checkpoints were damaged and passed over."""
         ...
 
     def superseded(self) -> bool:
@@ -164,13 +164,13 @@ class Publisher:
                 f"epochs {lowest} to {self._book.newest}",
                 hint="is this the state directory that wrote it? Write to a new place, or give the pipeline a new name",
             )
+        if self._book.comes_again(self.name, token):
+            raise StateError(
+                f'the output "{self.name}" has the epoch {token.epoch}, whose checkpoint is damaged',
+                hint="going on from an older one would write its rows twice; restore what is damaged from a copy",
+            )
         stored = self._book.sealed(self.name, token.epoch) if token.epoch >= lowest else None
         if stored is not None and stored.token.digest != token.digest:
-            if self._book.is_lost(token.epoch):
-                raise StateError(
-                    f'the output "{self.name}" has the epoch {token.epoch}, whose checkpoint is damaged',
-                    hint="going on from an older one would write its rows twice; restore what is damaged from a copy",
-                )
             raise StateError(
                 f'the epoch {token.epoch} of the output "{self.name}" is not the one that is stored',
                 hint="two state directories write to one output",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from penstock.core.timespan import END
 from penstock.engine.compile import PhysicalPlan
 from penstock.engine.feeds import Feed
 from penstock.operators.base import SplitState
-from penstock.operators.watermark import Watermark
+from penstock.operators.watermark import Watermark, WatermarkExecutor
+from penstock.plan.watermark import Alignment
 
 
 class Progress:
@@ -15,6 +17,13 @@ class Progress:
 
     def __init__(self, plan: PhysicalPlan) -> None:
         self._idle = self._idle_times(plan)
+        self._aligned: list[tuple[Alignment, WatermarkExecutor]] = [
+            (made.node.align, made.executor)
+            for made in plan.nodes
+            if isinstance(made.node, Watermark)
+            and made.node.align is not None
+            and isinstance(made.executor, WatermarkExecutor)
+        ]
 
     def _idle_times(self, plan: PhysicalPlan) -> dict[int, int]:
         """For each unbounded source the shortest idle time that a watermark above it states."""
@@ -37,6 +46,19 @@ class Progress:
                 silent = feed.empty_since + idle
             found[feed.source, feed.split] = SplitState(feed.ended, silent)
         return found
+
+    def held(self) -> frozenset[tuple[int, int]]:
+        """The splits that are too far ahead of their group to be read: by source and split."""
+        groups: dict[str, list[tuple[tuple[int, int], int, int]]] = {}
+        for align, executor in self._aligned:
+            active = [pair for pair in executor.seen if pair not in executor.ended and pair not in executor.silent]
+            members = groups.setdefault(align.group, [])
+            members += [(pair, executor.seen[pair], align.drift) for pair in active]
+        found = set()
+        for members in groups.values():
+            least = min((seen for _, seen, _ in members), default=END)
+            found |= {pair for pair, seen, drift in members if seen - drift > least}
+        return frozenset(found)
 
     def next_decision(self, feeds: Iterable[Feed]) -> int | None:
         """The instant at which a split may become silent, or None."""

@@ -15,11 +15,12 @@ from penstock.checkpoint.ledger import Ledger
 from penstock.core.clock import Clock, SystemClock
 from penstock.core.delta import Delta
 from penstock.core.errors import StateError
-from penstock.engine.compile import PhysicalNode, compile_plan, sources_of
+from penstock.engine.compile import PhysicalNode, PhysicalPlan, compile_plan, sources_of
 from penstock.engine.epochs import restore
 from penstock.engine.feeds import Feed, Feeds
-from penstock.engine.journal import Splits, Step, unpack
+from penstock.engine.journal import Command, Splits, Step, unpack
 from penstock.engine.step import Engine, Taken
+from penstock.operators.asking import AskingExecutor
 from penstock.operators.base import SplitState
 from penstock.plan.pipeline import Pipeline, identities
 
@@ -39,6 +40,28 @@ class Replayed:
     number: int
     now: int
     rows: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """What somebody told the run then; a replay only tells of it.
+
+    Attributes:
+        epoch: The epoch that it belongs to.
+        command: What, and when.
+    """
+
+    epoch: int
+    command: Command
+
+
+def _refuse_calls(plan: PhysicalPlan) -> None:
+    for made in plan.nodes:
+        if isinstance(made.executor, AskingExecutor):
+            raise StateError(
+                f'the steps of "{made.identity}" cannot be run again: it asks an outside source, whose answers the '
+                "journal does not have"
+            )
 
 
 class _Nowhere:
@@ -88,6 +111,7 @@ class Replay:
         try:
             plan = compile_plan(pipeline, self._feeds.splits, shards=manifest["shards"])
             self.engine = Engine(plan, _Nowhere(), clock=self._clock)
+            _refuse_calls(plan)
             self.engine.split_names = self._feeds.splits
             self.engine.tap = watch
             restore(self.engine, manifest, ledger)
@@ -106,7 +130,11 @@ class Replay:
         raise StateError("no checkpoint is kept that could be run again")
 
     def steps(self) -> Iterator[Replayed]:
-        """Run step after step, to the end of what is stored.
+        """Run step after step, to the end of what is stored; see `entries`."""
+        return (entry for entry in self.entries() if isinstance(entry, Replayed))
+
+    def entries(self) -> Iterator[Replayed | Told]:
+        """Run step after step, to the end of what is stored, with what the run was told between them.
 
         Raises:
             StateError: If a journal is damaged.
@@ -118,6 +146,9 @@ class Replay:
             stored = self._ledger.read(epoch).get("journal")
             splits: Splits = {}
             for step in unpack(bytes(self._ledger.block(stored))) if stored else ():
+                if isinstance(step, Command):
+                    yield Told(epoch, step)
+                    continue
                 splits = splits if step.splits is None else step.splits
                 yield self._run(epoch, step, splits)
 

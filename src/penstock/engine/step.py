@@ -181,7 +181,7 @@ class Engine:
         rows = sum(delta.length for delta in inputs if delta is not None)
         due = made.executor.due() if last else None
         wakes = made.executor.wakes() if last else None
-        always = made.node.verb == "watermark" and last
+        always = last and (made.node.verb == "watermark" or made.executor.called())
         if rows or always or (due is not None and watermark >= due) or (wakes is not None and now >= wakes):
             self._call(made, inputs, rows, StepContext(self.steps, now, watermark, states, last))
         if last:

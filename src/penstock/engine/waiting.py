@@ -10,7 +10,16 @@ from penstock.engine.compile import PhysicalNode
 from penstock.engine.step import Engine
 from penstock.operators.watermark import WatermarkExecutor
 
-HOLDING = ("window", "keyed_window", "window_rows", "window_join", "sort", "asof_join", "interval_join")
+HOLDING = (
+    "window",
+    "keyed_window",
+    "window_rows",
+    "window_join",
+    "sort",
+    "asof_join",
+    "interval_join",
+    "sliding_window",
+)
 """The verbs that keep rows or results until event time has come so far; others only forget then."""
 
 CLOSING = ("window", "keyed_window", "window_rows", "window_join")
@@ -31,7 +40,7 @@ def waiting(engine: Engine) -> list[dict[str, Any]]:
 def _waits(engine: Engine, made: PhysicalNode) -> dict[str, Any] | None:
     if made.node.verb not in HOLDING:
         return None
-    due, wakes = made.executor.due(), made.executor.wakes()
+    due, wakes = made.executor.sends(), made.executor.wakes()
     if (due is None or due <= NEVER) and wakes is None:
         return None
     known = due is not None and NEVER < due < END
@@ -62,6 +71,13 @@ def _holders(engine: Engine, made: PhysicalNode, due: int) -> Iterator[dict[str,
         if isinstance(above.executor, WatermarkExecutor):
             yield from above.executor.holders(needed)
             continue
-        # Windows that take late rows hold the watermark back by so much.
-        emit = getattr(above.node, "emit", None)
-        ways += [(i, needed + getattr(emit, "lateness", 0)) for i in above.inputs]
+        if above.inputs:
+            ways += [(i, _incoming(above, needed)) for i in above.inputs]
+
+
+def _incoming(made: PhysicalNode, needed: int) -> int:
+    """How far its inputs must have come: windows that take late rows, and joins, hold the watermark back."""
+    found = needed
+    while found < END and (short := needed - made.executor.watermark([found] * len(made.inputs))) > 0:
+        found += short
+    return found

@@ -6,7 +6,7 @@ import datetime as dt
 import decimal
 import zoneinfo
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from penstock.core.dtypes import (
@@ -181,7 +181,7 @@ class Aggregation(Term):
     def rewrite(self, change: Callable[[Term], Term]) -> Term:
         """As `Term.rewrite`."""
         where = self.where.rewrite(change) if self.where else None
-        return change(Aggregation(self.aggregate, tuple(a.rewrite(change) for a in self.args), where, self.options))
+        return change(replace(self, args=tuple(a.rewrite(change) for a in self.args), where=where))
 
     def __str__(self) -> str:
         inside = ", ".join([*(str(a) for a in self.args), *(f"{k}={v!r}" for k, v in self.options)])

@@ -7,6 +7,7 @@ method needs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from penstock.core.dtypes import INTEGERS, as_dtype
@@ -108,7 +109,7 @@ class Expr(FrameMethods):
         if not isinstance(self.term, Aggregation):
             raise PlanError(f"{self.term} is no aggregate: only those have .filter", where=caller())
         where = condition.term if self.term.where is None else Call("and", (self.term.where, condition.term))
-        return Expr(Aggregation(self.term.aggregate, self.term.args, where, self.term.options), self.name)
+        return Expr(replace(self.term, where=where), self.name)
 
     def is_in(self, values: Iterable[Any]) -> Expr:
         """Whether the value equals one of some constants, of which nulls do not count; null if it is null.
@@ -285,7 +286,8 @@ def struct(*columns: Any, **named: Any) -> Expr:
     names = [*(column.output_name() if isinstance(column, Expr) else None for column in given), *named]
     if None in names:
         raise PlanError("a field of a struct has no name", where=caller(), hint="give it one: struct(name=...)")
-    return _made(call, "struct", (*given, *named.values()), {"names": tuple(names)})
+    terms = tuple(as_term(bare(value)) for value in (*given, *named.values()))
+    return Expr(Call("struct", terms, (("names", tuple(names)),)))
 
 
 def from_epoch(column: Any, unit: str = "s") -> Expr:

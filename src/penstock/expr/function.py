@@ -188,6 +188,7 @@ class Aggregate:
         by: The aggregate of two columns that it is when `by=` names the second.
         gives_null: Whether it may be null of values that are not, such as a variance of one value.
         sketch: The sketch that state keeps instead of words or values, if it does.
+        user: The calls of the user's class, if a user wrote it: state then keeps its objects.
     """
 
     name: str
@@ -212,6 +213,7 @@ class Aggregate:
     by: str | None = None
     gives_null: bool = False
     sketch: Callable[[Sequence[DType], Mapping[str, Any]], Sketched] | None = None
+    user: Any = None
 
     def spelling(self, types: Sequence[DType], options: Mapping[str, Any]) -> Spelling:
         """How Flink SQL says it of arguments of these types; or why it cannot."""

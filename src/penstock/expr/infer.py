@@ -18,7 +18,7 @@ from penstock.core.dtypes import (
 )
 from penstock.core.errors import PlanError, UnknownNameError
 from penstock.core.schema import Schema
-from penstock.expr.aggregates import AGGREGATES
+from penstock.expr.aggregates import declared
 from penstock.expr.ast import Aggregation, Apply, Call, Case, Cast, Column, Lag, Literal, Over, Term
 from penstock.expr.casts import check_cast
 from penstock.expr.function import Function, Signature
@@ -217,7 +217,7 @@ def infer_aggregation(term: Term, schema: Schema) -> tuple[Typed, Typed | None]:
     """
     if not isinstance(term, Aggregation):
         raise PlanError(f"{term} is no aggregate", hint="such as ps.count() or col('x').sum()")
-    aggregate = AGGREGATES[term.aggregate]
+    aggregate = declared(term)
     args = [infer(child, schema) for child in term.args]
     try:
         signature = aggregate.signature([a.dtype for a in args], dict(term.options))

@@ -17,7 +17,10 @@ from penstock.expr.user_values import conform
 _LOCAL: weakref.WeakValueDictionary[tuple[str, str, int, int], UserFunction] = weakref.WeakValueDictionary()
 """Functions that have no place in a module, by what tells them apart in this process."""
 
-ASYNC = 0x80 | 0x200
+COROUTINE = 0x80
+"""The flag of coroutine functions (`inspect.CO_COROUTINE`)."""
+
+ASYNC = COROUTINE | 0x200
 """The flags of coroutine functions and of asynchronous generators (`inspect.CO_COROUTINE`, `CO_ASYNC_GENERATOR`)."""
 
 SHOWN = 200
@@ -98,11 +101,19 @@ class UserFunction:
         }
 
 
-def reference(function: Any, *, named: bool = False, **declared: Any) -> UserFunction:
+def is_async(function: Any) -> bool:
+    """Whether a function, or the call of an object, is a coroutine function."""
+    own = getattr(function, "__code__", None)
+    found = own or getattr(vars(type(function)).get("__call__"), "__code__", None)
+    return bool(getattr(found, "co_flags", 0) & COROUTINE)
+
+
+def reference(function: Any, *, named: bool = False, awaited: bool = False, **declared: Any) -> UserFunction:
     """The reference of a function.
 
     Args:
         function: A function, or any callable object of a module.
+        awaited: Whether who calls it can wait for a coroutine.
         named: Whether the module will have what is made of it under its name: a decorator knows.
         declared: Further fields of `UserFunction`.
 
@@ -113,10 +124,10 @@ def reference(function: Any, *, named: bool = False, **declared: Any) -> UserFun
         return function
     if not callable(function):
         raise PlanError(f"a function is needed, found {function!r}")
-    if getattr(getattr(function, "__code__", None), "co_flags", 0) & ASYNC:
+    if getattr(getattr(function, "__code__", None), "co_flags", 0) & (ASYNC - COROUTINE if awaited else ASYNC):
         raise UnsupportedError(
-            f"{function.__name__} is async: rows that wait for an answer are not offered yet",
-            hint="call it in a sink or a source, or use a function that blocks for a short time",
+            f"{function.__name__} is async, and nothing waits for it here",
+            hint="map_async calls functions that wait, and so do expressions of @ps.udf",
         )
     module = getattr(function, "__module__", None) or type(function).__module__
     qualname = getattr(function, "__qualname__", None) or type(function).__qualname__

@@ -8,7 +8,7 @@ from penstock.core.lazy import np
 from penstock.kernels._jit import kernel
 
 if TYPE_CHECKING:
-    from penstock.kernels.arrays import Array, Bytes, Number, Rows, Words
+    from penstock.kernels.arrays import Array, Bytes, Flags, Number, Rows, Words
 
 UNTOUCHED = -(1 << 62)
 """The last instant of a key that no row was admitted to, or of which it is not known."""
@@ -77,6 +77,37 @@ def admit(
             begun[first] = slot
             first += 1
     return left, first
+
+
+@kernel
+def first_alive(
+    slots: Rows, instants: Words, table: Words, last: Number, ttl: Number, first: Flags, begun: Rows
+) -> Number:
+    """Mark the rows that begin their keys: the first, and each that comes `ttl` or more after the one before it.
+
+    Args:
+        slots: By row, its slot.
+        instants: By row, its instant.
+        table: The rows of the slots.
+        last: The column of the instant of the row that began the key.
+        ttl: How long keys are kept after that.
+        first: Out: by row, whether it begins its key.
+        begun: Out: slots that were empty.
+
+    Returns:
+        How many slots were empty.
+    """
+    count = 0
+    for row in range(slots.shape[0]):
+        slot = np.int64(slots[row])
+        before = table[slot, last]
+        first[row] = before == UNTOUCHED or before + ttl <= instants[row]
+        if before == UNTOUCHED:
+            begun[count] = slots[row]
+            count += 1
+        if first[row]:
+            table[slot, last] = instants[row]
+    return count
 
 
 @kernel

@@ -19,6 +19,40 @@ MILLISECOND = 1000
 EARLIEST = -(2**63 // 1000) * 1000
 
 
+BUCKETS = 512
+"""How many counts `note_disorder` takes: 8 for each doubling of milliseconds."""
+
+
+@kernel
+def note_disorder(times: Words, before: Words, delay: Number, buckets: Words) -> tuple[Number, Number, Number]:
+    """Count how far rows of one split are behind the greatest time before them.
+
+    Args:
+        times: Event times, in the order of the rows.
+        before: The watermark before each row.
+        delay: By how much it is behind the greatest time.
+        buckets: Counts by milliseconds; from 16 ms on 8 buckets for each doubling. Added to.
+
+    Returns:
+        How many rows were behind; how many of them the watermark had reached; how far one was at most.
+    """
+    behind = late = greatest = 0
+    for row in range(times.shape[0]):
+        if before[row] <= NEVER:
+            continue
+        distance = before[row] - times[row] + delay
+        if distance <= 0:
+            continue
+        behind += 1
+        late += times[row] <= before[row]
+        greatest = max(greatest, distance)
+        length, shift = distance // MILLISECOND, 0
+        while length >> shift >= 16:
+            shift += 1
+        buckets[8 * shift + (length >> shift)] += 1
+    return behind, late, greatest
+
+
 @kernel
 def _advance(times: Words, valid: Flags, delay: Number, current: Number, before: Words) -> Number:
     checked = valid.shape[0] > 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from penstock.core.errors import SinkError, StartError, SupersededError
@@ -140,16 +140,25 @@ class AppendRecords:
 
 
 class Fence:
-    """From now on only who holds this fence may append for a producer; says its last token."""
+    """From now on only who holds this fence may append for a producer; says its last token.
 
-    def __init__(self, producer: str, fence: str, *, forget: bool) -> None:
+    Args:
+        producer: The producer's name.
+        fence: What is to be shown from now on.
+        forget: Given if the producer begins anew, so that its last token is forgotten: it is called with that token
+            while nobody can append, and raises if the token must stay.
+    """
+
+    def __init__(self, producer: str, fence: str, forget: Callable[[list[Any] | None], None] | None) -> None:
         self._producer, self._fence, self._forget = producer, fence, forget
         self.size = 0
 
     def add(self, draft: Draft) -> list[Any] | None:
         """See `Request.add`."""
-        known = draft.state.producers.get(self._producer, {"token": None})
-        token: list[Any] | None = None if self._forget else known["token"]
+        token: list[Any] | None = draft.state.producers.get(self._producer, {"token": None})["token"]
+        if self._forget is not None:
+            self._forget(token)
+            token = None
         draft.change(producers={self._producer: {"fence": self._fence, "token": token}})
         return token
 

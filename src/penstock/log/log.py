@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -191,18 +191,20 @@ class Log:
         answer: list[Appended] = self._append(AppendRows(schema, bodies, key, str(self.path)))
         return answer
 
-    def fence(self, producer: str, *, forget: bool = False) -> tuple[str, list[Any] | None]:
+    def fence(
+        self, producer: str, *, forget: Callable[[list[Any] | None], None] | None = None
+    ) -> tuple[str, list[Any] | None]:
         """Become the only one who may append for a producer; the fence to show, and the producer's last token.
 
         Args:
             producer: Its name.
-            forget: Whether it begins anew: the last token is forgotten.
+            forget: See `Fence`.
 
         Raises:
             SinkLost: If the log cannot be written.
         """
         fence = files.unique_name()
-        return fence, self._append(Fence(producer, fence, forget=forget))
+        return fence, self._append(Fence(producer, fence, forget))
 
     def transact(self, transaction: Transaction) -> int:
         """Append the rows and the token of a producer, all or nothing; how many rows.

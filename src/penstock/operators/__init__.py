@@ -18,12 +18,15 @@ from penstock.operators.interval_join import IntervalJoin
 from penstock.operators.join import Join
 from penstock.operators.keyed_window import KeyedWindow
 from penstock.operators.limit import Limit
+from penstock.operators.lookup import Lookup
+from penstock.operators.map_async import MapAsync
 from penstock.operators.map_batches import MapBatches
 from penstock.operators.over import Over
 from penstock.operators.process import Process
 from penstock.operators.read import Read
 from penstock.operators.refused import Refused
 from penstock.operators.select import Select
+from penstock.operators.sliding_window import SlidingWindow
 from penstock.operators.sort import Sort
 from penstock.operators.stamp import Stamp
 from penstock.operators.top_n import TopN
@@ -39,7 +42,8 @@ OPERATORS: dict[str, type[Executable]] = {
     for operator in (
         Read, Watermark, Select, Filter, Expect, Explode, Inspect, Union, Group, Window, Changelog,
         KeyedWindow, Join, IntervalJoin, AsofJoin, WindowJoin, Dedup, AsTable, TopN, Sort, Over, Limit,
-        Refused, Write, WindowRows, Stamp, Apply, FlatMap, MapBatches, Process,
+        Refused, Write, WindowRows, Stamp, Apply, FlatMap, MapBatches, Process, Lookup,
+        MapAsync, SlidingWindow,
     )
 }  # fmt: skip
 
@@ -65,5 +69,10 @@ MACHINERY = (
     "over_frames",
     "lives",
     "user_calls",
+    "user_trials",
+    "asking",
+    "async_calls",
+    "process_states",
+    "split_times",
 )
 """Files that operators share and that are none themselves."""

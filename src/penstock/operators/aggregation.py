@@ -8,7 +8,7 @@ from typing import Any
 from penstock.core.dtypes import Binary, Boolean, Decimal, DType, Json, String, is_fixed, is_numeric
 from penstock.core.errors import PlanError, UnsupportedError
 from penstock.core.schema import Field, Schema
-from penstock.expr.aggregates import AGGREGATES
+from penstock.expr.aggregates import declared as declared_of
 from penstock.expr.ast import Aggregation, Term
 from penstock.expr.function import Aggregate, RowFault
 from penstock.expr.infer import infer_aggregation
@@ -44,9 +44,10 @@ def aggregate_fields(schema: Schema, aggregates: Named, *, updating: bool, group
         typed, _ = infer_aggregation(term, schema)
         declared = declaration(term)
         if updating and declared.retraction == "refused":
+            wanted = "use the exact form" if declared.user is None else f"give {declared.name} a method retract"
             raise UnsupportedError(
                 f"{declared.name} cannot take rows back, and the rows of a Table change",
-                hint="use the exact form, or group by a window first",
+                hint=f"{wanted}, or group by a window first",
             )
         if updating and declared.order_sensitive:
             raise UnsupportedError(
@@ -60,7 +61,34 @@ def aggregate_fields(schema: Schema, aggregates: Named, *, updating: bool, group
 def declaration(term: Term) -> Aggregate:
     """The declaration of an aggregation's function."""
     assert isinstance(term, Aggregation)
-    return AGGREGATES[term.aggregate]
+    return declared_of(term)
+
+
+def check_merging(aggregates: Named, windows: str, *, in_order: bool) -> None:
+    """Check that states of parts of a group can be made one.
+
+    Args:
+        aggregates: The aggregates.
+        windows: What makes parts, for messages.
+        in_order: Whether the rows of a part all came before those of the next.
+
+    Raises:
+        UnsupportedError: If a user's aggregate cannot.
+    """
+    for _, term in aggregates:
+        user = declaration(term).user
+        if user is None:
+            continue
+        if not user.merges:
+            raise UnsupportedError(
+                f"{user.name} has no merge, and {windows} are made of parts",
+                hint="give it a method merge(self, other)",
+            )
+        if declaration(term).order_sensitive and not in_order:
+            raise UnsupportedError(
+                f"{user.name} follows the order of rows, and parts of {windows} are merged in another order",
+                hint="tumbling windows, and running aggregates, take rows in their order",
+            )
 
 
 def order_sensitive(aggregates: Named) -> bool:
@@ -75,8 +103,12 @@ def describe(aggregates: Named) -> str:
 
 def unfit_reason(aggregates: Named) -> str:
     """Why a group has no result."""
-    sums = [str(term) for _, term in aggregates if declaration(term).name == "sum"]
-    return f"no result for the key: {' or '.join(sums)} does not fit its type"
+    theirs = [str(term) for _, term in aggregates if declaration(term).user is not None]
+    sums = [str(term) for _, term in aggregates if declaration(term).name == "sum" and str(term) not in theirs]
+    reasons = [f"{' or '.join(sums)} does not fit its type"] if sums or not theirs else []
+    return (
+        f"no result for the key: {', or '.join([*reasons, *(f'{one} failed, or gave another type' for one in theirs)])}"
+    )
 
 
 # -- Meaning -------------------------------------------------------------------
@@ -89,7 +121,9 @@ class PlainAggregate:
         typed, where = infer_aggregation(term, schema)
         assert isinstance(term, Aggregation)
         self.name = name
-        self.declared = AGGREGATES[term.aggregate]
+        self.declared = declared_of(term)
+        self.user = self.declared.user
+        self.takes_null = (False,) * len(typed.args) if self.user is None else self.user.takes_null
         self.options = dict(term.options)
         self.args = [interpret(arg) for arg in typed.args]
         self.where = interpret(where) if where is not None else None
@@ -103,7 +137,11 @@ class PlainAggregate:
         """
         counted = self.where is None or self.where(values) is True
         found = tuple(arg(values) for arg in self.args)
-        return found if counted and all(value is not None for value in found) else None
+        if not counted or any(value is None and not null for value, null in zip(found, self.takes_null, strict=True)):
+            return None
+        if self.user is not None:
+            self.user.trial(found)
+        return found
 
     def start(self) -> Any:
         """The state of an empty group."""
@@ -117,6 +155,9 @@ class PlainAggregate:
         if diff > 0:
             return (count + 1, self.declared.add(inner, *arguments, **self.options))
         assert self.declared.retract is not None
+        if self.user is not None and count == 1:
+            # Nothing is left of any row: what rounding, or a failure, has left goes too.
+            return self.start()
         return (count - 1, self.declared.retract(inner, *arguments, **self.options))
 
     def result(self, state: Any) -> Any:
@@ -126,6 +167,8 @@ class PlainAggregate:
             RowFault: If there is none: it does not fit its type.
         """
         count, inner = state
+        if self.user is not None and count == 0:
+            return self.declared.result(self.declared.init())
         return self.declared.empty if count == 0 else self.declared.result(inner, **self.options)
 
 

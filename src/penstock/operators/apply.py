@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from penstock.core.delta import Delta
 from penstock.core.errors import PlanError
-from penstock.core.schema import Field
+from penstock.core.schema import Field, Schema
 from penstock.expr.ast import Column, Term
 from penstock.expr.function import NotOnFlink, RowFault
 from penstock.expr.infer import Typed, convert, infer
@@ -59,27 +59,8 @@ class Apply(Executable):
         return replace(below, schema=schema, deterministic=below.deterministic and function.deterministic)
 
     def typed_args(self) -> tuple[Typed, ...]:
-        """The arguments, converted to what the parameters take.
-
-        Raises:
-            PlanError: If there are too many or too few, or one is of another type.
-        """
-        declared = self.function.parameters
-        if len(self.args) != len(declared):
-            names = ", ".join(name for name, _, _ in declared)
-            raise PlanError(f"{self.function.name} takes {len(declared)} argument(s) ({names}), found {len(self.args)}")
-        made = []
-        for term, (name, dtype, _) in zip(self.args, declared, strict=True):
-            typed = infer(term, self.input.schema)
-            if dtype is not None and typed.dtype != dtype:
-                if common(typed.dtype, dtype) != dtype:
-                    raise PlanError(
-                        f'"{name}" of {self.function.name} is {dtype}, found {typed.dtype}: {term}',
-                        hint="cast the argument, or change the annotation",
-                    )
-                typed = convert(typed, dtype)
-            made.append(typed)
-        return tuple(made)
+        """The arguments, converted to what the parameters take; see `typed_arguments`."""
+        return typed_arguments(self.function, self.args, self.input.schema)
 
     def describe(self) -> str:
         """The column and the call."""
@@ -98,6 +79,30 @@ class Apply(Executable):
     def executor(self, environment: Environment) -> Executor:
         """See `ApplyExecutor`."""
         return ApplyExecutor(self, environment)
+
+
+def typed_arguments(function: UserFunction, args: Sequence[Term], schema: Schema) -> tuple[Typed, ...]:
+    """The arguments of a function, converted to what its parameters take.
+
+    Raises:
+        PlanError: If there are too many or too few, or one is of another type.
+    """
+    declared = function.parameters
+    if len(args) != len(declared):
+        names = ", ".join(name for name, _, _ in declared)
+        raise PlanError(f"{function.name} takes {len(declared)} argument(s) ({names}), found {len(args)}")
+    made = []
+    for term, (name, dtype, _) in zip(args, declared, strict=True):
+        typed = infer(term, schema)
+        if dtype is not None and typed.dtype != dtype:
+            if common(typed.dtype, dtype) != dtype:
+                raise PlanError(
+                    f'"{name}" of {function.name} is {dtype}, found {typed.dtype}: {term}',
+                    hint="cast the argument, or change the annotation",
+                )
+            typed = convert(typed, dtype)
+        made.append(typed)
+    return tuple(made)
 
 
 def check_deterministic(function: UserFunction, below: Facts) -> None:

@@ -17,7 +17,7 @@ from penstock.expr.interpret import interpret
 from penstock.operators.aggregation import key_fields, plain_key
 from penstock.operators.base import Emission, Environment, Executable, Executor, Meaning, Row
 from penstock.plan.node import UPDATING, Facts, Node
-from penstock.state.kept import check_kept
+from penstock.state.kinds import check_kept
 
 OPS = (INSERT, UPDATE_BEFORE, UPDATE_AFTER, DELETE)
 

@@ -145,6 +145,13 @@ class Executor(ABC):
         """The watermark at which the node must be called even without rows; None if it never must."""
         return None
 
+    def sends(self) -> int | None:
+        """The watermark at which its next rows leave, for people who wait for them; None if it holds none back.
+
+        That is when it is `due`, but for who may be due only to forget. It may look at all of its state.
+        """
+        return self.due()
+
     def wakes(self) -> int | None:
         """The instant of the step's clock at which the node must be called even without rows; None if it never must.
 
@@ -156,6 +163,10 @@ class Executor(ABC):
         (END at the latest), and sends it when the watermark is END.
         """
         return None
+
+    def called(self) -> bool:
+        """Whether answers from outside are there that the next step uses: then it is called even without rows."""
+        return False
 
     def watermark(self, incoming: Sequence[int]) -> int:
         """The watermark of its output after the step: the least of the inputs' unless it holds rows back."""

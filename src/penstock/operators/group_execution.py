@@ -14,7 +14,8 @@ from penstock.core.timespan import NEVER
 from penstock.operators.aggregation import unfit_reason
 from penstock.operators.base import Environment, Executor, Loader, Output, Saver, StepContext
 from penstock.operators.lives import TAKEN_BACK, instants_of
-from penstock.operators.sharding import KeyedLayout, Sharded, contents_of, project
+from penstock.operators.sharding import KeyedLayout, Sharded, contents_of
+from penstock.operators.user_trials import TriedProjection
 from penstock.operators.why import refuse
 from penstock.plan.node import UPDATING
 from penstock.plan.ttl import EVENT
@@ -22,6 +23,7 @@ from penstock.state import raw
 from penstock.state.aggregates import Before, check_counts
 from penstock.state.batch import Batch
 from penstock.state.expiry import earliest
+from penstock.state.leaving import leaving
 from penstock.state.raw import Raw
 
 if TYPE_CHECKING:
@@ -94,7 +96,7 @@ class GroupExecutor(Executor):
             updating=self.updating,
             ttl=node.ttl.span if node.ttl is not None else None,
         )
-        self.projection = project(below.schema, self.keyed.layout.projection, environment)
+        self.projection = TriedProjection(below.schema, self.keyed.layout, environment)
         self.sharded = Sharded(environment)
         self.tables = self.keyed.spread([], environment.shards, 0)
         self.pending: list[list[Touch]] = [[] for _ in self.tables]
@@ -163,7 +165,7 @@ class GroupExecutor(Executor):
                     result.stale.append(before.admitted.stale)
                     result.stopped.append(before.admitted.stopped)
             if before.outside:
-                result.left.append(table.leaving(batch, counted, touched, before))
+                result.left.append(leaving(table, batch, counted, touched, before))
         return result
 
     def due(self) -> int | None:

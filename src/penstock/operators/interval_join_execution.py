@@ -113,7 +113,14 @@ class IntervalJoinExecutor(OrderedJoin):
 
     def due(self) -> int | None:
         """The first watermark at which a row goes."""
-        first = [store.deadlines.first for sides in self.stores for store in sides]
+        return self._first((True, True))
+
+    def sends(self) -> int | None:
+        """The first at which one goes that comes out alone if it had no partner; pairs are sent as they are found."""
+        return self._first(self.alone)
+
+    def _first(self, asked: Sequence[bool]) -> int | None:
+        first = [store.deadlines.first for sides in self.stores for i, store in enumerate(sides) if asked[i]]
         found = [instant for instant in first if instant is not None]
         return min(found) + 1 if found else None
 

@@ -10,11 +10,19 @@ from penstock.core.errors import PlanError, UnsupportedError
 from penstock.core.schema import Field, Schema
 from penstock.core.timespan import MILLISECOND
 from penstock.expr.function import NotOnFlink
-from penstock.operators.aggregation import Named, aggregate_fields, describe, key_fields, order_sensitive
+from penstock.operators.aggregation import (
+    Named,
+    aggregate_fields,
+    check_merging,
+    declaration,
+    describe,
+    key_fields,
+    order_sensitive,
+)
 from penstock.operators.base import Environment, Executable, Executor, Meaning
 from penstock.operators.keyed_window_meaning import KeyedWindowMeaning
 from penstock.plan.emission import ONCE, ROWS, TIME, Emit
-from penstock.plan.keyed_windows import Count, Everything, KeyedWindows, Session
+from penstock.plan.keyed_windows import Count, Everything, Hybrid, KeyedWindows, Session
 from penstock.plan.node import APPEND, UPDATING, Facts, Node
 from penstock.plan.windows import UTC, Windows
 
@@ -74,6 +82,7 @@ class KeyedWindow(Executable):
         fields = key_fields(below.schema, self.keys)
         updating = below.mode == UPDATING
         made = aggregate_fields(below.schema, self.aggregates, updating=updating, grouped=self._grouped)
+        self._check_users(updating)
         bounds = self._bounds()
         for field in bounds:
             if field.name in self.keys or field.name in dict(self.aggregates):
@@ -92,6 +101,18 @@ class KeyedWindow(Executable):
             deterministic=below.deterministic and not self.clock and self.emit.when != TIME,
             order_sensitive=sensitive or order_sensitive(self.aggregates),
         )
+
+    def _check_users(self, updating: bool) -> None:
+        sessions, resent = isinstance(self.windows, Session), not self.emit.once
+        if sessions or resent:
+            what = "sessions" if sessions else "windows that are sent more than once"
+            check_merging(self.aggregates, what, in_order=not sessions)
+        theirs = [declaration(term).name for _, term in self.aggregates if declaration(term).user is not None]
+        if theirs and resent and updating:
+            raise UnsupportedError(
+                f"{theirs[0]} in windows over a Table that are sent more than once is not offered yet",
+                hint='emit="close" sends them once',
+            )
 
     @property
     def _grouped(self) -> bool:
@@ -122,9 +143,9 @@ class KeyedWindow(Executable):
             )
         if isinstance(windows, KeyedWindows):
             windows.check(below.schema)
-        if isinstance(windows, Count) and not (emit.once and emit.accumulate):
+        if isinstance(windows, (Count, Hybrid)) and not (emit.once and emit.accumulate):
             raise UnsupportedError(f"a {windows.kind} window is sent once, when it is complete, found: {emit}")
-        if below.mode == UPDATING and isinstance(windows, (Session, Count)):
+        if below.mode == UPDATING and isinstance(windows, (Session, Count, Hybrid)):
             raise UnsupportedError(f"a {windows.kind} window over a Table is not offered: its rows are taken back")
         if isinstance(windows, Session) and emit.when == ROWS:
             raise UnsupportedError("sessions are not sent by rows yet", hint='emit=ps.every("5 s"), emit="change"')

@@ -10,12 +10,12 @@ from penstock.core.dtypes import Int64
 from penstock.core.lazy import np, pl
 from penstock.core.schema import Field, Schema
 from penstock.core.timespan import END, MILLISECOND, NEVER, instant_text
-from penstock.expr.ast import Term
 from penstock.operators.aggregation import unfit_reason
 from penstock.operators.base import Environment, Executor, Loader, Output, Saver, StepContext
 from penstock.operators.keyed_window_places import Places, places_of
 from penstock.operators.lateness import delay_of, refuse_late
-from penstock.operators.sharding import KeyedLayout, Sharded, project
+from penstock.operators.sharding import KeyedLayout, Sharded
+from penstock.operators.user_trials import TriedProjection
 from penstock.operators.watermark import instants
 from penstock.operators.why import refuse
 from penstock.operators.window_execution import BEYOND
@@ -52,8 +52,7 @@ class KeyedWindowExecutor(Executor):
         self.keyed.always_wide()
         types = [below.schema[name] for name in node.keys]
         self.codec = KeyCodec(node.keys, [field.dtype for field in types], [field.nullable for field in types])
-        terms: list[tuple[str, Term]] = [*self.keyed.layout.projection, *self.places.terms]
-        self.projection = project(below.schema, terms, environment)
+        self.projection = TriedProjection(below.schema, self.keyed.layout, environment, self.places.terms)
         self.sharded = Sharded(environment)
         self.bounded = "window_start" in node.schema
         self.tables = [self._instances() for _ in range(self.shards)]
@@ -167,6 +166,18 @@ class KeyedWindowExecutor(Executor):
 
     def _next(self) -> int | None:
         return min((table.next for table in self.tables if table.next is not None), default=None)
+
+    def sends(self) -> int | None:
+        """When the next window closes; those that have closed wait for late rows only."""
+        if not self.emit.lateness:
+            return self.due()
+        found = []
+        for table in self.tables:
+            slots = table.shown.keys.live()
+            ends = table.word(LAST, slots)[table.word(FLAGS, slots) & CLOSED == 0]
+            if len(ends):
+                found.append(int(ends.min()) - MILLISECOND)
+        return min(found, default=None)
 
     def wakes(self) -> int | None:
         """When the next window is over by the clock, or what has changed is sent by it."""

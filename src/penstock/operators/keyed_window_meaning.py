@@ -17,8 +17,9 @@ from penstock.operators.base import Emission, Meaning, Row
 from penstock.operators.window import windows_of
 from penstock.plan.custom_windows import Custom
 from penstock.plan.emission import CHANGE, ROWS, TIME
-from penstock.plan.keyed_windows import Count, Everything, Session
+from penstock.plan.keyed_windows import Count, Everything, Hybrid, Session
 from penstock.plan.windows import Windows
+from penstock.plan.zoned_windows import Zoned, zone_fault
 
 if TYPE_CHECKING:
     from penstock.operators.keyed_window import KeyedWindow
@@ -79,6 +80,9 @@ class KeyedWindowMeaning(Meaning):
         self.zone = None if bounds is None else zoneinfo.ZoneInfo(str(getattr(bounds, "zone", None) or "UTC"))
         session = node.windows if isinstance(node.windows, Session) else None
         self.gap = self._term(session.gap, facts.schema) if session and isinstance(session.gap, Term) else None
+        zoned = node.windows if isinstance(node.windows, Zoned) else None
+        self.row_zone = self._term(zoned.zone, facts.schema) if zoned is not None else None
+        self.here: Windows | None = None
         self.split = self._term(session.split, facts.schema) if session and session.split is not None else None
         self.open: dict[tuple[Any, ...], PlainKey] = {}
         self.watermark_now, self.now, self.taken = NEVER, 0, 0
@@ -93,12 +97,19 @@ class KeyedWindowMeaning(Meaning):
         try:
             arguments = [aggregate.arguments(row.values) for aggregate in self.aggregates]
             gap = self._gap(row)
+            zone = self.row_zone(row.values) if self.row_zone is not None else None
             splits = self.split is not None and self.split(row.values) is True
         except RowFault:
             yield "errors", row
             return
         instant = self._instant(row)
-        if isinstance(self.windows, Windows) and self.windows.is_local and not 2 <= to_datetime(instant).year <= 9997:
+        self.here = self.windows if isinstance(self.windows, Windows) else None
+        if isinstance(self.windows, Zoned):
+            if zone is None or zone_fault(zone) is not None:
+                yield "errors", row
+                return
+            self.here = self.windows.within(zone)
+        if self.here is not None and self.here.is_local and not 2 <= to_datetime(instant).year <= 9997:
             yield "errors", row
             return
         if isinstance(self.windows, Custom) and isinstance(self.windows.windows_of_all([instant])[0], str):
@@ -122,7 +133,7 @@ class KeyedWindowMeaning(Meaning):
             one.items.append((self.taken, arguments, row.diff))
             one.rows += row.diff
             one.since += 1
-            yield from self._after(home, one)
+            yield from self._after(home, one, instant)
         home.rows += 1
         self.taken += 1
 
@@ -140,7 +151,9 @@ class KeyedWindowMeaning(Meaning):
     def _instant(self, row: Row) -> int:
         if self.clock:
             return self.now
-        return from_datetime(row.values[self.time]) + self.shift if self.time is not None else 0
+        found = from_datetime(row.values[self.time]) + self.shift if self.time is not None else 0
+        # The watermark has whole milliseconds: a row is there when it reaches the next one.
+        return -(-found // MILLISECOND) * MILLISECOND if isinstance(self.windows, Hybrid) else found
 
     def _over(self, end: int, watermark: int) -> bool:
         """Whether a window takes no more rows that come behind a watermark."""
@@ -162,6 +175,9 @@ class KeyedWindowMeaning(Meaning):
 
         if isinstance(windows, Session):
             yield from self._session(home, made, instant, gap, splits, row)
+        elif isinstance(windows, Hybrid):
+            has_room = [one for one in home.windows if not one.closed and instant < one.end]
+            yield has_room[0] if has_room else made(instant, instant + windows.size.exact(), self.taken)
         elif isinstance(windows, Everything):
             yield made(0, END)
         elif isinstance(windows, Count):
@@ -178,8 +194,8 @@ class KeyedWindowMeaning(Meaning):
     def _windows_of(self, instant: int) -> list[tuple[int, int]]:
         if isinstance(self.windows, Custom):
             return self.windows.windows_of(instant)
-        assert isinstance(self.windows, Windows)
-        return list(dict.fromkeys(windows_of(self.windows, instant)))
+        assert self.here is not None
+        return list(dict.fromkeys(windows_of(self.here, instant)))
 
     def _session(
         self, home: PlainKey, made: Any, instant: int, gap: int, splits: bool, row: Row
@@ -217,12 +233,17 @@ class KeyedWindowMeaning(Meaning):
 
     # -- sending
 
-    def _after(self, home: PlainKey, one: Plain) -> Iterator[Emission]:
+    def _after(self, home: PlainKey, one: Plain, instant: int) -> Iterator[Emission]:
         """What a row sends at once."""
         emit, windows = self.emit, self.windows
         if isinstance(windows, Count):
             if home.rows == (one.part + 1) * windows.every - 1:
                 one.closed = True
+                yield from self._send(one)
+                home.windows.remove(one)
+        elif isinstance(windows, Hybrid):
+            if one.rows == windows.rows:
+                one.end, one.closed = min(instant + MILLISECOND, one.end), True
                 yield from self._send(one)
                 home.windows.remove(one)
         elif emit.when == CHANGE or one.closed or (emit.when == ROWS and one.since == emit.every):

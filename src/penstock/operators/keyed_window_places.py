@@ -15,8 +15,9 @@ from penstock.operators.base import Loader, Output, Saver
 from penstock.operators.grid import LocalGrid, grid_of
 from penstock.plan.custom_windows import Custom
 from penstock.plan.emission import ROWS
-from penstock.plan.keyed_windows import Everything, Session
+from penstock.plan.keyed_windows import Everything, Hybrid, Session
 from penstock.plan.windows import Windows
+from penstock.plan.zoned_windows import Zoned
 from penstock.state.batch import Batch
 from penstock.state.instances import BEGIN, SINCE
 from penstock.state.instances import END as LAST
@@ -279,6 +280,8 @@ def places_of(executor: KeyedWindowExecutor) -> Places:
     if isinstance(windows, Custom):
         return CustomPlaces(executor, windows)
     # By name: these are places, too.
-    name, kind = ("sessions", "SessionPlaces") if isinstance(windows, Session) else ("counts", "CountPlaces")
+    kinds: dict[type, str] = {Session: "sessions", Hybrid: "hybrid", Zoned: "zoned"}
+    name = kinds.get(type(windows), "counts")
+    kind = f"{name.removesuffix('s').capitalize()}Places"
     found: Places = getattr(importlib.import_module(f"penstock.operators.keyed_window_{name}"), kind)(executor, windows)
     return found

@@ -8,7 +8,6 @@ from penstock.core.delta import Delta
 from penstock.core.errors import UnsupportedError
 from penstock.core.lazy import np, pl
 from penstock.core.timespan import NEVER, from_datetime
-from penstock.kernels.expiry import STOPPED, UNTOUCHED
 from penstock.operators.base import Row, StepContext
 from penstock.operators.watermark import instants
 from penstock.plan.node import UPDATING, Facts
@@ -55,6 +54,8 @@ def instants_of(ttl: TimeToLive, below: Facts, delta: Delta, context: StepContex
         delta: The rows.
         context: The step.
     """
+    from penstock.kernels.expiry import STOPPED, UNTOUCHED  # a plan needs no kernels
+
     if ttl.clock != EVENT or below.time is None:
         return np.full(delta.length, context.now, np.int64)
     times = delta.columns[below.time]

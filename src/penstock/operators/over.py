@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from penstock.core.errors import PlanError, UnsupportedError
 from penstock.core.schema import Field, Schema
 from penstock.core.timespan import from_datetime
-from penstock.expr.aggregates import AGGREGATES
+from penstock.expr.aggregates import declared as declared_of
 from penstock.expr.ast import Aggregation, Frame, Lag, Term
 from penstock.expr.function import NotOnFlink, RowFault
 from penstock.expr.infer import infer, infer_aggregation
@@ -74,7 +74,12 @@ class Over(Executable):
             return Field(name, typed.dtype, nullable=True, mask=typed.mask)
         typed, _ = infer_aggregation(function, schema)
         assert isinstance(function, Aggregation)
-        declared = AGGREGATES[function.aggregate]
+        declared = declared_of(function)
+        if declared.user is not None:
+            raise UnsupportedError(
+                f"{declared.name} over a frame is not offered yet: an aggregate of your own",
+                hint="a process function can keep the rows of a key: .group_by(...).process(...)",
+            )
         types = [arg.dtype for arg in typed.args]
         if not is_offered(function.aggregate, types, dict(function.options), self.frame):
             raise UnsupportedError(

@@ -14,12 +14,12 @@ from penstock.expr.function import NotOnFlink, RowFault
 from penstock.expr.user_functions import UserFunction
 from penstock.operators.aggregation import key_fields, plain_key
 from penstock.operators.base import Emission, Environment, Executable, Executor, Meaning, Row
-from penstock.operators.process_calls import Calls, KeyState
+from penstock.operators.process_calls import Calls, KeyState, states_of
 from penstock.operators.process_calls import Process as UserProcess
 from penstock.plan.node import UPDATING, Facts, Node
 from penstock.plan.ttl import EVENT, PROCESSING
 from penstock.plan.values import encode
-from penstock.state.kept import check_kept
+from penstock.state.kinds import check_kept
 
 # -- Plan ----------------------------------------------------------------------
 
@@ -38,6 +38,10 @@ class Process(Executable):
     When bounded input is over all timers fire, and those by the clock behind them; one that a timer sets then fires
     only if it is not later than the last row, so that timers that set themselves again come to an end.
 
+    Rows of several inputs (`ps.process`) come in one order, and each is given to the method that is named after its
+    input. A row of a broadcast input has no key: its method changes what all keys share (`shared=True`), which the
+    others read; at one instant it comes before the rows of keys.
+
     A call that fails, or gives what is not declared, changes no state: its row leaves by `errors` with the reason; for
     a timer, which is forgotten, a row of its key, null otherwise. State: what is assigned, as declared, for each key
     until it is the default again and no timer is set. It is stored as text of the declared types, whole for each key
@@ -48,6 +52,7 @@ class Process(Executable):
         keys: The key columns.
         function: The class.
         settings: The attributes of the object at hand when the plan was built.
+        parts: Of rows of several inputs: the name of each, and whether it is broadcast.
     """
 
     verb: ClassVar[str] = "process"
@@ -58,6 +63,7 @@ class Process(Executable):
     keys: tuple[str, ...]
     function: UserFunction
     settings: Mapping[str, Any]
+    parts: tuple[tuple[str, bool], ...] = ()
 
     def derive(self) -> Facts:
         """The key, and what the class declares; event time if it is among it."""
@@ -70,6 +76,7 @@ class Process(Executable):
         keys = key_fields(below.schema, self.keys)
         check_kept(Schema(keys))
         encode(dict(self.settings))
+        self._check_calls()
         columns, sides = self.declared(), self.sides()
         for name in columns.names:
             if name in self.keys:
@@ -103,6 +110,20 @@ class Process(Executable):
             raise PlanError(f"{self.function} is no ps.Process")
         return found
 
+    def _check_calls(self) -> None:
+        """Check that there is a method for each input, and somebody who writes what is shared."""
+        for name, _ in self.parts:
+            if not callable(getattr(self.cls, f"on_{name}", None)):
+                raise PlanError(
+                    f"{self.function} has no on_{name}(self, row, ctx)", hint=f'"{name}" is one of its inputs'
+                )
+        shared = [name for name, state in states_of(self.cls).items() if state.shared]
+        if shared and not any(broadcast for _, broadcast in self.parts):
+            raise PlanError(
+                f'"{shared[0]}" of {self.function} is shared, and no input is broadcast that could write it',
+                hint="ps.process(Match(), orders=orders.group_by(...), rules=rules.broadcast())",
+            )
+
     def declared(self) -> Schema:
         """The columns of `output`."""
         return Schema.of(self.cls.output)
@@ -125,7 +146,8 @@ class Process(Executable):
         """What calls it."""
         below = self.input.facts
         time = (below.time, below.schema[str(below.time)].dtype) if below.time and below.watermarked else None
-        return Calls(self.instance(), self.declared(), self.sides(), time)
+        broadcast = frozenset(name for name, shared in self.parts if shared)
+        return Calls(self.instance(), self.declared(), self.sides(), time, broadcast)
 
     def describe(self) -> str:
         """The class and the keys."""
@@ -175,6 +197,12 @@ class ProcessMeaning(Meaning):
             made += self._fire(EVENT, instant - 1)
             self.last = max(self.last, instant)
         key = {name: row.values[name] for name in self.node.keys}
+        if self.calls.is_broadcast(row.values):
+            try:
+                rows = self.calls.on_broadcast(dict(row.values), key, instant, self.now)
+                return [*made, *(("out", Row(values)) for values in rows)]
+            except RowFault:
+                return [*made, ("errors", row)]
         state = self.keys.setdefault(plain_key(row.values, self.node.keys), KeyState(key))
         try:
             made += [("out", Row(values)) for values in self.calls.on_row(dict(row.values), state, instant, self.now)]

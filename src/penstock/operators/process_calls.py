@@ -7,112 +7,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from penstock.core.dtypes import Datetime, DType, List, Map, as_dtype
-from penstock.core.errors import PlanError, UnsupportedError
+from penstock.core.dtypes import Datetime, DType
+from penstock.core.errors import PlanError
 from penstock.core.schema import Schema
 from penstock.core.timespan import duration, from_datetime, to_datetime
 from penstock.expr.function import RowFault
 from penstock.expr.user_functions import reason_of
 from penstock.expr.user_values import Record, conform, conform_row
+from penstock.operators.process_states import CELL, SHARED, State, frozen
 from penstock.plan.ttl import EVENT, PROCESSING, ProcessingTime
 
-CELL = "_penstock_state"
-"""Where a process function has the state of the key that is being called for."""
-
-
-class State:
-    """State of a key, declared in the body of a `Process`.
-
-    Attributes:
-        dtype: The type of what is kept as a whole.
-        default: Its value for a key that has none.
-    """
-
-    dtype: DType
-    default: Any
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        if instance is None:
-            return self
-        cell = cell_of(instance, self.name)
-        if self.name not in cell:
-            if not isinstance(self.default, (list, dict)):
-                return self.default
-            cell[self.name] = copy.deepcopy(self.default)
-        return cell[self.name]
-
-    def __set__(self, instance: Any, value: Any) -> None:
-        cell_of(instance, self.name)[self.name] = value
-
-
-def cell_of(instance: Any, name: str) -> dict[str, Any]:
-    """The state of the key that is being called for.
-
-    Raises:
-        PlanError: If none is.
-    """
-    cell: dict[str, Any] | None = vars(instance).get(CELL)
-    if cell is None:
-        raise PlanError(f'"{name}" is state of a key, and is there in on_row and on_timer only')
-    return cell
-
-
-def _refuse_more(options: Mapping[str, Any]) -> None:
-    if options:
-        raise UnsupportedError(f"{', '.join(options)} of state is planned and not offered yet")
-
-
-class ValueState(State):
-    """A value per key: `last = ps.ValueState(ps.Float64, default=0.0)`, then `self.last`.
-
-    Args:
-        dtype: Its type; what is assigned is held against it when the call ends.
-        default: What a key has that was not given one.
-
-    Raises:
-        UnsupportedError: For `ttl` and `shared`.
-    """
-
-    def __init__(self, dtype: Any, *, default: Any = None, **more: Any) -> None:
-        _refuse_more(more)
-        self.dtype = as_dtype(dtype)
-        self.default = conform(default, self.dtype)
-
-
-class ListState(State):
-    """A list per key, empty at first; all of it is written whenever the key changes.
-
-    Args:
-        dtype: The type of its items.
-
-    Raises:
-        UnsupportedError: For `ttl` and `shared`.
-    """
-
-    def __init__(self, dtype: Any, **more: Any) -> None:
-        _refuse_more(more)
-        self.dtype = List(as_dtype(dtype))
-        self.default: Any = []
-
-
-class MapState(State):
-    """A dict per key, empty at first; all of it is written whenever the key changes.
-
-    Args:
-        key: The type of its keys.
-        value: The type of its values.
-
-    Raises:
-        UnsupportedError: For `ttl` and `shared`.
-    """
-
-    def __init__(self, key: Any, value: Any, **more: Any) -> None:
-        _refuse_more(more)
-        self.dtype = Map(as_dtype(key), as_dtype(value))
-        self.default: Any = {}
+INPUT, ROW = "_input", "_row_"
+"""Where a row of several inputs says from which it is, and under what its columns are."""
 
 
 class Process:
@@ -248,20 +154,72 @@ class Calls:
         columns: The columns of its rows, without those of the key.
         sides: The columns of each side output.
         time: The event-time column and its type, or None.
+        broadcast: Its inputs that are no keys', if it has several.
 
     Attributes:
         number: The number of the next timer.
+        shared: State that all keys share, by name; what was never assigned is not there.
     """
 
     def __init__(
-        self, process: Process, columns: Schema, sides: Mapping[str, Schema], time: tuple[str, DType] | None
+        self,
+        process: Process,
+        columns: Schema,
+        sides: Mapping[str, Schema],
+        time: tuple[str, DType] | None,
+        broadcast: frozenset[str] = frozenset(),
     ) -> None:
         self.process, self.columns, self.sides = process, columns, sides
         self.time = time[0] if time else None
         self.dtype = time[1] if time else None
         self.states = states_of(type(process))
         self.name = type(process).__name__
+        self.broadcast = broadcast
         self.number = 0
+        self.shared: dict[str, Any] = {}
+        self._view: dict[str, Any] = {}
+
+    def share(self, values: dict[str, Any]) -> None:
+        """Let state be what all keys share."""
+        self.shared = values
+        # Keys look at it as it is: a copy for each call would cost as much as all of it.
+        self._view = {name: frozen(value) for name, value in values.items()}
+
+    def is_broadcast(self, values: Mapping[str, Any]) -> bool:
+        """Whether a row is one of an input that is no keys'."""
+        return bool(self.broadcast) and values[INPUT] in self.broadcast
+
+    def on_broadcast(
+        self, values: dict[str, Any], key: dict[str, Any], time: int | None, now: int
+    ) -> list[dict[str, Any]]:
+        """The rows that the function gives for a row of no key; what all keys share changes if the call succeeds.
+
+        Raises:
+            RowFault: If it fails, sets a timer, or gives something else than declared.
+        """
+        method, given = self._given(values)
+        context = Context(key, time, now, self.dtype)
+        cell = copy.deepcopy(self.shared)
+        vars(self.process)[SHARED] = cell
+        try:
+            made = getattr(self.process, method)(given, context)
+            rows = [self._row(one, key, context.time) for one in made or ()]
+            kept = {name: self._kept(name, value) for name, value in cell.items()}
+            if context.changes:
+                raise RowFault("a timer belongs to a key, and this row has none")
+        except (Exception, SystemExit) as failed:  # noqa: BLE001  (user code may raise anything)
+            raise RowFault(reason_of(f"{self.name}.{method}", failed)) from None
+        finally:
+            del vars(self.process)[SHARED]
+        self.share(kept)
+        return rows
+
+    def _given(self, values: Mapping[str, Any]) -> tuple[str, Record]:
+        """What is called for a row, and with what: rows of several inputs say from which they are."""
+        if INPUT not in values:
+            return "on_row", Record(values)
+        name = values[INPUT]
+        return f"on_{name}", Record(values[ROW + name])
 
     def on_row(self, values: dict[str, Any], state: KeyState, time: int | None, now: int) -> list[dict[str, Any]]:
         """The rows that the function gives for a row; its state changes only if the call succeeds.
@@ -269,7 +227,8 @@ class Calls:
         Raises:
             RowFault: If it fails, or gives something else than declared.
         """
-        return self._call("on_row", Record(values), state, time, now, child=False)
+        method, given = self._given(values)
+        return self._call(method, given, state, time, now, child=False)
 
     def on_timer(self, name: str, state: KeyState, time: int | None, now: int) -> list[dict[str, Any]]:
         """The rows that the function gives for a timer, which is forgotten before; see `on_row`."""
@@ -281,6 +240,7 @@ class Calls:
         context = Context(state.key, time, now, self.dtype)
         cell = copy.deepcopy(state.values)
         vars(self.process)[CELL] = cell
+        vars(self.process)[SHARED] = self._view
         try:
             made = getattr(self.process, method)(given, context)
             rows = [self._row(one, state.key, context.time) for one in made or ()]
@@ -289,6 +249,7 @@ class Calls:
             raise RowFault(reason_of(f"{self.name}.{method}", failed)) from None
         finally:
             del vars(self.process)[CELL]
+            del vars(self.process)[SHARED]
         state.values = {name: value for name, value in values.items() if value != self.states[name].default}
         for name, change in context.changes:
             state.timers.pop(name, None)

@@ -40,6 +40,8 @@ class ProcessExecutor(Executor):
         self.made_types = node.schema.to_polars()
         self.masked = any(one.mask for one in below.schema)
         self.rows = MemoryRows([below.schema[name] for name in node.keys], environment.seed)
+        self.shared = MemoryRows([], environment.seed, name="shared")
+        self.shared_changed = False
         self.touched: dict[Identity, KeyState] = {}
         self.alarms: dict[str, list[Alarm]] = {EVENT: [], PROCESSING: []}
         self.last, self.now, self.passed = -END, 0, -END
@@ -76,6 +78,14 @@ class ProcessExecutor(Executor):
                 self._fire(EVENT, instant - 1, now)
                 self.last = max(self.last, instant)
             key = keys[i]
+            if self.calls.is_broadcast(values):
+                try:
+                    own = {name: values[name] for name in self.keys}
+                    self.made += self.calls.on_broadcast(values, own, instant, now)
+                    self.shared_changed = True
+                except RowFault as fault:
+                    failed[i] = self._reason(fault)
+                continue
             state = self.touched.get(key)
             if state is None:
                 state = self.touched[key] = KeyState({name: values[name] for name in self.keys})
@@ -139,6 +149,9 @@ class ProcessExecutor(Executor):
                 ]
             )
             self.touched = {}
+        if self.shared_changed:
+            self.shared.store([((), [], json.dumps(encode(self.calls.shared)))])
+            self.shared_changed = False
 
     def _encoded(self, state: KeyState) -> str:
         timers = {name: [one.clock, one.at, one.number, one.child] for name, one in state.timers.items()}
@@ -146,12 +159,13 @@ class ProcessExecutor(Executor):
 
     def _decoded(self, text: str) -> KeyState:
         data = json.loads(text)
-        values = {
-            name: conform(value, self.calls.states[name].dtype)
-            for name, value in decode(data["values"], _no_connector).items()
-        }
+        values = self._values(data["values"])
         timers = {name: Timer(*parts) for name, parts in data["timers"].items()}
         return KeyState(decode(data["key"], _no_connector), values, timers)
+
+    def _values(self, stored: Any) -> dict[str, Any]:
+        found = decode(stored, _no_connector).items()
+        return {name: conform(value, self.calls.states[name].dtype) for name, value in found}
 
     def _give(self) -> Iterator[Output]:
         """What the calls of the step gave."""
@@ -178,18 +192,28 @@ class ProcessExecutor(Executor):
     def state_layout(self) -> Any:
         """Keys, and the types of what is declared."""
         keys = [{"name": n, "type": str(self.node.input.schema[n].dtype)} for n in self.keys]
-        states = [{"name": name, "type": str(one.dtype)} for name, one in sorted(self.calls.states.items())]
-        return {"kind": "process", "keys": keys, "state": states, "time": self.time}
+        found = sorted(self.calls.states.items())
+        states = [{"name": name, "type": str(one.dtype)} for name, one in found if not one.shared]
+        layout = {"kind": "process", "keys": keys, "state": states, "time": self.time}
+        if self.node.parts:
+            layout["shared"] = [{"name": name, "type": str(one.dtype)} for name, one in found if one.shared]
+        return layout
 
     def snapshot(self, saver: Saver) -> Any:
         """The texts; heaps are made of them anew."""
-        seen = {"last": self.last, "now": self.now, "passed": self.passed}
+        seen: dict[str, Any] = {"last": self.last, "now": self.now, "passed": self.passed}
+        if self.node.parts:
+            seen["shared"] = self.shared.snapshot(saver)
         return {"rows": self.rows.snapshot(saver), "number": self.calls.number, **seen}
 
     def restore(self, state: Any, loader: Loader) -> None:
         """See `snapshot`."""
         self.calls.number, self.last = state["number"], state["last"]
         self.now, self.passed = state["now"], state["passed"]
+        if self.node.parts:
+            for slot, _, text in self.shared.restore(state["shared"], loader):
+                self.shared.slots[()] = slot
+                self.calls.share(self._values(json.loads(text)))
         for slot, values, text in self.rows.restore(state["rows"], loader):
             key = plain_key(dict(zip(self.keys, values, strict=True)), self.keys)
             self.rows.slots[key] = slot
@@ -204,7 +228,7 @@ class ProcessExecutor(Executor):
 
     def state_size(self) -> tuple[int, int]:
         """Keys and bytes."""
-        return len(self.rows), self.rows.nbytes
+        return len(self.rows), self.rows.nbytes + self.shared.nbytes
 
 
 def _no_connector(stored: dict[str, Any]) -> Any:

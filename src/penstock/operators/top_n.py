@@ -14,7 +14,7 @@ from penstock.operators.aggregation import key_fields, plain_key
 from penstock.operators.base import Emission, Environment, Executable, Executor, Meaning, Row
 from penstock.plan.node import UPDATING, Facts, Node
 from penstock.plan.ordering import SortKey, compare_values, row_order
-from penstock.state.kept import check_kept
+from penstock.state.kinds import check_kept
 
 # -- Plan ----------------------------------------------------------------------
 

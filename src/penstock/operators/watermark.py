@@ -15,7 +15,6 @@ from penstock.core.timespan import DAY, END, NEVER, floor_to_millisecond, from_d
 from penstock.expr.function import NotOnFlink, RowFault
 from penstock.expr.infer import infer
 from penstock.expr.interpret import interpret
-from penstock.kernels.watermark import watermark_before
 from penstock.operators.base import (
     Emission,
     Environment,
@@ -28,11 +27,10 @@ from penstock.operators.base import (
     Saver,
     StepContext,
 )
-from penstock.operators.sharding import project
 from penstock.operators.stateless import StatelessExecutor
 from penstock.operators.why import refuse
 from penstock.plan.node import UPDATING, Facts, Node
-from penstock.plan.watermark import ADVANCE, Bounded, Policy, Punctuated, Scripted, Silence
+from penstock.plan.watermark import ADVANCE, Alignment, Bounded, Policy, Punctuated, Scripted, Silence
 
 # -- Plan ----------------------------------------------------------------------
 
@@ -52,6 +50,7 @@ class Watermark(Executable):
             windows close at the end.
         silence: What happens when splits are silent (unbounded sources only).
         future: How far ahead of the clock an event time may be, in microseconds (unbounded sources only).
+        align: With which others it keeps pace: splits that are too far ahead of them are not read.
     """
 
     verb: ClassVar[str] = "watermark"
@@ -62,6 +61,7 @@ class Watermark(Executable):
     policy: Policy | None = None
     silence: Silence = Silence()
     future: int | None = DAY
+    align: Alignment | None = None
 
     def derive(self) -> Facts:
         """The same rows, with an event time."""
@@ -86,7 +86,8 @@ class Watermark(Executable):
 
     def describe(self) -> str:
         """Column and policy."""
-        return f"{self.time} ({self.policy or 'at the end'})"
+        aligned = f"; {self.align}" if self.align is not None else ""
+        return f"{self.time} ({self.policy or 'at the end'}{aligned})"
 
     def needs(self, used: set[str]) -> list[set[str]]:
         """The used columns, the event time, and what marks it."""
@@ -158,11 +159,15 @@ class WatermarkExecutor(Executor):
     """Follows each split with one kernel call per split and step."""
 
     def __init__(self, node: Watermark, environment: Environment) -> None:
+        from penstock.operators.split_times import SplitTimes  # a plan needs no kernels
+
         self.time = node.time
         self.delay = node.policy.delay if isinstance(node.policy, Bounded) else None
         self.script = node.policy if isinstance(node.policy, Scripted) else None
         self.marks: StatelessExecutor | None = None
         if isinstance(node.policy, Punctuated):
+            from penstock.operators.sharding import project
+
             self.delay = 0
             self.marks = project(node.input.schema, [(MARK, node.policy.mark)], environment)
         self.silence = node.silence
@@ -175,6 +180,7 @@ class WatermarkExecutor(Executor):
         self.ended: set[tuple[int, int]] = set()
         self.stated = node.policy
         self.advance_from: tuple[int, int] | None = None
+        self.times = {pair: SplitTimes() for pair in self.seen}
         self._least = NEVER
 
     def step(self, inputs: Sequence[Delta | None], context: StepContext) -> Iterator[Output]:
@@ -188,7 +194,7 @@ class WatermarkExecutor(Executor):
             if delta.length and self.marks is not None:
                 yield from self._follow_marks(delta, self.marks, context)
             elif delta.length:
-                yield "out", self._follow(delta, None)
+                yield "out", self._follow(delta, None, context.now)
         self._least = self._watermark_of_stream(context)
 
     def _guard(self, delta: Delta, now: int) -> tuple[Delta, list[Delta]]:
@@ -213,9 +219,11 @@ class WatermarkExecutor(Executor):
             elif made.length:
                 columns = dict(made.columns)
                 found = columns.pop(MARK)
-                yield "out", self._follow(made.with_columns(columns), found)
+                yield "out", self._follow(made.with_columns(columns), found, context.now)
 
-    def _follow(self, delta: Delta, marks: pl.Series | None) -> Delta:
+    def _follow(self, delta: Delta, marks: pl.Series | None, now: int) -> Delta:
+        from penstock.kernels.watermark import watermark_before  # a plan needs no kernels
+
         result = Delta(delta.columns, delta.length, diff=delta.diff, positions=delta.positions)
         if self.script is not None:
             result.watermarks = pl.Series("watermark", self._scripted(delta, self.script))
@@ -227,6 +235,7 @@ class WatermarkExecutor(Executor):
         pairs = delta.positions.split_runs() if delta.positions is not None else [(0, 0)]
         if len(pairs) == 1:
             before, self.seen[pairs[0]] = watermark_before(times, self.delay, self._start(pairs[0]), valid)
+            self._note(pairs[0], times, before, now)
         else:
             assert delta.positions is not None
             before = np.empty(len(times), np.int64)
@@ -235,8 +244,13 @@ class WatermarkExecutor(Executor):
                 rows = np.flatnonzero((sources == pair[0]) & (splits == pair[1]))
                 some = valid[rows] if valid is not None else None
                 before[rows], self.seen[pair] = watermark_before(times[rows], self.delay, self._start(pair), some)
+                self._note(pair, times[rows], before[rows], now)
         result.watermarks = pl.Series("watermark", before)
         return result
+
+    def _note(self, pair: tuple[int, int], times: Any, before: Any, now: int) -> None:
+        if isinstance(self.stated, Bounded) and pair in self.times:
+            self.times[pair].note(times, before, self.delay, now)
 
     def _take_script(self, delta: Delta, script: Scripted) -> None:
         assert delta.positions is not None

@@ -17,6 +17,7 @@ from penstock.operators.aggregation import (
     Named,
     PlainAggregate,
     aggregate_fields,
+    check_merging,
     describe,
     key_fields,
     key_order,
@@ -26,7 +27,7 @@ from penstock.operators.aggregation import (
 )
 from penstock.operators.base import Emission, Environment, Executable, Executor, Meaning, Row
 from penstock.plan.node import UPDATING, Facts, Node
-from penstock.plan.windows import Cumulative, Hopping, Windows
+from penstock.plan.windows import Cumulative, Hopping, Tumbling, Windows
 
 # -- Plan ----------------------------------------------------------------------
 
@@ -76,6 +77,8 @@ class Window(Executable):
         bound = Datetime("us", self.windows.zone)
         bounds = (Field("window_start", bound, nullable=False), Field("window_end", bound, nullable=False))
         made = aggregate_fields(below.schema, self.aggregates, updating=False, grouped=bool(self.keys))
+        if not isinstance(self.windows, Tumbling):
+            check_merging(self.aggregates, "overlapping windows", in_order=False)
         return Facts(
             schema=Schema((*fields, *bounds, *made)),
             time="window_end",

@@ -17,7 +17,8 @@ from penstock.operators.aggregation import unfit_reason
 from penstock.operators.base import Environment, Executor, Loader, Output, Saver, StepContext
 from penstock.operators.grid import LocalGrid, grid_of
 from penstock.operators.lateness import delay_of, refuse_late
-from penstock.operators.sharding import KeyedLayout, Sharded, project
+from penstock.operators.sharding import KeyedLayout, Sharded
+from penstock.operators.user_trials import TriedProjection
 from penstock.operators.watermark import instants
 from penstock.operators.why import refuse
 from penstock.operators.window_parts import Closed, Pane, Side, Sorted, fold_all, ranks_of, rejoined
@@ -68,7 +69,7 @@ class WindowExecutor(Executor):
             merged=not self.tumbling,
         )
         self.side_columns = list(dict.fromkeys([*node.keys, *(name for name, _ in self.keyed.layout.projection)]))
-        self.projection = project(below.schema, self.keyed.layout.projection, environment)
+        self.projection = TriedProjection(below.schema, self.keyed.layout, environment)
         self.sharded = Sharded(environment)
         self.grid = grid_of(node.windows)
         self.delay = delay_of(node)

@@ -18,7 +18,7 @@ from penstock.operators.window import windows_of
 from penstock.plan.node import UPDATING, Facts, Node
 from penstock.plan.ordering import SortKey, row_order
 from penstock.plan.windows import Windows
-from penstock.state.kept import check_kept
+from penstock.state.kinds import check_kept
 
 BOUNDS = ("window_start", "window_end")
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from penstock.expr.ast import Column
 from penstock.operators.base import Executable
 from penstock.operators.joining import TwoInputs
+from penstock.operators.lookup import Lookup
 from penstock.operators.read import Read
 from penstock.operators.refused import Refused
 from penstock.operators.select import Select
@@ -34,7 +35,7 @@ def _narrow(node: Node, used: set[str]) -> Node:
         kept = tuple((n, t) for n, t in node.columns if n in used or not isinstance(t, Column))
         kept = kept or node.columns[:1]  # rows must still be counted
         return node if kept == node.columns else replace(node, columns=kept)
-    if isinstance(node, TwoInputs):
+    if isinstance(node, (TwoInputs, Lookup)):
         return node.narrowed(used)
     return node
 

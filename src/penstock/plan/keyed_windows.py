@@ -148,6 +148,56 @@ class Everything(KeyedWindows):
         return "global"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sliding(KeyedWindows):
+    """A window that ends at each row of a key, and has the rows from so much earlier on.
+
+    Attributes:
+        size: How far back it goes.
+    """
+
+    kind: ClassVar[str] = "sliding"
+
+    size: Span
+
+    def __post_init__(self) -> None:
+        length = self.size.exact()
+        if length <= 0 or length % MILLISECOND:
+            raise PlanError(f"a sliding window has whole milliseconds, at least one, found {self.size}")
+
+    def __str__(self) -> str:
+        return f"sliding {self.size}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hybrid(KeyedWindows):
+    """Windows of a key that begin with a row, and last for so many rows or so long, whichever is reached first.
+
+    Attributes:
+        rows: How many rows fill a window.
+        size: For how long it takes rows.
+    """
+
+    kind: ClassVar[str] = "hybrid"
+
+    rows: int
+    size: Span
+
+    def __post_init__(self) -> None:
+        if type(self.rows) is not int or self.rows < 1:
+            raise PlanError(f"rows of a hybrid window is a number from 1, found {self.rows!r}")
+        length = self.size.exact()
+        if length <= 0 or length % MILLISECOND:
+            raise PlanError(f"a hybrid window has whole milliseconds, at least one, found {self.size}")
+
+    def shape(self) -> dict[str, Any]:
+        """An open window goes on under another number of rows or size, if they are the same."""
+        return {"kind": self.kind, "rows": self.rows, "size": self.size.exact()}
+
+    def __str__(self) -> str:
+        return f"hybrid of {self.rows} rows or {self.size}"
+
+
 # -- what users write ----------------------------------------------------------
 
 
@@ -192,6 +242,48 @@ def count_window(rows: int, *, every: int | None = None) -> Count:
     """
     try:
         return Count(rows=rows, every=rows if every is None else every)
+    except PlanError as refused:
+        raise refused.at(caller()) from None
+
+
+def sliding(size: Any) -> Sliding:
+    """A window that ends at each row: `[t - size, t]`, both ends included, for each instant at which a key has a row.
+
+    It is sent once, when the watermark reaches `t`: what a moving average or a rate limit needs, without a grid. Rows
+    of one instant share a window. To have the result in every row, use `.over(key, range=size)`.
+
+    Args:
+        size: How far back it goes, such as `"10 min"`; days are days of UTC.
+
+    Raises:
+        PlanError: If the size is not understood.
+    """
+    try:
+        return Sliding(size=span(size))
+    except PlanError as refused:
+        raise refused.at(caller()) from None
+
+
+def hybrid(rows: int, size: Any) -> Hybrid:
+    """Windows of a key that end after so many rows or so long, whichever is first: batches of bounded size and age.
+
+    A window begins with the first row of a key that no window has, at `t`, and takes rows before `t + size`, at most
+    `rows`; the next row begins the next one. Rows are taken in the order of event time (ties: source, split, offset),
+    when the watermark reaches them, so that the result does not depend on the order in which they came; a row behind
+    the watermark is late. A full window ends 1 ms behind its last row, and is sent with it; any other ends at
+    `t + size`, and is sent when the watermark reaches that less 1 ms. Instants are taken in whole milliseconds, rounded
+    up. With `on=ps.processing_time()` the clock says where rows are, in the order in which they come. Source of the
+    idea: Flink's count trigger with a timeout; `groupedWithin` of Akka.
+
+    Args:
+        rows: How many rows fill a window.
+        size: For how long it takes rows, such as `"10 s"`.
+
+    Raises:
+        PlanError: If the number is not positive, or the size is not understood.
+    """
+    try:
+        return Hybrid(rows=rows, size=span(size))
     except PlanError as refused:
         raise refused.at(caller()) from None
 

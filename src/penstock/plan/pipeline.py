@@ -93,15 +93,20 @@ class Pipeline:
 
     def growing(self) -> Iterator[str]:
         """The states that have no bound, for people."""
+        for _, what in self.grown():
+            yield what
+
+    def grown(self) -> Iterator[tuple[Node, str]]:
+        """The nodes whose state has no bound, and what grows, for people."""
         for node in self.nodes():
             if all(i.facts.bounded for i in node.inputs) or getattr(node, "ttl", None) is not None:
                 continue
             if hasattr(node, "unbounded_state"):
                 if node.unbounded_state is not None:
-                    yield f"{node.verb} keeps {node.unbounded_state}"
+                    yield node, f"{node.verb} keeps {node.unbounded_state}"
             elif node.grows:
                 keys = getattr(node, "keys", ()) or node.facts.key or ()
-                yield f"{node.verb} by {', '.join(keys)}: one entry per key, for ever"
+                yield node, f"{node.verb} by {', '.join(keys)}: one entry per key, for ever"
 
     def with_outputs(self, outputs: tuple[Node, ...]) -> Pipeline:
         """The same pipeline over a rewritten plan."""

@@ -14,14 +14,17 @@ from penstock.core.errors import PlanError, one_of
 from penstock.core.schema import Schema
 from penstock.core.timespan import Span
 from penstock.expr.ast import Aggregation, Apply, Call, Case, Cast, Column, Frame, Lag, Literal, Over
+from penstock.expr.user_aggregates import UserAggregation
 from penstock.expr.user_functions import UserFunction, resolve
 from penstock.plan.custom_windows import Custom
 from penstock.plan.emission import Emit
-from penstock.plan.keyed_windows import Count, Everything, Session
+from penstock.plan.keyed_windows import Count, Everything, Hybrid, Session, Sliding
+from penstock.plan.lookup_options import LookupOptions
 from penstock.plan.ordering import SortKey
 from penstock.plan.ttl import TimeToLive
-from penstock.plan.watermark import Bounded, Punctuated, Scripted, Silence
+from penstock.plan.watermark import Alignment, Bounded, Punctuated, Scripted, Silence
 from penstock.plan.windows import Cumulative, Hopping, Tumbling
+from penstock.plan.zoned_windows import Zoned
 
 VALUES: dict[str, type] = {
     cls.__name__: cls
@@ -42,6 +45,10 @@ VALUES: dict[str, type] = {
         Session,
         Count,
         Everything,
+        Sliding,
+        Hybrid,
+        Alignment,
+        Zoned,
         Emit,
         SortKey,
         Frame,
@@ -51,6 +58,8 @@ VALUES: dict[str, type] = {
         Custom,
         Punctuated,
         Apply,
+        UserAggregation,
+        LookupOptions,
     )
 }
 """The classes of values inside nodes, by the names that tag them."""

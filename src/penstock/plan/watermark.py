@@ -100,6 +100,36 @@ class Silence:
     then: str = ADVANCE
 
 
+@dataclass(frozen=True)
+class Alignment:
+    """Splits keep pace with those of a group: one that is too far ahead is not read.
+
+    Attributes:
+        group: The name of the group.
+        drift: How far ahead of the group's least watermark a split may be, in microseconds.
+    """
+
+    group: str
+    drift: int = MINUTE
+
+    def __str__(self) -> str:
+        return f"aligned with {self.group}, at most {self.drift / 1e6:g} s ahead"
+
+
+def alignment(group: Any, drift: Any) -> Alignment:
+    """An alignment from what users write.
+
+    Raises:
+        PlanError: If the group has no name, or the drift is not positive.
+    """
+    if not isinstance(group, str) or not group:
+        raise PlanError(f"align names a group of sources, found {group!r}", hint='align="orders"')
+    length = duration(drift)
+    if length <= 0:
+        raise PlanError(f"a split may be ahead of its group by more than nothing, found drift={drift!r}")
+    return Alignment(group, length)
+
+
 def policy(value: Any) -> Policy:
     """A policy from what users write: a duration, `ps.monotonic()` or `ps.punctuated(...)`.
 

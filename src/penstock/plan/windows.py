@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import zoneinfo
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -186,18 +187,27 @@ def _is_fractional(length: Span) -> bool:
     return not length.days and (length.us > DAY or DAY % length.us != 0)
 
 
-def _build(kind: type[Windows], size: Any, offset: Any, zone: str, **more: Any) -> Any:
+def _build(kind: type[Windows], size: Any, offset: Any, zone: Any, **more: Any) -> Any:
+    by_row = not isinstance(zone, str)
     try:
         shift = duration(offset) if offset is not None else 0
-        built = kind(size=span(size), offset=0, zone=zone, **more)
+        built = kind(size=span(size), offset=0, zone=UTC if by_row else zone, **more)
         if shift % 1_000:
             raise UnsupportedError(f"offsets have whole milliseconds, found {offset!r}")
-        return replace(built, offset=shift)
+        built = replace(built, offset=shift)
+        return _by_row(built, zone) if by_row else built
     except PlanError as refused:
         raise refused.at(caller()) from None
 
 
-def tumbling(size: Any, *, offset: Any = None, zone: str = UTC) -> Tumbling:
+def _by_row(windows: Windows, zone: Any) -> Any:
+    if not hasattr(zone, "term"):
+        raise PlanError(f"zone is a name, or a column of names, found {zone!r}", hint='zone=col("zone")')
+    # By name: windows in the zone of a row are made of these.
+    return importlib.import_module("penstock.plan.zoned_windows").Zoned(windows=windows, zone=zone.term)
+
+
+def tumbling(size: Any, *, offset: Any = None, zone: Any = UTC) -> Any:
     """Windows side by side.
 
     Args:
@@ -205,42 +215,45 @@ def tumbling(size: Any, *, offset: Any = None, zone: str = UTC) -> Tumbling:
             the calendar of `zone`: weeks begin on Monday, months are counted from January 1970.
         offset: Shifts all bounds, such as `"15 min"`. In a zone, and of weeks and months, on the wall clock: `"6 h"`
             lets local days begin at six, `"-1 d"` weeks on Sunday.
-        zone: The IANA zone whose midnights the bounds are aligned to.
+        zone: The IANA zone whose midnights the bounds are aligned to, or an expression that names it by row:
+            `zone=col("zone")`. Then the bounds are instants in UTC, windows of different zones with the same bounds are
+            one, and rows without a zone leave by `errors`.
 
     Raises:
         PlanError: If a duration or the zone is not understood.
     """
-    built: Tumbling = _build(Tumbling, size, offset, zone)
-    return built
+    return _build(Tumbling, size, offset, zone)
 
 
-def hopping(size: Any, *, every: Any, offset: Any = None, zone: str = UTC) -> Hopping:
+def hopping(size: Any, *, every: Any, offset: Any = None, zone: Any = UTC) -> Any:
     """Windows of `size`, one beginning at every `every`; they overlap if `every` is less than `size`.
 
     Args:
         size: Their length.
         every: The distance between their starts.
         offset: Shifts all bounds.
-        zone: The IANA zone whose midnights the bounds are aligned to.
+        zone: The IANA zone whose midnights the bounds are aligned to, or an expression that names it by row:
+            `zone=col("zone")`. Then the bounds are instants in UTC, windows of different zones with the same bounds are
+            one, and rows without a zone leave by `errors`.
 
     Raises:
         PlanError: If a duration or the zone is not understood.
     """
-    built: Hopping = _build(Hopping, size, offset, zone, every=span(every))
-    return built
+    return _build(Hopping, size, offset, zone, every=span(every))
 
 
-def cumulative(size: Any, *, every: Any, offset: Any = None, zone: str = UTC) -> Cumulative:
+def cumulative(size: Any, *, every: Any, offset: Any = None, zone: Any = UTC) -> Any:
     """Windows that share a start and end after every `every`, up to `size`.
 
     Args:
         size: The length of the last.
         every: The step between their ends; `size` must be a multiple.
         offset: Shifts all bounds.
-        zone: The IANA zone whose midnights the bounds are aligned to.
+        zone: The IANA zone whose midnights the bounds are aligned to, or an expression that names it by row:
+            `zone=col("zone")`. Then the bounds are instants in UTC, windows of different zones with the same bounds are
+            one, and rows without a zone leave by `errors`.
 
     Raises:
         PlanError: If a duration or the zone is not understood, or the size is no multiple of the step.
     """
-    built: Cumulative = _build(Cumulative, size, offset, zone, every=span(every))
-    return built
+    return _build(Cumulative, size, offset, zone, every=span(every))

@@ -83,6 +83,13 @@ ONLY = Literal(0, Int32)
 """The key of joins that have none."""
 
 
+def _label(relation: Relation) -> str:
+    """What a table is called in a query."""
+    if not isinstance(relation, TableName):
+        return ""
+    return relation.alias.name if relation.alias else relation.path[-1].name
+
+
 def different(binder: Queries, left: Related, right: Related, syntax: Relation) -> None:
     """Refuse two sides of one name."""
     shared = set(Scope(left).tables) & set(Scope(right).tables)
@@ -245,7 +252,9 @@ class Joining:
         if as_of is not None:
             column, _ = self.scope().find(as_of, self.binder.text) if isinstance(as_of, Name) else (None, ())
             if column is not None and column.role == PROCTIME:
-                return operators.lookup_join(pattern)
+                from penstock.sql.lookups import lookup_join
+
+                return lookup_join(pattern, self.binder.hints, _label(join.right))
             if column is None or column.term != Column(f"{LEFT}{self.left.time}"):
                 raise self.binder.text.error(
                     "FOR SYSTEM_TIME AS OF takes the event time of the left side", as_of.at, as_of.end,

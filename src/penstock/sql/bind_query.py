@@ -46,6 +46,7 @@ class Queries:
         udfs: Functions of the user.
         ctes: The names of WITH that hold.
         ttl: How long groups are kept; None = for ever.
+        hints: Those of the SELECT whose FROM is bound.
     """
 
     text: Text
@@ -54,6 +55,7 @@ class Queries:
     udfs: dict[str, Any] = field(default_factory=dict)
     ctes: dict[str, Related] = field(default_factory=dict)
     ttl: TimeToLive | None = None
+    hints: tuple[Hint, ...] = ()
 
     def query(self, query: Query, outer: Scope | None = None) -> Related:
         """The rows of a query.

@@ -86,7 +86,7 @@ def bind_select(binder: Queries, select: Select, outer: Scope | None) -> Related
     elif isinstance(select.source, Join):
         from penstock.sql.join_tree import bind_joins
 
-        related, rest = bind_joins(binder, select.source, select.where, outer)
+        related, rest = bind_joins(replace(binder, hints=select.hints), select.source, select.where, outer)
     else:
         related = bind_relation(binder, select.source, outer)
     if not grouped and rows_first(related, select, rest):

@@ -12,6 +12,8 @@ from penstock.core.dtypes import INTEGERS, Boolean, Date, Datetime, Decimal, DTy
 from penstock.core.errors import PlanError, nearest
 from penstock.core.schema import Schema
 from penstock.core.spec import configure
+from penstock.sql.lookups import OPTIONS as LOOKUP_OPTIONS
+from penstock.sql.lookups import asked_table, jdbc_sink
 from penstock.sql.statements import (
     CreateTable,
     Option,
@@ -34,6 +36,7 @@ class Connector:
         source: Builds the source's options; None if it cannot be read from.
         sink: Builds the sink's options; None if it cannot be written to.
         later: Why it is not offered at all.
+        asked: Builds a table that is asked by key, and not read.
     """
 
     ours: str
@@ -43,6 +46,7 @@ class Connector:
     source: Callable[[dict[str, str], Schema], dict[str, Any]] | None = None
     sink: Callable[[dict[str, str], Schema, tuple[str, ...]], dict[str, Any]] | None = None
     later: str | None = None
+    asked: Callable[[dict[str, str], Schema], Source] | None = None
 
 
 _JSON = {
@@ -208,22 +212,6 @@ def _generated(name: str, dtype: DType, given: dict[str, str]) -> dict[str, Any]
     raise PlanError(f'datagen makes no column "{name}" of {kind}', hint="a number, STRING, BOOLEAN or TIMESTAMP column")
 
 
-def _jdbc_sink(given: dict[str, str], schema: Schema, partitioned: tuple[str, ...]) -> dict[str, Any]:
-    url = given["url"]
-    if url.startswith("jdbc:"):
-        if not url.startswith("jdbc:postgresql://"):
-            raise PlanError("only PostgreSQL is offered by 'jdbc'", hint="'url' = 'jdbc:postgresql://host:5432/db'")
-        rest = url.removeprefix("jdbc:postgresql://")
-        user, password = given.get("username"), given.get("password")
-        if password is not None and password.startswith("secret:"):
-            raise PlanError(
-                "a password by reference is part of a URL by reference", hint="'url' = 'secret:DATABASE_URL'"
-            )
-        login = f"{user}:{password}@" if user and password else f"{user}@" if user else ""
-        url = f"postgresql://{login}{rest}"
-    return {"table": given["table-name"], "url": url}
-
-
 def _nothing(given: dict[str, str], schema: Schema) -> dict[str, Any]:
     return {}
 
@@ -254,7 +242,7 @@ CONNECTORS: dict[str, Connector] = {
             "sink.buffer-flush.max-rows": IGNORED, "sink.buffer-flush.interval": IGNORED, "sink.max-retries": IGNORED,
             "sink.parallelism": IGNORED, "connection.max-retry-timeout": IGNORED,
         },
-        prefixes=("scan.", "lookup."), sink=lambda given, schema, parts: _jdbc_sink(given, schema, parts),
+        prefixes=("scan.", "lookup."), sink=jdbc_sink, asked=asked_table,
     ),
     "datagen": Connector(
         "generate", {"rows-per-second": "rate", "number-of-rows": "rows", "scan.parallelism": IGNORED},
@@ -331,7 +319,7 @@ class Table:
 
     def _check_option(self, name: str, connector: Connector, key: str, one: Option) -> None:
         if any(key.startswith(prefix) for prefix in connector.prefixes):
-            if name == "jdbc":
+            if name == "jdbc" and key not in LOOKUP_OPTIONS:
                 raise self.text.unsupported(f"'{key}': reading from 'jdbc' is not offered yet", one.at, one.end)
             return
         if key not in connector.options:
@@ -365,9 +353,12 @@ class Table:
             PlanError: If it cannot be.
         """
         connector, given = self._checked()
-        if connector.source is None:
+        if connector.source is None and connector.asked is None:
             raise self._cannot("read from")
         try:
+            if connector.asked is not None:
+                return connector.asked(given, schema)
+            assert connector.source is not None
             return configure(source_class(connector.ours), connector.source(given, schema))
         except PlanError as refused:
             raise refused.at(self.text.where(self.statement.at, self.statement.at + 12)) from None

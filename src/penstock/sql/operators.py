@@ -163,11 +163,6 @@ def window_join(pattern: JoinPattern) -> Node:
     return regular_join(pattern)
 
 
-def lookup_join(pattern: JoinPattern) -> Node:
-    """`FOR SYSTEM_TIME AS OF left.proctime`: the row that the external table has now."""
-    _refuse(pattern, "lookup joins are")
-
-
 def semi_join(pattern: JoinPattern) -> Node:
     """IN and EXISTS (semi), NOT IN and NOT EXISTS (anti)."""
     what = "IN, EXISTS and their negations over a query are"

@@ -17,6 +17,7 @@ from penstock.plan.node import UPDATING, Node
 from penstock.sql import functions
 from penstock.sql.bind_query import Queries, of_node
 from penstock.sql.connectors import Table
+from penstock.sql.lookups import refuse_reading
 from penstock.sql.options import NAME, SessionOptions
 from penstock.sql.parse_statement import declared_type, parse
 from penstock.sql.ranks import numbered
@@ -282,6 +283,7 @@ class Script:
             related = rows_of_windows(related, place)
         if related.rank is not None:
             related = numbered(related)
+        refuse_reading(related.node, place)
         shown = [one for one in related.columns if one.shown and one.role != PROCTIME]
         from penstock.sql.bind_query import unique_names
 

@@ -8,7 +8,7 @@ accumulators are folded by kernels into the words of each key's slot; the others
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from penstock.core.dtypes import to_polars
@@ -24,7 +24,8 @@ from penstock.state.keys import Keys
 from penstock.state.layout import Column, Folded, Kept, Layout
 from penstock.state.raw import Raw
 from penstock.state.readers import INVERSES, READERS
-from penstock.state.words import ACCUMULATORS, BITS, FLOAT, as_argument
+from penstock.state.user_states import Unfit, UserStore
+from penstock.state.words import ACCUMULATORS, BITS, FLOAT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,7 +55,8 @@ class Before:
         existing: By touched key, whether it was there.
         words: Their words.
         kept: By column, the results of value stores.
-        outside: After how many rows of the fold a sum did not fit its type.
+        outside: After how many rows of the fold a sum did not fit its type, or an aggregate of the user had no value.
+        unfit: By column, for aggregates of the user, when there was no value.
         admitted: Where keys expire: which rows of the fold counted; None = all.
     """
 
@@ -62,6 +64,7 @@ class Before:
     words: NDArray[np.int64]
     kept: dict[int, Raw]
     outside: int = 0
+    unfit: dict[int, Unfit] = field(default_factory=dict)
     admitted: Admitted | None = None
 
 
@@ -135,11 +138,16 @@ class AggregateTable:
                 rows, touched = old.admitted.rows, replace(touched, slots=old.admitted.slots)
         elif self.layout.counted:
             ACCUMULATORS["count"].add(self.keys, first, touched.slots, rows=rows, signs=batch.signs)
-        for column in self.layout.columns:
-            valid = batch.valid(column.args, column.where)
+        for i, column in enumerate(self.layout.columns):
+            valid = batch.valid(column.needed, column.where)
             if isinstance(column.how, Kept):
                 series = [batch.series[name] for name in column.args]
-                self.stores[column.how.place].add(touched.slots, rows, series, valid, batch, step)
+                store = self.stores[column.how.place]
+                if old is not None and isinstance(store, UserStore):
+                    unfit = old.unfit[i] = store.fold(touched.slots, rows, series, valid, batch, step)
+                    old.outside += int(unfit.after.sum())
+                    continue
+                store.add(touched.slots, rows, series, valid, batch, step)
                 continue
             for accumulator, place, argument in column.how.parts:
                 values = None
@@ -154,46 +162,6 @@ class AggregateTable:
                 if outside and old is not None and column.how.words.fits is not None:
                     old.outside += outside
         return touched, old
-
-    def leaving(self, batch: Batch, rows: Any, touched: Touched, before: Before) -> Any:
-        """Of the rows of a fold, those after which their key had no result any more, while before them it had one.
-
-        Args:
-            batch: What was folded.
-            rows: Which rows of it; None = all.
-            touched: What the fold touched.
-            before: What the keys were before.
-        """
-        chosen = np.arange(batch.length, dtype=np.int32) if rows is None else rows
-        if not before.outside:
-            return chosen[:0]
-        order = np.argsort(touched.touched, kind="stable")
-        groups = order[np.searchsorted(touched.touched[order], touched.slots)].astype(np.int32)
-        were = np.zeros(len(touched.touched), np.bool_)
-        outside = np.zeros(len(chosen), np.bool_)
-        first = self.keys.first
-        for column in self.layout.columns:
-            if isinstance(column.how, Kept) or column.how.words.fits is None:
-                continue
-            valid = batch.valid(column.args, column.where)
-            for accumulator, place, argument in column.how.parts:
-                if accumulator.kind != "sum" or not isinstance(argument, int):
-                    continue
-                sums = np.zeros((len(were), 2), np.int64)
-                sums[before.existing] = before.words[:, first + place : first + place + 2]
-                were |= sums[:, 0] >> 63 != sums[:, 1]
-                values = batch.array(column.args[argument], floats=False)
-                accumulate.mark_outside(
-                    sums,
-                    groups,
-                    as_argument(rows, np.int32),
-                    as_argument(values, np.int64),
-                    as_argument(valid, np.bool_),
-                    as_argument(batch.signs, np.int8),
-                    outside,
-                )
-        accumulate.mark_leaving(were, groups, outside)
-        return chosen[outside]
 
     def _before(self, touched: Touched) -> Before:
         existing = ~touched.is_new
@@ -326,7 +294,10 @@ class AggregateTable:
         fits: Any = None
         for i, column in enumerate(self.layout.columns):
             if isinstance(column.how, Kept):
-                columns.append(kept(i))
+                one = kept(i)
+                columns.append(Raw(one.values))
+                if one.valid is not None and not one.valid.all():
+                    fits = one.valid if fits is None else fits & one.valid
                 continue
             words = column.how.words
             read = [READERS[a.kind](table, floats, first + place, slots) for a, place, _ in column.how.parts]
@@ -339,6 +310,9 @@ class AggregateTable:
     def _kept(self, column: Column, slots: Any) -> Raw:
         assert isinstance(column.how, Kept)
         store = self.stores[column.how.place]
+        if isinstance(store, UserStore):
+            made = store.outcomes(slots, column.dtype)
+            return Raw(made.values.alias(column.name), made.fits)
         if column.aggregate.name == "n_unique":
             series = store.distinct(slots)
         else:

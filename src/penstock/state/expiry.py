@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from penstock.core.lazy import np
 from penstock.core.timespan import END, MILLISECOND, NEVER
 from penstock.kernels.arrays import frozen
-from penstock.kernels.expiry import STALE, TAKEN, UNTOUCHED, admit, sweep
+from penstock.kernels.expiry import STALE, TAKEN, UNTOUCHED, admit, first_alive, sweep
 from penstock.state.words import as_argument
 
 if TYPE_CHECKING:
@@ -110,6 +110,20 @@ class Expiry:
         taken, stale = verdicts == TAKEN, verdicts == STALE
         stopped = np.unique(slots[stale])
         return Admitted(every[taken], slots[taken], every[stale], stopped, every[~taken & ~stale])
+
+    def first(self, slots: Rows, instants: Array) -> Array:
+        """The rows of an `upsert` that begin their keys, for those who send only these: others do not touch a key.
+
+        Args:
+            slots: By row, its slot.
+            instants: By row, its instant.
+        """
+        first, begun = np.zeros(len(slots), np.bool_), np.empty(len(slots), np.int32)
+        count = first_alive(
+            frozen(slots, np.int32), frozen(instants, np.int64), self.keys.table, self.last, self.ttl, first, begun
+        )
+        self.file(begun[:count])
+        return first
 
     def file(self, slots: Array) -> None:
         """Remember to look at live slots when they may have expired; those without a row are left out."""

@@ -148,15 +148,16 @@ class Instances:
 
     def absorb(self, gone: Any, into: Any, step: int) -> None:
         """Let instances become part of others; they are to be dropped then."""
-        self.shown.absorb(self.shown, gone, into, step)
         if self.fresh is None:
+            self.shown.absorb(self.shown, gone, into, step)
             return
+        # What was sent of the others is new to these: of them stands what was sent before.
+        mine = self.fresh.keys.upsert(self.shown._keys_of(into), None, step).slots
+        self.fresh.absorb(self.shown, gone, mine, step)
         theirs = self.fresh.find(self.shown, gone)
         has = theirs >= 0
         if has.any():
-            keys = self.shown._keys_of(into[has])
-            mine = self.fresh.keys.upsert(keys, None, step).slots
-            self.fresh.absorb(self.fresh, theirs[has], mine, step)
+            self.fresh.absorb(self.fresh, theirs[has], mine[has], step)
 
     # -- when
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from penstock.core.dtypes import DType, Int64, String
-from penstock.core.errors import UnsupportedError
+from penstock.core.dtypes import Int64
 from penstock.core.lazy import np
 from penstock.core.schema import Schema
 from penstock.state.arrangement import Arrangement
 from penstock.state.keys import KeyCodec
-from penstock.state.nested import as_texts, from_texts, is_nested, plain_type
+from penstock.state.kinds import check_kept, stored_type
+from penstock.state.nested import as_texts, from_texts, is_nested
 
 if TYPE_CHECKING:
     import polars as pl
@@ -114,27 +114,5 @@ def codec_of(schema: Schema) -> KeyCodec:
     """
     check_kept(schema)
     return KeyCodec(
-        ["", *schema.names], [Int64, *(_stored(f.dtype) for f in schema)], [False, *(f.nullable for f in schema)]
+        ["", *schema.names], [Int64, *(stored_type(f.dtype) for f in schema)], [False, *(f.nullable for f in schema)]
     )
-
-
-def _stored(dtype: DType) -> DType:
-    return String if is_nested(dtype) else dtype
-
-
-def check_kept(schema: Schema) -> None:
-    """Check that rows of a schema can be stored.
-
-    Raises:
-        UnsupportedError: If a column is a map, or has parts that are maps or bytes.
-    """
-    for field in schema:
-        try:
-            if is_nested(field.dtype):
-                plain_type(field.dtype)
-            KeyCodec([field.name], [_stored(field.dtype)])
-        except UnsupportedError:
-            raise UnsupportedError(
-                f'rows with the column "{field.name}" cannot be kept: {field.dtype}',
-                hint="drop it before, or take its parts",
-            ) from None

@@ -28,11 +28,11 @@ from penstock.kernels.texts import (
     take_texts,
     text_bytes,
 )
+from penstock.state.kinds import DECIMAL, FLOAT, NOTHING, TEXT, WORD, kind_of
 
 if TYPE_CHECKING:
     from penstock.kernels.arrays import Array, Bytes, Flags, Rows, Words
 
-WORD, FLOAT, TEXT, DECIMAL, NOTHING = "word", "float", "text", "decimal", "nothing"
 MAX_NULLABLE = 64
 MOST_BUFFERS = 16
 TEXT_GUESS = 32
@@ -81,23 +81,6 @@ class _Column:
     null_bit: int
 
 
-def _kind(dtype: DType) -> str:
-    if dtype in dtypes.FLOATS:
-        return FLOAT
-    if dtype in (dtypes.String, dtypes.Binary, dtypes.Json):
-        return TEXT
-    if isinstance(dtype, dtypes.Decimal):
-        return DECIMAL
-    if dtype == dtypes.Null:
-        return NOTHING
-    simple = (*dtypes.INTEGERS, dtypes.Boolean, dtypes.Date, dtypes.Time)
-    if dtype in simple or isinstance(dtype, dtypes.Datetime | dtypes.Duration):
-        return WORD
-    raise UnsupportedError(
-        f"a column of type {dtype} cannot be a key", hint="keys are numbers, texts, booleans and times; take a part"
-    )
-
-
 class KeyCodec:
     """Turns key columns into `Keys` and key rows back into columns.
 
@@ -117,7 +100,7 @@ class KeyCodec:
         made: list[_Column] = []
         place, texts, bits = 0, 0, 0
         for name, dtype, null in zip(names, columns, flags, strict=True):
-            kind = _kind(dtype)
+            kind = kind_of(dtype)
             may_be_null = null or kind == NOTHING
             made.append(_Column(name, dtype, kind, place, texts, bits if may_be_null else -1))
             place += 2 if kind in (TEXT, DECIMAL) else 1

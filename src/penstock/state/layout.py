@@ -8,7 +8,7 @@ from typing import Any
 
 from penstock.core.dtypes import DType
 from penstock.core.schema import Schema
-from penstock.expr.aggregates import AGGREGATES
+from penstock.expr.aggregates import declared as declaration
 from penstock.expr.ast import Aggregation, Term
 from penstock.expr.function import Aggregate, Argument, Words
 from penstock.expr.infer import infer_aggregation
@@ -16,6 +16,7 @@ from penstock.state.expiry import INITIAL
 from penstock.state.keys import KeyCodec
 from penstock.state.readers import INVERSES
 from penstock.state.sketches import SketchLayout
+from penstock.state.user_states import UserLayout
 from penstock.state.values import ValueLayout
 from penstock.state.words import ACCUMULATORS, Accumulator
 
@@ -70,6 +71,24 @@ class Column:
     how: Folded | Kept
     text: str
 
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The arguments that may not be null in a row that counts."""
+        user = self.aggregate.user
+        return self.args if user is None else tuple(a for a, n in zip(self.args, user.takes_null, strict=True) if not n)
+
+    @property
+    def function(self) -> str:
+        """The name of the aggregate in what is stored; what users wrote is told apart from the table."""
+        return self.aggregate.name if self.aggregate.user is None else f"user.{self.aggregate.name}"
+
+    @property
+    def described_options(self) -> dict[str, Any]:
+        """What must be equal of it for state to be usable."""
+        user = self.aggregate.user
+        version = None if user is None else user.declared.version
+        return self.options if version is None else {**self.options, "version": version}
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -114,8 +133,8 @@ class Layout:
         return [
             {
                 "name": column.name,
-                "function": column.aggregate.name,
-                "options": {name: str(value) for name, value in column.options.items()},
+                "function": column.function,
+                "options": {name: str(value) for name, value in column.described_options.items()},
                 "arguments": [str(dtype) for dtype in column.types],
                 "kept": [a.kind for a, _, _ in column.how.parts] if isinstance(column.how, Folded) else "values",
             }
@@ -157,7 +176,7 @@ def layout_of(
     for name, term in aggregates:
         assert isinstance(term, Aggregation)
         typed, where = infer_aggregation(term, schema)
-        declared, options = AGGREGATES[term.aggregate], dict(term.options)
+        declared, options = declaration(term), dict(term.options)
         types = [arg.dtype for arg in typed.args]
         args = tuple(projection.setdefault(arg.term, f"__a{len(projection)}") for arg in typed.args)
         condition = projection.setdefault(where.term, f"__a{len(projection)}") if where is not None else None
@@ -170,16 +189,19 @@ def layout_of(
             how = _folded(words, initial)
         else:
             how = Kept(len(values))
-            sketched = declared.sketch(types, options) if declared.sketch is not None else None
-            values.append(
-                ValueLayout.of(types, ordered=declared.order_sensitive)
-                if sketched is None
-                else SketchLayout.sketch(types, sketched)
-            )
+            values.append(_values_of(declared, types, options))
         columns.append(Column(name, typed.dtype, declared, options, tuple(types), args, condition, how, str(term)))
     terms = tuple((name, term) for term, name in projection.items())
     last = INITIAL if ttl is not None else ()
     return Layout(codec, tuple(columns), (*initial, *more, *last), counted, tuple(values), terms, ttl)
+
+
+def _values_of(declared: Aggregate, types: Sequence[DType], options: dict[str, Any]) -> ValueLayout:
+    if declared.user is not None:
+        return UserLayout.of_class(types, declared.user)
+    if declared.sketch is not None:
+        return SketchLayout.sketch(types, declared.sketch(types, options))
+    return ValueLayout.of(types, ordered=declared.order_sensitive)
 
 
 def _folded(words: Words, initial: list[int]) -> Folded:

@@ -13,17 +13,17 @@ from penstock.kernels import ordered
 from penstock.kernels.arrays import frozen
 from penstock.kernels.ordered import apply_changes, ranked
 from penstock.plan.ordering import SortKey
-from penstock.state import keys as key_columns
+from penstock.state import kinds
 from penstock.state.arrangement import Arrangement, Touched
 from penstock.state.kept import KeptRows
 from penstock.state.keys import KeyCodec
 
 NONE = -1
 _KINDS = {
-    key_columns.FLOAT: ordered.FLOAT,
-    key_columns.TEXT: ordered.TEXT,
-    key_columns.DECIMAL: ordered.WIDE,
-    key_columns.NOTHING: ordered.NOTHING,
+    kinds.FLOAT: ordered.FLOAT,
+    kinds.TEXT: ordered.TEXT,
+    kinds.DECIMAL: ordered.WIDE,
+    kinds.NOTHING: ordered.NOTHING,
 }
 
 

@@ -20,7 +20,8 @@ class Raw(NamedTuple):
 
     Attributes:
         values: Physical values as an array, or a finished series.
-        valid: By row, whether it is not null; None = none is null, or the series says so.
+        valid: By row, whether it is not null; None = none is null, or the series says so. Beside a series: whether
+            the row has a value at all.
     """
 
     values: Any
@@ -32,8 +33,10 @@ class Raw(NamedTuple):
             return self
         if isinstance(self.values, pl.Series):
             chosen = pl.Series(rows)
-            return Raw(self.values.filter(chosen) if rows.dtype == np.bool_ else self.values.gather(chosen))
-        return Raw(self.values[rows], None if self.valid is None else self.valid[rows])
+            values = self.values.filter(chosen) if rows.dtype == np.bool_ else self.values.gather(chosen)
+        else:
+            values = self.values[rows]
+        return Raw(values, None if self.valid is None else self.valid[rows])
 
     def series(self, name: str, dtype: DType) -> pl.Series:
         """The column as a series of a logical type."""
@@ -55,8 +58,9 @@ def concat(parts: Sequence[Raw]) -> Raw:
     if len(parts) == 1:
         return parts[0]
     if isinstance(parts[0].values, pl.Series):
-        return Raw(pl.concat([part.values for part in parts]))
-    values = np.concatenate([part.values for part in parts])
+        values = pl.concat([part.values for part in parts])
+    else:
+        values = np.concatenate([part.values for part in parts])
     if all(part.valid is None for part in parts):
         return Raw(values)
     masks = [np.ones(len(part.values), np.bool_) if part.valid is None else part.valid for part in parts]

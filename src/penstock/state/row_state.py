@@ -52,11 +52,13 @@ class MemoryRows:
     """Texts by key in memory.
 
     Args:
-        keys: The key columns.
+        keys: The key columns; none: one text.
         seed: Seeds the index; results do not depend on it.
+        name: Under which a checkpoint has them.
     """
 
-    def __init__(self, keys: Sequence[Field], seed: int = 0) -> None:
+    def __init__(self, keys: Sequence[Field], seed: int = 0, name: str = "rows") -> None:
+        self.name = name
         self.fields = tuple(keys)
         free = TEXT + "_" * max((len(field.name) for field in self.fields), default=0)  # no key is called so
         self.rows = KeptRows(Schema((*self.fields, Field(free, String, False))), seed=seed)
@@ -97,7 +99,7 @@ class MemoryRows:
 
     def snapshot(self, saver: Saver) -> dict[str, Any]:
         """See `RowState.snapshot`."""
-        saver.table("rows", self.rows.entries, self.turn)
+        saver.table(self.name, self.rows.entries, self.turn)
         return {"turn": self.turn, "added": self.rows.added}
 
     def restore(self, state: dict[str, Any], loader: Loader) -> list[tuple[int, Sequence[Any], str]]:
@@ -107,7 +109,7 @@ class MemoryRows:
             The slot, the columns and the text of each key; who knows their identities puts them into `slots`.
         """
         self.turn, self.rows.added = state["turn"], state["added"]
-        loader.table("rows", self.rows.entries)
+        loader.table(self.name, self.rows.entries)
         slots = self.rows.live()
         if not len(slots):
             return []

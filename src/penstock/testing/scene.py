@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from penstock.connectors import lookup_of
 from penstock.connectors.base import AT_LEAST_ONCE, ReadRequest, Sink, Source, Split, Writer, WriteRequest
+from penstock.connectors.lookups import LookupSource
 from penstock.core.dtypes import Datetime
 from penstock.core.errors import PlanError, StartError
 from penstock.core.lazy import pl
@@ -99,8 +101,10 @@ class Kept(Sink):
         raise StartError(_PUSHED, hint="use penstock.testing.Driver")
 
 
-def connector(stored: Mapping[str, Any]) -> Source | Sink:
-    """The source or sink of a stored plan; what `nodes_from_json` is given for plans of tests."""
+def connector(stored: Mapping[str, Any]) -> Source | Sink | LookupSource:
+    """What reads, writes or is asked of a stored plan; what `nodes_from_json` is given for plans of tests."""
+    if "connector" not in stored or stored["role"] == "lookup":
+        return lookup_of(stored)
     if stored["connector"] == Kept.connector:
         return Kept()
     return Pushed(name=stored["options"].get("name", "input"), columns=stored["columns"], ends=stored["ends"])

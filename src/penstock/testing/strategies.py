@@ -261,20 +261,26 @@ def windows(draw: DrawFn, *, zones: bool = True) -> Windows:
         return _local_windows(draw, kind)
     size = draw(st.sampled_from([1, 2, 5, 10, 15, 60]))
     offset = draw(st.sampled_from([None, "1 s", "-2500 ms", "70 s"]))
+    found: Windows
     if kind == "tumbling":
-        return tumbling(f"{size} s", offset=offset)
-    if kind == "hopping":
+        found = tumbling(f"{size} s", offset=offset)
+    elif kind == "hopping":
         every = draw(st.sampled_from([1, 2, 3, 5, 7, 20]))
-        return hopping(f"{size} s", every=f"{every} s", offset=offset)
-    parts = draw(st.sampled_from([1, 2, 5]))
-    return cumulative(f"{size * parts} s", every=f"{size} s", offset=offset)
+        found = hopping(f"{size} s", every=f"{every} s", offset=offset)
+    else:
+        parts = draw(st.sampled_from([1, 2, 5]))
+        found = cumulative(f"{size * parts} s", every=f"{size} s", offset=offset)
+    return found
 
 
 def _local_windows(draw: DrawFn, kind: str) -> Windows:
     zone = draw(st.sampled_from(ZONES))
     days = draw(st.integers(1, 3))
+    found: Windows
     if kind == "hopping":
-        return hopping(f"{days} d", every=f"{draw(st.integers(1, 2))} d", zone=zone)
-    if kind == "cumulative":
-        return cumulative(f"{days} d", every="1 d", zone=zone)
-    return tumbling(draw(st.sampled_from([f"{days} d", "6 h", "30 min"])), zone=zone)
+        found = hopping(f"{days} d", every=f"{draw(st.integers(1, 2))} d", zone=zone)
+    elif kind == "cumulative":
+        found = cumulative(f"{days} d", every="1 d", zone=zone)
+    else:
+        found = tumbling(draw(st.sampled_from([f"{days} d", "6 h", "30 min"])), zone=zone)
+    return found

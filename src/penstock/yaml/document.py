@@ -185,7 +185,8 @@ class _Document:
             if key.name in pairs.items:
                 context.place = key.name
                 more[key.name] = key.kind.of(pairs.items[key.name], context)
-        timing: dict[str, Any] = {n: more.pop(n) for n in ("watermark", "idle", "on_silence") if n in more}
+        timed = [key.name for key in WATERMARK]
+        timing: dict[str, Any] = {n: more.pop(n) for n in timed if n in more}
         place = where(at)
         with standing_at(place):
             try:

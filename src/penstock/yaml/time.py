@@ -6,7 +6,7 @@ from typing import Any
 
 from penstock.expr.build import Expr
 from penstock.plan.watermark import monotonic
-from penstock.yaml.kinds import EXPRESSION, SPAN, Context, Key, Kind, choice, text
+from penstock.yaml.kinds import EXPRESSION, SPAN, TEXT, Context, Key, Kind, choice, text
 from penstock.yaml.tree import Node
 
 
@@ -26,4 +26,6 @@ WATERMARK = (
     ),
     Key("idle", SPAN, "After how long without rows a split no longer holds the watermark back."),
     Key("on_silence", choice("advance", "hold"), "What the watermark does when all splits are idle."),
+    Key("align", TEXT, "The group of sources that are read at one pace of event time."),
+    Key("drift", SPAN, "How far ahead of its group a split may be."),
 )

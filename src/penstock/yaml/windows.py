@@ -7,7 +7,7 @@ from typing import Any
 
 from penstock.core.errors import UnknownNameError
 from penstock.plan.emission import every
-from penstock.plan.keyed_windows import count_window, global_window, session
+from penstock.plan.keyed_windows import count_window, global_window, hybrid, session, sliding
 from penstock.plan.ttl import processing_time
 from penstock.plan.windows import cumulative, hopping, tumbling
 from penstock.yaml.kinds import COUNT, EXPRESSION, SPAN, TEXT, Context, Key, Kind, mapping, read_keys, text
@@ -37,6 +37,14 @@ WINDOWS: dict[str, tuple[tuple[Key, ...], Callable[..., Any]]] = {
         (Key("count", COUNT, "How many rows a window has."), Key("every", COUNT, "How many rows between windows.")),
         count_window,
     ),
+    "hybrid": (
+        (
+            Key("hybrid", COUNT, "How many rows fill a window."),
+            Key("size", SPAN, "How long it takes rows.", needed=True),
+        ),
+        hybrid,
+    ),
+    "sliding": ((Key("sliding", SPAN, "How far back the window of each row goes."),), sliding),
 }
 """The windows by their names: their keys, and what makes them."""
 

@@ -57,7 +57,7 @@ def test_other_names_of_the_module_name_the_nearest(name: str, guess: str) -> No
 def test_private_names_fail_as_in_any_module() -> None:
     with pytest.raises(AttributeError, match="module 'penstock' has no attribute '_x'"):
         _ = ps._x  # type: ignore[attr-defined]
-    assert getattr(ps, "hybrid", None) is None
+    assert getattr(ps, "View", None) is None
 
 
 def test_planned_modules_are_import_errors() -> None:

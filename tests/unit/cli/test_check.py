@@ -73,6 +73,32 @@ pipeline = ps.Pipeline("endless", rows.group_by("k").agg(n=ps.count()).write(Bla
     assert "state without bound" in penstock("check", "strict.py").refused()
 
 
+def test_state_without_bound_is_foretold_from_a_sample(penstock):
+    text = """
+import penstock as ps
+from penstock.connectors.blackhole import BlackholeSink
+from penstock.connectors.generate import GenerateSource
+
+source = GenerateSource({"n": "sequence", "k": {"kind": "int", "least": 1, "most": 40}}, rows=None)
+rows = ps.read(source, name="rows")
+every, few = rows.group_by("n").agg(c=ps.count()), rows.group_by("k").agg(c=ps.count())
+outputs = [one.write(BlackholeSink(name), name=name) for one, name in ((every, "every"), (few, "few"))]
+pipeline = ps.Pipeline("endless", *outputs)
+"""
+    penstock.write("endless.py", text)
+    found = json.loads(penstock("check", "endless.py", "--sample", "4000", "--json").out)["forecast"]
+    every, few = sorted(found["growths"], key=lambda one: -one["rows"])
+    assert found["sampled"] >= 4_000
+    assert every["rows"] == found["sampled"]
+    assert (every["exponent"], few["rows"], few["exponent"]) == (1.0, 40, 0.0)
+    (_, soon), (_, late) = every["foretold"]
+    assert late == 100 * soon
+    assert len({size for _, size in few["foretold"]}) == 1
+    told = penstock("check", "endless.py", "--sample", "4000").out
+    assert "growing as rows^1:" in told
+    assert "growing as rows^0:" in told
+
+
 def test_masked_columns_are_marked(penstock):
     text = MEMORY.replace('name="rows"', 'name="rows", mask={"k": "hash"}')
     assert "(masked: hash)" in penstock("check", penstock.write("copy.py", text)).out

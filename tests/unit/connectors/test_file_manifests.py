@@ -521,6 +521,41 @@ def test_who_begins_anew_after_a_newer_run_has_published_ends(tmp_path):
     assert numbers(FileSource(tmp_path)) == [0, 1]
 
 
+def test_a_newer_run_is_known_whatever_its_number(tmp_path):
+    # The state directory of the run that was seen is gone: numbers begin at zero again.
+    former = opened(tmp_path)
+    former.write(FRAME[:1], None)
+    former.commit([seal("conformance", 60, former.prepare(60)(), incarnation=57)])
+    stale, successor = (opened(tmp_path, mode="append") for _ in range(2))
+    publish(successor, 1, FRAME[1:2])
+    with pytest.raises(SupersededError, match="another process has taken over"):
+        stale.last_token()
+    assert opened(tmp_path, fresh=False).last_token().epoch == 1
+
+
+def test_a_run_that_was_seen_and_goes_on_is_not_a_newer_one(tmp_path):
+    former = opened(tmp_path)
+    publish(former, 0, FRAME[:1])
+    writer = opened(tmp_path, mode="append")
+    publish(former, 1, FRAME[1:2])
+    assert writer.last_token() is None
+    publish(writer, 0, FRAME[2:3])
+    assert numbers(FileSource(tmp_path)) == [0, 1, 2]
+
+
+def test_files_are_adopted_once_by_runs_that_begin_together(tmp_path, monkeypatch):
+    FRAME[:2].write_ndjson(tmp_path / "old.json")
+    first, second = (opened(tmp_path, mode="append") for _ in range(2))
+
+    def other():
+        failpoint.ACTIONS.pop("sink.before_fence")
+        first.last_token()
+
+    monkeypatch.setitem(failpoint.ACTIONS, "sink.before_fence", other)
+    publish(second, 0, FRAME[2:3])
+    assert numbers(FileSource(tmp_path)) == [0, 1, 2]
+
+
 def test_files_of_an_epoch_that_was_lost_do_not_stay(tmp_path, monkeypatch):
     # They have their names, the checkpoint that knew them is damaged, and their rows come again in another epoch.
     writer = opened(tmp_path)

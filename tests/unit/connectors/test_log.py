@@ -305,6 +305,22 @@ def test_a_zombie_is_refused(tmp_path):
     assert rows_of(tmp_path / "x") == FRAME[:1].rows()
 
 
+def test_who_begins_anew_after_a_newer_run_has_published_ends(tmp_path):
+    former = LogSink(tmp_path / "x").writer(request())
+    former.write(FRAME[:1], None)
+    former.commit([sealed(former, 60)])
+    stale, successor = (LogSink(tmp_path / "x").writer(request()) for _ in range(2))
+    successor.write(FRAME[1:2], None)
+    successor.commit([seal("p", 0, successor.prepare(0)(), incarnation=1)])
+    with pytest.raises(SupersededError, match="another process has taken over"):
+        stale.last_token()
+    # The token of the newer run is still there.
+    assert successor.last_token().incarnation == 1
+    for writer in (former, stale, successor):
+        writer.close()
+    assert rows_of(tmp_path / "x") == FRAME[:2].rows()
+
+
 def test_outputs_do_not_fence_each_other(tmp_path):
     one, other = (LogSink(tmp_path / "x").writer(request(output=name)) for name in ("a", "b"))
     for epoch in range(3):

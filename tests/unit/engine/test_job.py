@@ -84,7 +84,7 @@ def test_an_epoch_that_was_stored_begins_a_new_row(tmp_path):
     def fault(what, epochs):
         if what == "prepare":
             count[0] += 1
-            if count[0] % 4 == 0 and count[0] <= 20:
+            if count[0] % 2 == 0 and count[0] <= 20:
                 raise SinkLost("away")
 
     table.fault = fault
@@ -100,7 +100,7 @@ def test_an_epoch_that_was_stored_begins_a_new_row(tmp_path):
 @pytest.mark.parametrize(("times", "ends"), [(2, True), (3, False)])
 def test_what_cannot_be_opened_again_counts_on(tmp_path, monkeypatch, failure, times, ends):
     table = Table()
-    failing(table, at=3, failure=SinkLost("away"), turns=1)
+    failing(table, at=1, failure=SinkLost("away"), turns=1)
     run, clock = job(tmp_path, table)
     opened, left_ = Assembly.open, [times]
 
@@ -138,7 +138,7 @@ def test_all_else_ends_the_run_at_once(tmp_path, failure):
 
 def test_a_stop_while_it_waits_ends_it_with_the_failure(tmp_path):
     table = Table()
-    failing(table, at=2, failure=SinkLost("away"), turns=1)
+    failing(table, at=1, failure=SinkLost("away"), turns=1)
     run, clock = job(tmp_path, table)
     waits = clock.wait
 
@@ -157,7 +157,7 @@ def test_a_stop_while_it_waits_ends_it_with_the_failure(tmp_path):
 
 def test_while_it_waits_it_holds_no_lock(tmp_path):
     table, seen = Table(), []
-    failing(table, at=2, failure=SinkLost("away"), turns=1)
+    failing(table, at=1, failure=SinkLost("away"), turns=1)
     run, clock = job(tmp_path, table)
     waits = clock.wait
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.core.errors import StateError
-from penstock.engine.journal import Journal, pack, unpack
+from penstock.engine.journal import Command, Journal, Step, pack, unpack
 from penstock.operators.base import SplitState
 
 PAIRS = st.tuples(st.integers(0, 3), st.integers(0, 9))
@@ -49,6 +49,22 @@ def test_an_epoch_begins_with_all_that_was_decided():
     assert journal.seal() == []
 
 
+def test_what_the_run_was_told_stands_between_the_steps():
+    journal = Journal()
+    journal.note(1, [], {})
+    journal.tell(2, "savepoint", "before")
+    journal.note(3, [], {})
+    journal.tell(4, "stop")
+    sealed = journal.seal()
+    assert [type(entry) for entry in sealed] == [Step, Command, Step, Command]
+    assert list(unpack(pack(sealed))) == sealed
+    assert sealed[1] == Command(2, "savepoint", "before")
+
+
+def test_journals_without_commands_are_read():
+    assert list(unpack(zlib.compress(b'{"journal":1}\n[5,[[0,0,9]],null]'))) == [Step(5, ((0, 0, 9),), None)]
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"no journal", zlib.compress(b"[]"), zlib.compress(b"{}"), zlib.compress(b"\xff")]
 )
@@ -59,12 +75,12 @@ def test_what_is_no_journal_is_damaged(data):
 
 
 def test_a_step_that_is_none_is_damaged():
-    for line in ("[1, 2]", "nothing", "[1, [[1]], null]", "[1, [], [[1]]]"):
+    for line in ("[1, 2]", "nothing", "[1, [[1]], null]", "[1, [], [[1]]]", '{"now": 1}'):
         data = zlib.compress(f'{{"journal": 1}}\n{line}'.encode())
         with pytest.raises(StateError, match="cannot be read"):
             list(unpack(data))
 
 
 def test_a_newer_version_is_named():
-    with pytest.raises(StateError, match="a journal of version 9 cannot be read; this program reads 1"):
+    with pytest.raises(StateError, match="a journal of version 9 cannot be read; this program reads up to 2"):
         unpack(zlib.compress(json.dumps({"journal": 9}).encode()))

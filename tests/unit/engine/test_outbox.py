@@ -42,8 +42,8 @@ class Book:
         self.begun.append(output)
         self.lowest, self.known = self.newest, self.newest - 1
 
-    def is_lost(self, epoch):
-        return epoch in self.lost
+    def comes_again(self, output, token):
+        return token.epoch in self.lost and token.rows > 0
 
     def superseded(self):
         return self.other

@@ -243,6 +243,19 @@ def test_damage_that_is_passed_over_is_noted(tmp_path, tables):
     check(tables)
 
 
+def test_damage_below_a_takeover_is_not_passed_over_once_its_rows_are_published(tmp_path, tables):
+    """The last epoch of the output is the empty one of a takeover: rows are in the ones before."""
+    crash(pipeline(*tables), tmp_path, 6)
+    before = list(tables[0].rows)
+    segments = sorted((tmp_path / "checkpoints" / "segments").iterdir())
+    taken_over = Job(pipeline(*tables), options(tmp_path))  # from the newest: it publishes an empty epoch
+    taken_over.close()
+    segments[-1].write_bytes(b"")
+    with pytest.raises(StateError, match=r"has the epoch \d+, whose checkpoint is damaged"):
+        Job(pipeline(*tables), options(tmp_path))
+    assert tables[0].rows == before
+
+
 def test_when_all_is_damaged_nothing_is_begun_over_it(tmp_path, tables):
     crash(pipeline(*tables), tmp_path, 6)
     for path in (tmp_path / "checkpoints" / "segments").iterdir():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 
 import pytest
@@ -13,9 +14,9 @@ from penstock.checkpoint.store import open_store
 from penstock.connectors.blackhole import BlackholeSink
 from penstock.connectors.generate import GenerateSource
 from penstock.core.errors import StateError
-from penstock.engine.job import Job
+from penstock.engine.job import Job, _savepoint
 from penstock.engine.options import JobOptions, LoopOptions
-from penstock.engine.replay import Replay
+from penstock.engine.replay import Replay, Told
 from penstock.optimize import optimize
 
 FIELDS = {
@@ -91,3 +92,25 @@ def test_what_is_not_kept_cannot_be_run_again(run):
     plan, ledger, _ = run
     with pytest.raises(StateError, match="not kept any more"):
         Replay(plan, ledger, 10_000)
+
+
+def test_what_the_run_was_told_is_told_of(tmp_path):
+    plan = pipeline()
+    job = Job(plan, JobOptions(loop=LoopOptions(step_rows=150), state=tmp_path, control=False))
+    loop, once = job._parts.loop, job._parts.loop.once
+
+    def then_told():
+        rows = once()
+        if job._parts.engine.steps == 3:
+            loop.ask(lambda: _savepoint(job._parts, "before"))
+        if job._parts.engine.steps == 5:
+            job.stop()
+        return rows
+
+    loop.once = then_told
+    job.run()
+    with contextlib.closing(open_store(tmp_path)) as store:
+        replay = Replay(plan.with_outputs(optimize(plan.outputs)), Ledger(store, plan.name))
+        found = [e.command[1:] if isinstance(e, Told) else e.number for e in replay.entries()]
+        replay.close()
+    assert found == [0, 1, 2, ("savepoint", "before"), 3, 4, ("stop", None)]

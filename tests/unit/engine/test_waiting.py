@@ -60,6 +60,38 @@ def test_lateness_that_windows_below_allow_is_added():
     assert [one["window_end"] for one in waiting(driver.engine)] == [30 * SECOND]
 
 
+@pytest.mark.parametrize("span", [("0 s", "5 s"), ("-2 s", "1500 us"), ("-3 s", "0 s")])
+def test_a_join_below_that_holds_the_watermark_back_is_looked_through(span):
+    def build(rows):
+        return tens(rows.with_columns(k=1).join(rows.select("at", k=1), on="k", within=span))
+
+    driver = started(build, "at\n00:00:01", watermark="0 s")
+    driver.push("input", row_at(10 * SECOND - MILLISECOND)).step()
+    last = waiting(driver.engine)[-1]
+    assert last["window_end"] == 10 * SECOND
+    held = last["held_by"][0]
+    driver.push("input", row_at(held["row"] - MILLISECOND)).step()
+    assert waiting(driver.engine)[-1]["window_end"] == 10 * SECOND
+    driver.push("input", row_at(held["row"])).step()
+    assert waiting(driver.engine)[-1]["window_end"] > 10 * SECOND
+
+
+def test_pairs_do_not_wait_and_rows_that_may_stay_alone_do():
+    def joined(how):
+        return lambda rows: rows.with_columns(k=1).join(rows.select("at", k=1), on="k", within=("0 s", "5 s"), how=how)
+
+    assert waiting(started(joined("inner"), watermark="0 s").engine) == []
+    assert [one["verb"] for one in waiting(started(joined("left"), watermark="0 s").engine)] == ["interval_join"]
+
+
+def test_a_window_that_has_closed_and_takes_late_rows_holds_nothing():
+    driver = started(lambda rows: tens(rows, allowed_lateness="5 s"), "at\n00:00:01", watermark="0 s")
+    driver.push("input", row_at(10 * SECOND)).step()
+    assert [one["window_end"] for one in waiting(driver.engine)] == [20 * SECOND]
+    driver.push("input", row_at(20 * SECOND)).step()
+    assert [one["window_end"] for one in waiting(driver.engine)] == [30 * SECOND]
+
+
 def test_it_is_the_same_after_a_restart():
     driver = started(lambda rows: rows.window(ps.tumbling("10 s")).rows(), watermark="3 s")
     before = waiting(driver.engine)
