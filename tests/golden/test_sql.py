@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from penstock.api import sql as api
 from penstock.core.dtypes import DType
 from penstock.core.errors import PlanError
 from penstock.sql.functions import Session
@@ -15,9 +16,6 @@ from tests.golden import cases
 from tests.golden.departures import NOT_YET, SCRIPTS
 from tests.golden.expressions import read_type
 from tests.golden.values import decoded, plain
-
-# The functions were there before the front end.
-api = pytest.importorskip("penstock.api.sql", reason="there is no front end for SQL")
 
 
 def zone_of(script: cases.Script) -> str:

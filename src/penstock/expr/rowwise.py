@@ -22,7 +22,8 @@ def python_value(meaning: Callable[..., Any], *, propagate: bool = True, typed: 
         def apply(rows: Any) -> Any:
             return pl.Series(rows.name, [_value(meaning, row, more, propagate) for row in _rows(rows)], dtype=dtype)
 
-        return _struct(args).map_batches(apply, return_dtype=dtype)
+        rows = _struct(args)
+        return rows.map_batches(apply, return_dtype=dtype, returns_scalar=_is_constant(rows))
 
     return polars
 
@@ -38,13 +39,19 @@ def python_fault(meaning: Callable[..., Any], *, propagate: bool = True, typed: 
                 rows.name, [_fails(meaning, row, more, propagate) for row in _rows(rows)], dtype=pl.Boolean
             )
 
-        return _struct(args).map_batches(apply, return_dtype=pl.Boolean)
+        rows = _struct(args)
+        return rows.map_batches(apply, return_dtype=pl.Boolean, returns_scalar=_is_constant(rows))
 
     return fault
 
 
 def _struct(args: tuple[Any, ...]) -> Any:
     return pl.struct(*(arg.alias(f"x{i}") for i, arg in enumerate(args)))
+
+
+def _is_constant(rows: Any) -> bool:
+    """Whether no column is in it: it is one row then, which stands for all."""
+    return not rows.meta.root_names()
 
 
 def _rows(column: Any) -> list[tuple[Any, ...]]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from penstock.core.delta import Delta
-from penstock.core.dtypes import List
+from penstock.core.dtypes import Int32, List
 from penstock.core.errors import PlanError
-from penstock.core.lazy import np
+from penstock.core.lazy import np, pl
 from penstock.core.schema import Field
 from penstock.expr.function import NotOnFlink
 from penstock.operators.base import Emission, Environment, Executable, Executor, Meaning, Output, Row, StepContext
@@ -30,6 +30,9 @@ class Explode(Executable):
         input: The rows.
         column: The list column.
         keep_empty: Whether an empty or null list gives one row with a null.
+        ordinality: The name of a column for the place of the element, from 1 (as SQL's WITH ORDINALITY); or None. It is
+            null where there is no element.
+        beside: Other list columns of the same lengths, which are taken apart with it.
     """
 
     verb: ClassVar[str] = "explode"
@@ -37,14 +40,22 @@ class Explode(Executable):
     input: Node
     column: str
     keep_empty: bool = False
+    ordinality: str | None = None
+    beside: tuple[str, ...] = ()
 
     def derive(self) -> Facts:
         """The element's type in place of the list's; no key: one row becomes many."""
         below = self.input.facts
-        field = below.schema[self.column]
-        if not isinstance(field.dtype, List):
-            raise PlanError(f'explode takes a list, found "{self.column}": {field.dtype}')
-        schema = below.schema.plus(Field(self.column, field.dtype.inner, True, field.mask))
+        schema = below.schema
+        for name in (self.column, *self.beside):
+            field = below.schema[name]
+            if not isinstance(field.dtype, List):
+                raise PlanError(f'explode takes a list, found "{name}": {field.dtype}')
+            schema = schema.plus(Field(name, field.dtype.inner, True, field.mask))
+        if self.ordinality is not None:
+            if self.ordinality in below.schema:
+                raise PlanError(f'there is a column "{self.ordinality}" already', hint="rename it")
+            schema = schema.plus(Field(self.ordinality, Int32, self.keep_empty))
         return replace(below, schema=schema, key=None)
 
     def describe(self) -> str:
@@ -69,11 +80,21 @@ class ExplodeMeaning(Meaning):
     def __init__(self, node: Explode) -> None:
         self.column = node.column
         self.keep_empty = node.keep_empty
+        self.ordinality = node.ordinality
+        self.beside = node.beside
 
     def row(self, port: int, row: Row) -> Iterable[Emission]:
         """One row in, many out."""
-        elements = row.values[self.column] or ([None] if self.keep_empty else [])
-        return [("out", row.with_values({**row.values, self.column: element})) for element in elements]
+        given = row.values[self.column]
+        elements = given or ([None] if self.keep_empty else [])
+        made: list[Emission] = []
+        for place, element in enumerate(elements, start=1):
+            values = {**row.values, self.column: element}
+            values |= {name: row.values[name][place - 1] if given else None for name in self.beside}
+            if self.ordinality is not None:
+                values[self.ordinality] = place if given else None
+            made.append(("out", row.with_values(values)))
+        return made
 
 
 # -- Execution -----------------------------------------------------------------
@@ -85,6 +106,8 @@ class ExplodeExecutor(Executor):
     def __init__(self, node: Explode, environment: Environment) -> None:
         self.column = node.column
         self.keep_empty = node.keep_empty
+        self.ordinality = node.ordinality
+        self.columns = (node.column, *node.beside)
 
     def step(self, inputs: Sequence[Delta | None], context: StepContext) -> Iterator[Output]:
         """One delta in, as many out as the budget asks for; see `Executor.step`."""
@@ -101,14 +124,21 @@ class ExplodeExecutor(Executor):
             rows = np.arange(start, stop)
             source = np.repeat(rows, made[rows])
             if len(source):
-                yield "out", self._slice(delta, rows, source)
+                yield "out", self._slice(delta, rows, source, lengths)
             start = stop
 
-    def _slice(self, delta: Delta, rows: np.ndarray, source: np.ndarray) -> Delta:
+    def _slice(self, delta: Delta, rows: np.ndarray, source: np.ndarray, lengths: np.ndarray) -> Delta:
         result = delta.take(source)
-        lists = delta.columns[self.column].slice(int(rows[0]), len(rows))
-        elements = lists.explode(empty_as_null=self.keep_empty, keep_nulls=self.keep_empty)
-        result.columns[self.column] = elements.alias(self.column)
+        if self.ordinality is not None:
+            # Rows of one list are next to each other: the place is the distance to the first.
+            places = np.arange(len(source)) - np.searchsorted(source, source)
+            known = lengths[source] > 0
+            column = pl.Series(self.ordinality, (places + 1).astype(np.int32)).set(pl.Series(~known), None)
+            result.columns[self.ordinality] = column
+        for name in self.columns:
+            lists = delta.columns[name].slice(int(rows[0]), len(rows))
+            elements = lists.explode(empty_as_null=self.keep_empty, keep_nulls=self.keep_empty)
+            result.columns[name] = elements.alias(name)
         return result
 
 

@@ -198,7 +198,11 @@ class StatelessExecutor(Executor):
 def _evaluate(delta: Delta, names: Sequence[str], expressions: Sequence[Any]) -> dict[str, pl.Series]:
     """The series of some expressions over columns of a delta, each as long as the delta."""
     frame = delta.frame(names) if names else pl.Series("", [None]).new_from_index(0, delta.length).to_frame()
-    result = frame.select_seq(expressions).get_columns()
+    try:
+        result = frame.select_seq(expressions).get_columns()
+    except pl.exceptions.ShapeError:
+        # Polars 2.1 makes one row of a `when` whose conditions are false everywhere, and does not repeat it.
+        result = [frame.select_seq(one).to_series() for one in expressions]
     return {s.name: s if len(s) == delta.length else s.new_from_index(0, delta.length) for s in result}
 
 

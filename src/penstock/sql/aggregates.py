@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
-from penstock.core.dtypes import Decimal, List, is_numeric
+from penstock.core.dtypes import Decimal, List, String, is_numeric
 from penstock.core.errors import PlanError, UnknownNameError, UnsupportedError
 from penstock.expr.aggregates import AGGREGATES
 from penstock.expr.aggregates.sql import mean_type, sum_type
@@ -30,13 +30,24 @@ def _count(args: Sequence[Typed], distinct: bool) -> Aggregation:
     if not args:
         return _aggregation("count", ())
     if distinct:
-        _single("COUNT(DISTINCT ...)", args)
-        return _aggregation("n_unique", args)
+        return _aggregation("n_unique", args if len(args) == 1 else [_together(args)])
     if len(args) > 1:
         # Rows in which none of them is NULL.
         whole = reduce(lambda a, b: call("and", [a, b]), [call("is_not_null", [arg]) for arg in args])
         return Aggregation("count", (), whole.term, ())
     return _aggregation("count_values", args)
+
+
+def _together(args: Sequence[Typed]) -> Typed:
+    """Several values as one text, each behind its length; NULL if one of them is."""
+    from penstock.sql import functions
+
+    pieces: list[Typed] = []
+    for arg in args:
+        text = functions.cast(arg, String)
+        length = functions.cast(functions.resolve("CHAR_LENGTH", [text]), String)
+        pieces += [length, functions.constant(":", String), text]
+    return functions.resolve("CONCAT", pieces)
 
 
 def _single(name: str, args: Sequence[Typed]) -> None:

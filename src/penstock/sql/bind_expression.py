@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from penstock.core.dtypes import Boolean, DType, Duration, List, Map, Null, Struct
+from penstock.core.dtypes import Boolean, Duration, List, Map, Null, String, Struct
 from penstock.core.errors import PlanError, UnknownNameError, nearest
 from penstock.core.schema import Schema
 from penstock.expr.ast import Aggregation, Apply, Column, Term
@@ -37,8 +37,6 @@ WINDOW_CALLS = frozenset(
 """The functions of the old form of windows, in GROUP BY."""
 
 RANKS = ("ROW_NUMBER", "RANK", "DENSE_RANK", "PERCENT_RANK", "CUME_DIST", "NTILE")
-_CLAUSES_OF = ("JSON_VALUE", "JSON_QUERY", "JSON_EXISTS", "JSON_OBJECT", "JSON_ARRAY")
-_WORD_FIRST = ("EXTRACT", "TIMESTAMPADD", "TIMESTAMPDIFF", "TRIM")
 _WORD_LAST = ("FLOOR", "CEIL", "CEILING")
 _LONGEST_HINT = 200
 AGGREGATES = frozenset({*aggregates.NAMES, *aggregates.NOT_YET})
@@ -159,7 +157,9 @@ class Expressions:
 
         if interval.months or interval.unit in ("MONTH", "YEAR", "QUARTER"):
             return functions.constant((("$months", interval.months),), terms.MONTHS)
-        return functions.constant(dt.timedelta(microseconds=interval.us), Duration("us"))
+        # Milliseconds as in Flink, so that times in milliseconds stay so; a finer interval keeps what it says.
+        unit = "us" if interval.us % 1000 else "ms"
+        return functions.constant(dt.timedelta(microseconds=interval.us), Duration(unit))
 
     def _name(self, name: Name) -> Typed:
         column, fields = self.scope.find(name, self.text)
@@ -199,7 +199,7 @@ class Expressions:
                 f"{call.written}(...) belongs into GROUP BY, and must be the same there", call.at, call.end,
                 hint="FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(time), INTERVAL '1' HOUR)) is the newer form",
             )  # fmt: skip
-        if call.name in ("BETWEEN", "ITEM", "ARRAY", "MAP", "ROW"):
+        if call.name in ("BETWEEN", "ITEM", "ARRAY", "MAP", "ROW", "DIFFERENCE"):
             return self._syntax(call)
         if call.written in self.udfs and self.applies:
             made = self.udfs[call.written]
@@ -210,15 +210,16 @@ class Expressions:
                 hint="call it in the SELECT list, WHERE or GROUP BY of a subquery, and use its name",
             )  # fmt: skip
         args = [self.bind(arg) for arg in call.args]
-        words = [functions.constant(word, _string()) for word in call.words]
-        options: dict[str, Any] = {}
-        if call.name in _WORD_FIRST:
-            args = [*words, *args] if call.name != "TRIM" or len(args) == 1 else [words[0], args[1], args[0]]
-        elif call.name in _WORD_LAST:
-            args += words
-        elif call.words and call.name in _CLAUSES_OF:
-            options = _clauses(call.words)
+        words = [functions.constant(word, String) for word in call.words]
+        args = [*args, *words] if call.name in _WORD_LAST else [*words, *args]
+        options = {name: self._clause(said) for name, said in call.clauses}
         return self.resolve(call.name, args, call.at, call.end, **options)
+
+    def _clause(self, said: str | Expression | SqlType) -> Any:
+        """What is said behind the arguments of a JSON function, as the library takes it."""
+        if isinstance(said, SqlType):
+            return dtype_of(said, self.session.zone)
+        return self.bind(said) if isinstance(said, Expression) else said
 
     def resolve(self, name: str, args: Sequence[Typed], at: int, end: int, **options: Any) -> Typed:
         """A function by Flink's name."""
@@ -293,6 +294,17 @@ class Expressions:
             values = functions.common_of([a.dtype for a in args[1::2]], "the values of a MAP")
             both = [functions.widened(a, values if i % 2 else keys) for i, a in enumerate(args)]
             return self.resolve("MAP", both, at, end)
+        if call.name == "DIFFERENCE":
+            if call.words[0] in ("YEAR", "MONTH"):
+                raise self.text.unsupported(
+                    "a difference in months is not offered", at, end, hint=f"TIMESTAMPDIFF({call.words[0]}, from, to)"
+                )
+            if not isinstance(args[0].dtype, Duration):
+                raise self.text.error(
+                    f"{call.words[0]} is the unit of a difference of times, found {spelled(args[0].dtype)}", at, end,
+                    hint=f"as a name, `{call.words[0]}`",
+                )  # fmt: skip
+            return args[0]
         return terms.call("struct", args, names=tuple(f"EXPR${i}" for i in range(len(args))))
 
     def _case(self, case: CaseWhen) -> Typed:
@@ -331,30 +343,6 @@ def _element(args: Sequence[Typed]) -> Typed:
     if not isinstance(args[0].dtype, List):
         raise PlanError(f"only an ARRAY, MAP or ROW has elements, found {spelled(args[0].dtype)}")
     return terms.call("list.get", [args[0], terms.call("sub", [args[1], functions.constant(1, args[1].dtype)])])
-
-
-def _string() -> DType:
-    from penstock.core.dtypes import String
-
-    return String
-
-
-def _clauses(words: tuple[str, ...]) -> dict[str, Any]:
-    """`NULL ON EMPTY ERROR ON ERROR RETURNING INT` as options."""
-    options: dict[str, Any] = {}
-    rest = list(words)
-    while rest:
-        if rest[0] == "RETURNING":
-            options["returning"] = rest[1]
-            rest = rest[2:]
-        elif "ON" in rest[:4]:
-            place = rest.index("ON")
-            options[f"on_{rest[place + 1].lower()}"] = " ".join(rest[:place])
-            rest = rest[place + 2 :]
-        else:
-            options.setdefault("wrapper", "")
-            options["wrapper"] = f"{options['wrapper']} {rest.pop(0)}".strip()
-    return options
 
 
 def conjuncts(expression: Expression | None) -> list[Expression]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from penstock.core.dtypes import Datetime, Duration, List, Map, Struct
+from penstock.core.dtypes import Datetime, Duration, Int32, List, Map, Struct
 from penstock.core.errors import PlanError
 from penstock.expr.ast import Call as PlanCall
 from penstock.expr.ast import Column, Literal, Term
@@ -78,9 +78,7 @@ def _function(binder: Queries, function: TableFunction) -> Related:
     if function.name in windows.PARAMETERS:
         return _windowed(binder, function)
     if function.name == "UNNEST":
-        raise text.unsupported(
-            "UNNEST by itself is not offered", function.at, function.end, hint="FROM t CROSS JOIN UNNEST(t.items)"
-        )
+        return unnested(binder, binder.one_row(text.where(function.at, function.end)), function, "cross", None)
     known = [*windows.PARAMETERS, "UNNEST"]
     raise text.unknown("table function", function.name, known, function.at)
 
@@ -167,14 +165,16 @@ def unnested(binder: Queries, left: Related, function: TableFunction, kind: str,
             f"UNNEST takes an ARRAY, found {functions.spelled(value.dtype)}", argument.at, argument.end,
             hint="an ARRAY or a MAP",
         )  # fmt: skip
-    name = "$element"
+    name, place_name = "$element", "$place"
     schema = left.node.schema
+    while name in schema:
+        name, place_name = f"{name}0", f"{place_name}0"
     columns = (*((one, Column(one)) for one in schema.names), (name, value.term))
     node = operators.explode(
         SelectNode(input=left.node, columns=columns, where=place),
         name,
         keep_empty=kind == "left",
-        ordinality=function.ordinality,
+        ordinality=place_name if function.ordinality else None,
         where=place,
     )
     inner = value.dtype.inner
@@ -185,6 +185,8 @@ def unnested(binder: Queries, left: Related, function: TableFunction, kind: str,
         ]
     else:
         made = [ScopeColumn("EXPR$0", Column(name), inner, True)]
+    if function.ordinality:
+        made.append(ScopeColumn("ORDINALITY", Column(place_name), Int32, kind == "left"))
     right = Related(node, tuple(made)).renamed(
         alias.name if alias else None, alias.columns if alias else (), text, function.at
     )

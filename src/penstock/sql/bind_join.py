@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from penstock.core.dtypes import Int32
 from penstock.core.schema import Schema
-from penstock.expr.ast import Column, Term
+from penstock.expr.ast import Column, Literal, Term
 from penstock.expr.infer import Typed
 from penstock.plan.node import Node
 from penstock.sql import functions, operators
-from penstock.sql.bind_expression import conjuncts
 from penstock.sql.bind_from import bind_relation, table_function, unnested
+from penstock.sql.join_names import LEFT, RIGHT, TRUE, bare, conditions_of, side_of
+from penstock.sql.join_terms import Computed, within_sides
 from penstock.sql.operators import JoinPattern
 from penstock.sql.scope import END, PROCTIME, START, Related, Scope, ScopeColumn
 from penstock.sql.syntax import (
     Call,
-    Constant,
     Derived,
     Expression,
-    Ident,
     Interval,
     Join,
     Name,
@@ -27,14 +27,12 @@ from penstock.sql.syntax import (
     TableFunction,
     TableName,
 )
-from penstock.sql.types import SqlType
 from penstock.sql.udfs import lifted
 from penstock.sql.walk import substitute
 
 if TYPE_CHECKING:
     from penstock.sql.bind_query import Queries
 
-LEFT, RIGHT = "left.", "right."
 _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}
 
 
@@ -57,12 +55,23 @@ def bind_join(binder: Queries, join: Join, outer: Scope | None) -> Related:
             raise text.unsupported("LATERAL TABLE has no condition", join.condition.at, hint="WHERE, or ON TRUE")
         return table_function(binder, left, right_side, join.kind, outer)
     if isinstance(right_side, Derived) and right_side.lateral:
-        operators.lateral(where=binder.where(right_side))
+        from penstock.sql.bind_lateral import bind_lateral
+
+        return bind_lateral(binder, left, join, outer)
     as_of = right_side.as_of if isinstance(right_side, TableName) else None
     plain = replace(right_side, as_of=None) if isinstance(right_side, TableName) else right_side
     right = bind_relation(binder, plain, outer)
-    different(binder, left, right, right_side)
-    condition = _condition(binder, join, left, right)
+    return join_sides(binder, left, right, join, as_of)
+
+
+def join_sides(binder: Queries, left: Related, right: Related, join: Join, as_of: Expression | None = None) -> Related:
+    """The rows of a join whose sides are bound.
+
+    Raises:
+        PlanError: If it cannot mean anything.
+    """
+    different(binder, left, right, join.right)
+    condition = conditions_of(binder, join, left, right)
     joining = Joining(binder, left, right)
     if left.window is not None or right.window is not None:
         from penstock.sql.window_joins import join_windows
@@ -74,7 +83,8 @@ def bind_join(binder: Queries, join: Join, outer: Scope | None) -> Related:
     return joining.related(made, join)
 
 
-TRUE = Constant(True, SqlType("BOOLEAN", nullable=False))
+ONLY = Literal(0, Int32)
+"""The key of joins that have none."""
 
 
 def _label(relation: Relation) -> str:
@@ -92,28 +102,6 @@ def different(binder: Queries, left: Related, right: Related, syntax: Relation) 
         raise binder.text.error(
             f'both sides of the join are called "{name}"', syntax.at, syntax.end, hint=f"JOIN {name} AS other"
         )
-
-
-def _condition(binder: Queries, join: Join, left: Related, right: Related) -> list[Expression]:
-    """The conditions, with USING and NATURAL written out."""
-    names = list(join.using)
-    if join.natural:
-        own = {one.name for one in left.columns if one.shown}
-        names = [Ident(one.name, at=join.at) for one in right.columns if one.shown and one.name in own]
-    found = []
-    for name in names:
-        for side, of in ((left, "left"), (right, "right")):
-            known = [one.name for one in side.columns if one.shown]
-            if name.name not in known:
-                raise binder.text.unknown("column", name.name, known, name.at, inside=f"the {of} side")
-        found.append(Call("=", (_named(left, name), _named(right, name)), at=name.at, end=name.end, written="="))
-    return [*found, *[one for one in conjuncts(join.condition) if one != TRUE]]
-
-
-def _named(side: Related, name: Ident) -> Name:
-    column = next(one for one in side.columns if one.name == name.name and one.shown)
-    parts = (Ident(column.table, at=name.at, end=name.end),) if column.table else ()
-    return Name((*parts, name), at=name.at, end=name.end)
 
 
 @dataclass
@@ -170,7 +158,7 @@ class Joining:
         if condition.name not in ("=", "IS NOT DISTINCT FROM"):
             return False
         expressions = self.binder.expressions(scope, "ON")
-        return {_side(expressions.bind(arg).term) for arg in condition.args} == {LEFT, RIGHT}
+        return {side_of(expressions.bind(arg).term) for arg in condition.args} == {LEFT, RIGHT}
 
     def add(self, condition: Expression) -> None:
         """Take one condition."""
@@ -180,7 +168,7 @@ class Joining:
             return
         if isinstance(condition, Call) and condition.name in ("=", "IS NOT DISTINCT FROM"):
             a, b = (expressions.bind(arg) for arg in condition.args)
-            sides = _side(a.term), _side(b.term)
+            sides = side_of(a.term), side_of(b.term)
             if set(sides) == {LEFT, RIGHT}:
                 if sides[0] == RIGHT:
                     a, b = b, a
@@ -195,8 +183,8 @@ class Joining:
                 f"{functions.spelled(left.dtype)} and {functions.spelled(right.dtype)} are not compared",
                 condition.at, condition.end, hint="CAST one of them",
             )  # fmt: skip
-        self.left_on.append(_bare(functions.widened(left, both).term))
-        self.right_on.append(_bare(functions.widened(right, both).term))
+        self.left_on.append(bare(functions.widened(left, both).term))
+        self.right_on.append(bare(functions.widened(right, both).term))
         self.nulls_equal.append(condition.name != "=")
         for side in (self.left, self.right):
             for role in (START, END):
@@ -281,11 +269,13 @@ class Joining:
             return temporal_join(pattern, self.right.extras.get("key", ()))
         if pattern.within is not None and self.left_on:
             return operators.interval_join(pattern)
+        if pattern.within is not None:
+            self.bounds_as_conditions()
+            pattern = self.pattern(kind, join)
         if not self.left_on and kind != "cross":
-            raise self.binder.text.unsupported(
-                "a join needs an equal key", join.condition.at if join.condition else join.at,
-                hint="ON a.id = b.id AND ...; CROSS JOIN pairs all rows",
-            )  # fmt: skip
+            # Without an equal key all rows are compared with all: as in Flink, all of them are one key's.
+            self.left_on, self.right_on, self.nulls_equal = [ONLY], [ONLY], [False]
+            pattern = self.pattern(kind, join)
         if {START, END} <= self.window_keys:
             return operators.window_join(pattern)
         return operators.regular_join(pattern)
@@ -296,15 +286,27 @@ class Joining:
         if self.lower is not None and self.upper is not None:
             within = (self.lower, self.upper)
         elif self.lower is not None or self.upper is not None:
-            self._time_as_condition()
+            self.bounds_as_conditions()
         columns = [(name, "left", name) for name in self.left.node.schema.names]
         if kind not in ("semi", "anti"):
             columns += [(self.renamed[name], "right", name) for name in self.right.node.schema.names]
+        place, residual = self.binder.where(join), self._rest()
+        sides = (Computed(self.left.node, LEFT, place), Computed(self.right.node, RIGHT, place))
+        keys = [
+            tuple(side.certain(term) for term in terms)
+            for side, terms in zip(sides, (self.left_on, self.right_on), strict=True)
+        ]
+        if residual is not None:
+            residual = within_sides(residual, sides)
         return JoinPattern(
-            left=self.left.node, right=self.right.node, kind=kind, left_on=tuple(self.left_on),
-            right_on=tuple(self.right_on), nulls_equal=tuple(self.nulls_equal), residual=self._rest(),
-            columns=tuple(columns), within=within, where=self.binder.where(join),
+            left=sides[0].node, right=sides[1].node, kind=kind, left_on=keys[0], right_on=keys[1],
+            nulls_equal=tuple(self.nulls_equal), residual=residual, columns=tuple(columns), within=within, where=place,
         )  # fmt: skip
+
+    def bounds_as_conditions(self) -> None:
+        """Bounds of times are conditions like others, where no operator makes use of them."""
+        self._time_as_condition()
+        self.lower = self.upper = None
 
     def _time_as_condition(self) -> None:
         """One bound alone does not bound the state: it is a condition like others."""
@@ -316,12 +318,19 @@ class Joining:
             dtype = side.node.schema[str(side.time)].dtype
             return Typed(Column(f"{mark}{side.time}"), dtype, False)
 
-        bound, sign = (self.lower, ">=") if self.lower is not None else (self.upper, "<=")
-        assert bound is not None
-        shift = functions.constant(dt.timedelta(microseconds=bound), Duration("us"))
         expressions = self.binder.expressions(self.scope(), "ON")
-        later = expressions.resolve("+", [of(LEFT, self.left), shift], 0, 0)
-        self.residual.append(expressions.resolve(sign, [of(RIGHT, self.right), later], 0, 0))
+        for bound, sign in ((self.lower, ">="), (self.upper, "<=")):
+            if bound is None:
+                continue
+            # A bound is open if it is off by the least step: `>= t + 1 us` is `> t`.
+            strict, least = bound % 1_000, 1 if sign == ">=" else -1
+            if strict == least % 1_000:
+                bound, sign = bound - least, sign[0]
+            later = of(LEFT, self.left)
+            if bound:
+                shift = functions.constant(dt.timedelta(microseconds=bound), Duration("us" if bound % 1_000 else "ms"))
+                later = expressions.resolve("+", [later, shift], 0, 0)
+            self.residual.append(expressions.resolve(sign, [of(RIGHT, self.right), later], 0, 0))
 
     @property
     def renamed(self) -> dict[str, str]:
@@ -347,6 +356,8 @@ class Joining:
         schema: Schema = node.schema
         typed = []
         merged = {name.name for name in join.using}
+        if join.natural:
+            merged = {c.name for c in self.left.columns if c.shown} & {c.name for c in self.right.columns if c.shown}
         for i, one in enumerate(columns):
             made = one
             if isinstance(one.term, Column) and one.term.name in schema:
@@ -355,26 +366,25 @@ class Joining:
             if one.name in merged and i >= len(self.left.columns):
                 made = replace(made, shown=False)
             typed.append(made)
+        if join.kind in ("right", "full"):
+            typed = [self._either(one, typed) if one.name in merged and one.shown else one for one in typed]
         return Related(node, tuple(typed))
+
+    def _either(self, column: ScopeColumn, columns: list[ScopeColumn]) -> ScopeColumn:
+        """A column of USING: that of whichever side is there."""
+        other = next(one for one in columns[len(self.left.columns) :] if one.name == column.name)
+        both = functions.resolve("COALESCE", [column.typed, other.typed])
+        return replace(column, term=both.term, dtype=both.dtype, nullable=both.nullable)
 
 
 def _marked(side: Related, mark: str) -> Related:
     known: dict[Term, Term] = {}
     columns = tuple(
-        replace(one, term=substitute(one.term, known, lambda column: Column(f"{mark}{column.name}")))
+        replace(
+            one,
+            term=substitute(one.term, known, lambda column: Column(f"{mark}{column.name}")),
+            table=one.table or mark,
+        )
         for one in side.columns
     )
     return replace(side, columns=columns)
-
-
-def _side(term: Term) -> str:
-    """The side that all columns of a term are of; empty if there are both or none."""
-    names = term.columns()
-    for mark in (LEFT, RIGHT):
-        if names and all(name.startswith(mark) for name in names):
-            return mark
-    return ""
-
-
-def _bare(term: Term) -> Term:
-    return substitute(term, {}, lambda column: Column(column.name.partition(".")[2]))

@@ -5,18 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from penstock.core.dtypes import Boolean
-from penstock.expr.ast import Column, Lag, Literal, Term
+from penstock.core.dtypes import Boolean, Int64
+from penstock.expr.ast import Aggregation, Column, Lag, Literal, Term
 from penstock.expr.infer import Typed
+from penstock.operators.select import Select as SelectNode
+from penstock.plan.node import Node
 from penstock.sql import functions, operators
-from penstock.sql.bind_expression import Collected, Expressions
+from penstock.sql.bind_expression import Expressions
 from penstock.sql.operators import Order, OverPattern
+from penstock.sql.over_sums import OverCollected
 from penstock.sql.ranks import window_of
 from penstock.sql.scope import Related, Scope
 from penstock.sql.syntax import Call, Constant, Expression, Interval, Name, Select, Window
 
 if TYPE_CHECKING:
     from penstock.sql.bind_query import Queries
+
+
+_COUNT = Aggregation("count", ())
 
 
 def bind_over(
@@ -31,7 +37,7 @@ def bind_over(
     for call in calls:
         if call.name in ("LEAD", "NTH_VALUE"):
             hint = "LAG looks back" if call.name == "LEAD" else None
-            raise text.unsupported(f"{call.name} is not offered in SQL", call.at, call.end, hint=hint)
+            raise text.unsupported(f"{call.name} is refused in streams, also by Flink", call.at, call.end, hint=hint)
     first = calls[0]
     assert first.over is not None
     window = window_of(binder, first.over, select)
@@ -54,9 +60,14 @@ def bind_over(
     names = []
     for one in window.partition:
         value = binder.expressions(scope, "PARTITION BY").bind(one)
-        if not isinstance(value.term, Column):
-            raise text.unsupported("PARTITION BY takes columns here", one.at, one.end, hint="a subquery that has it")
-        names.append(value.term.name)
+        if isinstance(value.term, Column):
+            names.append(value.term.name)
+            continue
+        name = f"$part{len(related.node.schema)}"
+        kept = tuple((known, Column(known)) for known in related.node.schema.names)
+        valued = SelectNode(input=related.node, columns=(*kept, (name, value.term)), where=binder.where(one))
+        related = replace(related, node=valued)
+        names.append(name)
     key = window.order[0].expression
     if not isinstance(key, Name):
         raise text.error("OVER is ordered by a column", key.at, key.end)
@@ -74,15 +85,62 @@ def bind_over(
         calls = [call for call in calls if call.name != "LAG"]
         if not calls:
             return replace(related, node=pattern.input), standing
-    collected = Collected(related.node.schema)
+    node, values = _aggregated(binder, pattern, calls, binder.expressions(scope, "SELECT"))
+    return replace(related, node=node), [*standing, *zip(calls, values, strict=True)]
+
+
+def _aggregated(
+    binder: Queries, pattern: OverPattern, calls: list[Call], expressions: Expressions
+) -> tuple[Node, list[Typed]]:
+    """The rows with the aggregates of the calls, and what each call stands for."""
     bare = [
         Call(c.name, c.args, distinct=c.distinct, filter=c.filter, at=c.at, end=c.end, written=c.written) for c in calls
     ]
-    expressions = binder.expressions(scope, "SELECT")
-    expressions.collected = collected
-    values = [expressions.bind(one) for one in bare]
-    node = operators.over(replace(pattern, aggregates=tuple(collected.terms)))
-    return replace(related, node=node), [*standing, *zip(calls, values, strict=True)]
+    wanted = bare
+    firsts: dict[Call, Typed] = {}
+    if pattern.rows is None and pattern.span is None:
+        pattern, firsts = _first_values(binder, pattern, bare, expressions)
+        bare = [replace(one, distinct=False, args=one.args[:1], filter=None) if one in firsts else one for one in bare]
+    expressions.collected = collected = OverCollected(pattern.input.schema)
+    # In the place of the argument stands the value where it comes for the first time, else NULL.
+    once = [
+        replace(expressions, standing=[(c.args[0], firsts[w])] if w in firsts else [])
+        for c, w in zip(bare, wanted, strict=True)
+    ]
+    values = [one.bind(call) for one, call in zip(once, bare, strict=True)]
+    return operators.over(replace(pattern, aggregates=tuple(collected.terms))), values
+
+
+_KEPT = ("MIN", "MAX", "FIRST_VALUE", "LAST_VALUE")
+"""Aggregates for which it is all the same whether a value comes again."""
+
+
+def _first_values(
+    binder: Queries, pattern: OverPattern, calls: list[Call], expressions: Expressions
+) -> tuple[OverPattern, dict[Call, Typed]]:
+    """For aggregates of DISTINCT values over all rows so far: each value where it is new, else NULL.
+
+    A value is new in the first row of its key and its own: rows are counted by both.
+    """
+    firsts: dict[Call, Typed] = {}
+    for call in calls:
+        if not call.distinct or call.name in _KEPT or len(call.args) != 1 or call in firsts:
+            continue
+        value = expressions.bind(call.args[0])
+        if call.filter is not None:
+            condition = replace(expressions, place="FILTER").condition(call.filter)
+            value = functions.case([(condition, value)], None)
+        below, number = pattern.input, len(pattern.input.schema)
+        name, count = f"$value{number}", f"$count{number}"
+        kept = tuple((one, Column(one)) for one in below.schema.names)
+        valued = SelectNode(input=below, columns=(*kept, (name, value.term)), where=pattern.where)
+        counted = replace(
+            pattern, input=valued, partition=(*pattern.partition, name), ranged=False, aggregates=((count, _COUNT),)
+        )
+        pattern = replace(pattern, input=operators.over(counted), ordered=True)
+        new = functions.resolve("=", [Typed(Column(count), Int64, False), functions.constant(1, Int64)])
+        firsts[call] = functions.case([(new, Typed(Column(name), value.dtype, True))], None)
+    return pattern, firsts
 
 
 def _lags(

@@ -21,11 +21,12 @@ from penstock.plan.node import Node
 from penstock.plan.ttl import TimeToLive
 from penstock.sql import functions, operators, tidy
 from penstock.sql.bind_expression import Expressions
+from penstock.sql.bind_order import ordered_rows
 from penstock.sql.bind_select import bind_select
-from penstock.sql.operators import Order, RankPattern
+from penstock.sql.operators import RankPattern
 from penstock.sql.scope import Related, Scope, ScopeColumn
 from penstock.sql.set_joins import set_join
-from penstock.sql.syntax import Expression, Hint, Name, Ordered, Query, Select, SetOperation, Syntax, Values, With
+from penstock.sql.syntax import Expression, Hint, Ordered, Query, Select, SetOperation, Syntax, Values, With
 from penstock.sql.text import Text
 from penstock.sql.window_rows import rows_of_windows
 
@@ -188,22 +189,8 @@ class Queries:
     # -- ORDER BY --------------------------------------------------------------
 
     def _ordered(self, query: Ordered, outer: Scope | None) -> Related:
-        related = self.query(query.query, outer)
+        related, order, by_time = ordered_rows(self, query, outer)
         place = self.where(query)
-        scope = Scope(related)
-        order: list[Order] = []
-        by_time = False
-        for item in query.order:
-            if not isinstance(item.expression, Name):
-                raise self.text.unsupported(
-                    "ORDER BY takes columns here", item.at, item.end, hint="select the expression under a name"
-                )
-            column, fields = scope.find(item.expression, self.text)
-            if fields or not isinstance(column.term, Column):
-                raise self.text.unsupported("ORDER BY takes columns here", item.at, item.end)
-            first = item.nulls_first if item.nulls_first is not None else not item.descending
-            order.append(Order(column=column.term.name, descending=item.descending, nulls_first=first))
-            by_time = by_time or (len(order) == 1 and related.is_time(column) and not item.descending)
         node = related.node
         if query.offset and query.limit is None:
             raise self.text.unsupported("OFFSET without LIMIT would keep all rows for ever", query.at, query.end)
@@ -224,7 +211,12 @@ class Queries:
             node = operators.sort(node, tuple(order), where=place)
         if query.limit is not None:
             if query.offset:
-                raise self.text.unsupported("OFFSET needs an ORDER BY", query.at, query.end)
+                # Which rows these are is not said: those that come first.
+                count = query.offset + query.limit
+                pattern = RankPattern(
+                    input=node, partition=(), order=(), first=query.offset + 1, last=count, name=None, where=place
+                )
+                return replace(related, node=operators.top_n(pattern))
             node = operators.limit(node, query.limit, where=place)
         return replace(related, node=node)
 

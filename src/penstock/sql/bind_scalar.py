@@ -18,8 +18,22 @@ from penstock.sql import functions, operators
 from penstock.sql.bind_expression import Collected
 from penstock.sql.bind_join import Joining
 from penstock.sql.operators import JoinPattern
-from penstock.sql.scope import Related, Scope
-from penstock.sql.syntax import Expression, Scalar, Select
+from penstock.sql.query_values import counted
+from penstock.sql.scope import Related, Scope, ScopeColumn
+from penstock.sql.syntax import (
+    Call,
+    CaseWhen,
+    Constant,
+    Exists,
+    Expression,
+    Ident,
+    InQuery,
+    Name,
+    Scalar,
+    Select,
+    Star,
+)
+from penstock.sql.types import SqlType
 from penstock.sql.walk import substitute, walk
 from penstock.sql.window_rows import rows_of_windows
 
@@ -54,6 +68,10 @@ def bind_scalars(
         PlanError: If a query may give several rows, or several columns.
     """
     standing: list[tuple[Expression, Typed]] = []
+    tests = [one for one in walk(syntax) if isinstance(one, (Exists, InQuery))]
+    for test in dict.fromkeys(tests):
+        related, tested = _tested(binder, related, test, outer)
+        standing.append((test, tested))
     found = [one for one in walk(syntax) if isinstance(one, Scalar)]
     for scalar in dict.fromkeys(found):
         place = binder.where(scalar)
@@ -76,6 +94,23 @@ def bind_scalars(
         related = replace(related, node=operators.regular_join(pattern))
         standing.append((scalar, _over(value, names)))
     return related, standing
+
+
+def _tested(binder: Queries, related: Related, test: Exists | InQuery, outer: Scope | None) -> tuple[Related, Typed]:
+    """EXISTS or IN as a value, by counts that are joined to the rows."""
+    name = None
+    if isinstance(test, InQuery):
+        # The value is a column of a name that the query does not have.
+        compared = binder.expressions(Scope(related, outer), "IN").bind(test.values[0])
+        label = f"$value{len(related.node.schema)}"
+        kept = tuple((one, Column(one)) for one in related.node.schema.names)
+        node = SelectNode(input=related.node, columns=(*kept, (label, compared.term)), where=binder.where(test))
+        column = ScopeColumn(label, Column(label), compared.dtype, compared.nullable, None, "value", shown=False)
+        related = replace(related, node=node, columns=(*related.columns, column))
+        name = Name((Ident(label, at=test.at, end=test.end),), at=test.at, end=test.end)
+    counts = counted(test, name, binder.text)
+    related, standing = bind_scalars(binder, related, (counts,), outer)
+    return related, replace(binder.expressions(Scope(related, outer), "IN"), standing=standing).bind(counts)
 
 
 def bind_scalar_condition(binder: Queries, related: Related, condition: Expression, outer: Scope | None) -> Related:
@@ -107,6 +142,8 @@ def _value(binder: Queries, related: Related, scalar: Scalar, outer: Scope | Non
         plain = query.group is None and query.having is None and query.qualify is None and not query.distinct
         if plain and has_aggregate(query.items):
             return _aggregate(binder, related, scalar, query, outer)
+        if plain and not isinstance(query.items[0].expression, Star):
+            return _aggregate(binder, related, scalar, _single(query), outer)
     found = binder.query(query)
     shown = [one for one in found.columns if one.shown]
     if len(shown) != 1:
@@ -118,6 +155,24 @@ def _value(binder: Queries, related: Related, scalar: Scalar, outer: Scope | Non
         )  # fmt: skip
     typed = replace(shown[0].typed, nullable=True)
     return _Value(found.node, (_ONLY,), (_ONLY,), (False,), tuple(sorted(typed.term.columns())), typed)
+
+
+def _single(query: Select) -> Select:
+    """The one value of a query: of several rows there is none, and a row that asks for it leaves by `errors`."""
+    (item,) = query.items
+    at, end = item.at, item.end
+
+    def made(name: str, *args: Expression) -> Expression:
+        return Call(name, args, at=at, end=end, written=name)
+
+    def number(value: int) -> Constant:
+        return Constant(value, SqlType("INT", nullable=False), at=at, end=end)
+
+    several = made(">", made("COUNT", Star()), number(1))
+    divisor = CaseWhen(None, ((several, number(0)),), number(1), at=at, end=end)
+    alone = made("=", made("/", number(1), divisor), number(1))
+    value = CaseWhen(None, ((alone, made("MAX", item.expression)),), None, at=at, end=end)
+    return replace(query, items=(replace(item, expression=value),))
 
 
 def _aggregate(binder: Queries, related: Related, scalar: Scalar, query: Select, outer: Scope | None) -> _Value:
@@ -148,7 +203,8 @@ def _aggregate(binder: Queries, related: Related, scalar: Scalar, query: Select,
     grouped = _grouped(node, keys, collected, place)
     counts = tuple(n for n, one in collected.terms if isinstance(one, Aggregation) and one.aggregate in _COUNTS)
     if not keys:
-        return _Value(grouped, (_ONLY,), (_ONLY,), (False,), names, value, counts)
+        # In a stream there is no row of no rows: a count is NULL then, as in Flink.
+        return _Value(grouped, (_ONLY,), (_ONLY,), (False,), names, value)
     own = tuple(Column(name) for name in keys)
     return _Value(grouped, tuple(joining.left_on), own, tuple(joining.nulls_equal), names, value, counts)
 

@@ -19,7 +19,7 @@ from penstock.sql.bind_expression import AGGREGATES, RANKS, conjuncts
 from penstock.sql.bind_from import MARKS, bind_relation
 from penstock.sql.exact import is_aggregate
 from penstock.sql.ranks import PendingRank, apply_rank, pending_rank, rank_bounds
-from penstock.sql.scope import END, PROCTIME, RANK, START, TIME, Related, Scope, ScopeColumn
+from penstock.sql.scope import PROCTIME, RANK, Related, Scope, ScopeColumn
 from penstock.sql.syntax import (
     Call,
     Exists,
@@ -36,12 +36,11 @@ from penstock.sql.syntax import (
 )
 from penstock.sql.udfs import has_calls, lifted, named_items, split
 from penstock.sql.walk import calls, outer_calls, walk
+from penstock.sql.window_bounds import WINDOW_ROLES, bounds_later, groups_by_window, rows_first
 from penstock.sql.window_rows import rows_of_windows
 
 if TYPE_CHECKING:
     from penstock.sql.bind_query import Queries
-
-WINDOW_ROLES = (START, END, TIME)
 
 
 @dataclass(frozen=True)
@@ -75,6 +74,12 @@ def bind_select(binder: Queries, select: Select, outer: Scope | None) -> Related
         from penstock.sql.bind_sets import bind_sets
 
         return bind_sets(binder, select, outer)
+    grouped = select.group is not None or has_aggregate(select.items)
+    if grouped and not any(isinstance(item.expression, Star) for item in select.items):
+        from penstock.sql.over_groups import over_groups
+
+        if (two_steps := over_groups(select, list(select.items))) is not None:
+            return bind_select(binder, two_steps, outer)
     if select.qualify is not None and any(call.over is not None for call in calls(select.qualify)):
         return _qualified_by_call(binder, select, outer)
     rest: Expression | None = select.where
@@ -88,6 +93,9 @@ def bind_select(binder: Queries, select: Select, outer: Scope | None) -> Related
         related, rest = bind_joins(replace(binder, hints=select.hints), select.source, select.where, outer)
     else:
         related = bind_relation(binder, select.source, outer)
+    if not grouped and rows_first(related, select, rest):
+        related = rows_of_windows(related, binder.where(select))
+    select, rest = bounds_later(related, select, rest)
     related = filtered(binder, related, rest, outer, select)
     for one in calling:
         related, condition = lifted(binder, related, one, outer)
@@ -98,11 +106,17 @@ def bind_select(binder: Queries, select: Select, outer: Scope | None) -> Related
         related, (found, group) = lifted(binder, related, pieces, outer)
         items, select = list(found), replace(select, group=group)
     if is_grouped(select, items):
+        if related.window is not None and not groups_by_window(related, select):
+            related = rows_of_windows(related, binder.where(select))
         related, bound = bind_grouped(binder, related, select, items, outer)
     else:
         if select.having is not None:
             raise text.error("HAVING needs GROUP BY or an aggregate", select.having.at, select.having.end, hint="WHERE")
         related, bound = _plain(binder, related, select, items, outer)
+        if related.window is not None and not any(item.role in WINDOW_ROLES for item in bound):
+            # A row is there once for each of its windows, whether or not their bounds are selected.
+            related = rows_of_windows(related, binder.where(select))
+            related, bound = _plain(binder, related, select, items, outer)
     made = project(binder, related, bound, select, is_grouped(select, items))
     if select.qualify is not None:
         made = _qualified(binder, made, select)
@@ -177,10 +191,7 @@ def _filter(binder: Queries, related: Related, conditions: list[Expression], out
     terms = [binder.expressions(scope, "WHERE").condition(one) for one in conditions]
     for term, syntax in zip(terms, conditions, strict=True):
         if any(name.startswith("$window_") for name in term.term.columns()):
-            raise binder.text.unsupported(
-                "a condition on the bounds of windows goes behind their aggregation", syntax.at, syntax.end,
-                hint="HAVING, or WHERE in a query around it",
-            )  # fmt: skip
+            return _filter(binder, rows_of_windows(related, binder.where(syntax)), conditions, outer)
         if "$rank" in term.term.columns():
             raise binder.text.unsupported(
                 "a rank is only compared with constants", syntax.at, syntax.end, hint="WHERE rn <= 10"

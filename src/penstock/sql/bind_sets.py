@@ -11,8 +11,10 @@ from penstock.operators.union import Union
 from penstock.sql.bind_from import bind_relation
 from penstock.sql.bind_group import bind_grouped
 from penstock.sql.bind_select import expanded, filtered, project
-from penstock.sql.scope import Related, Scope
-from penstock.sql.syntax import Expression, GroupItem, Select
+from penstock.sql.scope import END, START, Related, Scope
+from penstock.sql.syntax import Expression, GroupItem, Name, Select
+from penstock.sql.window_bounds import bounds_later
+from penstock.sql.window_rows import rows_of_windows
 
 if TYPE_CHECKING:
     from penstock.sql.bind_query import Queries
@@ -35,7 +37,12 @@ def bind_sets(binder: Queries, select: Select, outer: Scope | None) -> Related:
         raise binder.text.unsupported(f"these are {len(sets)} grouping sets, at most {MOST} are possible", select.at)
     every = tuple(dict.fromkeys(one for chosen in sets for one in chosen))
     related = bind_relation(binder, select.source, outer)
-    related = filtered(binder, related, select.where, outer, select)
+    if all(any(_names_bound(one, related) for one in chosen) for chosen in sets):
+        select, rest = bounds_later(related, select, select.where)
+    else:
+        related = rows_of_windows(related, binder.where(select)) if related.window is not None else related
+        rest = select.where
+    related = filtered(binder, related, rest, outer, select)
     items = expanded(binder, related, select)
     made = []
     for chosen in sets:
@@ -49,6 +56,13 @@ def bind_sets(binder: Queries, select: Select, outer: Scope | None) -> Related:
     node = Union(streams=tuple(one.node for one in made), where=binder.where(select))
     columns = tuple(replace(one, nullable=True) if isinstance(one.term, Column) else one for one in first.columns)
     return replace(first, node=node, columns=columns)
+
+
+def _names_bound(expression: Expression, related: Related) -> bool:
+    """Whether it is a bound of windows."""
+    return isinstance(expression, Name) and any(
+        one.role in (START, END) and one.name == expression.parts[-1].name for one in related.columns
+    )
 
 
 def _sets(item: GroupItem) -> list[tuple[Expression, ...]]:

@@ -15,7 +15,7 @@ from penstock.plan.node import Node
 from penstock.sql import functions, operators
 from penstock.sql.bind_expression import conjuncts
 from penstock.sql.bind_from import bind_relation
-from penstock.sql.bind_join import Joining
+from penstock.sql.bind_join import ONLY, Joining
 from penstock.sql.scope import OuterColumnError, Related, Scope
 from penstock.sql.syntax import Call, Constant, Exists, Expression, InQuery, Query, Scalar, Select, SelectItem
 from penstock.sql.types import SqlType
@@ -27,12 +27,11 @@ if TYPE_CHECKING:
 
 
 def bind_condition(binder: Queries, related: Related, condition: Expression, outer: Scope | None) -> Related:
-    """The rows for which a condition with a query in it is true.
+    """The rows for which a condition with a query in it is true: a join if it is IN or EXISTS by itself.
 
     Raises:
-        UnsupportedError: If the query is anywhere but directly in IN or EXISTS.
+        PlanError: If it cannot mean anything.
     """
-    text = binder.text
     negated = False
     inner = condition
     while isinstance(inner, Call) and inner.name == "NOT":
@@ -41,14 +40,9 @@ def bind_condition(binder: Queries, related: Related, condition: Expression, out
         return _joined(binder, related, inner, inner.query, inner.values, negated != inner.negated, outer)
     if isinstance(inner, Exists):
         return _joined(binder, related, inner, inner.query, (), negated, outer)
-    found = next(one for one in walk(condition) if isinstance(one, (InQuery, Exists, Scalar)))
-    if isinstance(found, Scalar):
-        from penstock.sql.bind_scalar import bind_scalar_condition
+    from penstock.sql.bind_scalar import bind_scalar_condition
 
-        return bind_scalar_condition(binder, related, condition, outer)
-    raise text.unsupported(
-        "a query inside of OR or CASE is not offered", found.at, found.end, hint="IN and EXISTS joined by AND"
-    )
+    return bind_scalar_condition(binder, related, condition, outer)
 
 
 def _joined(
@@ -77,11 +71,9 @@ def _joined(
     for one in correlated:
         joining.add(one)
     if not joining.left_on:
-        if not correlated and not values:
-            raise text.unsupported(
-                "EXISTS of a query that does not look at the rows around it is not offered", syntax.at, syntax.end
-            )
-        raise text.unsupported("EXISTS needs an equal key", syntax.at, syntax.end, hint="WHERE a.id = b.id")
+        joining.left_on, joining.right_on, joining.nulls_equal = [ONLY], [ONLY], [False]
+    if joining.lower is not None and joining.upper is not None:
+        joining.bounds_as_conditions()
     pattern = joining.pattern("anti" if negated else "semi", syntax)
     made = replace(related, node=operators.semi_join(replace(pattern, within=None)))
     if not negated or not nullable:
@@ -135,7 +127,8 @@ def _equal(
     given: list, syntax: Expression, outer: Scope | None,  # type: ignore[type-arg]
 ) -> bool:  # fmt: skip
     """What IN compares; whether any of it may be NULL."""
-    from penstock.sql.bind_join import LEFT, RIGHT, _marked
+    from penstock.sql.bind_join import _marked
+    from penstock.sql.join_names import LEFT, RIGHT
 
     outside = binder.expressions(Scope(_marked(related, LEFT), outer), "IN")
     inside = _marked(right, RIGHT)

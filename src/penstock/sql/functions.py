@@ -76,6 +76,9 @@ def resolve(
                 return candidate.build(Given(fitting, session, dict(options)))
     except PlanError as refused:
         raise refused.at(where) from None
+    if any(candidate.fit(args) is not None for candidate in candidates):
+        said = " and ".join(name.replace("_", " ").upper() for name in options)
+        raise UnsupportedError(f"{upper} is not offered with {said}", where=where)
     found = ", ".join(spelled(arg.dtype) for arg in args)
     signatures = " or ".join(dict.fromkeys(candidate.signature for candidate in candidates))
     raise PlanError(f"{upper} does not take ({found})", where=where, hint=f"there is {signatures}")

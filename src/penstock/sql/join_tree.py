@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from penstock.core.errors import PlanError
 from penstock.sql.bind_expression import conjuncts
 from penstock.sql.bind_from import bind_relation
-from penstock.sql.bind_join import TRUE, Joining, bind_join, different
+from penstock.sql.bind_join import Joining, bind_join, different
+from penstock.sql.join_names import TRUE
 from penstock.sql.scope import Related, Scope
 from penstock.sql.syntax import (
     Call,

@@ -19,6 +19,8 @@ UNITS = (*_UNITS, "WEEK", *_MONTHS)
 def number(text: Text, written: str, at: int, end: int) -> Constant:
     """A number: INT, BIGINT, DECIMAL, or DOUBLE if it has an exponent."""
     if "e" in written.lower():
+        if written[-1] in "eE+-":
+            raise text.error(f"the number {written[:40]} has no exponent", at, end, hint=f"{written[:40]}0")
         return Constant(float(written), SqlType("DOUBLE", nullable=False), at=at, end=end)
     if "." in written:
         value = decimal.Decimal(written)

@@ -278,13 +278,11 @@ def limit(node: Node, rows: int, *, where: Where | None) -> Node:
     return made
 
 
-def explode(node: Node, column: str, *, keep_empty: bool, ordinality: bool, where: Where | None) -> Node:
+def explode(node: Node, column: str, *, keep_empty: bool, ordinality: str | None, where: Where | None) -> Node:
     """CROSS and LEFT JOIN UNNEST(column): a row per element, which takes the place of the array."""
     from penstock.operators.explode import Explode
 
-    if ordinality:
-        raise UnsupportedError("WITH ORDINALITY is not offered yet", where=where)
-    return Explode(input=node, column=column, keep_empty=keep_empty, where=where)
+    return Explode(input=node, column=column, keep_empty=keep_empty, ordinality=ordinality, where=where)
 
 
 lateral = _later("LATERAL is")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 
 from penstock.core.errors import nearest
 from penstock.sql.lexer import WORD, Token
@@ -31,13 +33,17 @@ _TIME_UNITS = (
 class CallParser(TypeParser):
     """Reads calls."""
 
+    @abstractmethod
     def expression(self) -> Expression:
         """See `ExpressionParser`."""
-        raise NotImplementedError
 
+    @abstractmethod
+    def sum(self) -> Expression:
+        """See `ExpressionParser`."""
+
+    @abstractmethod
     def query(self) -> Query:
         """See `QueryParser`."""
-        raise NotImplementedError
 
     def call(self) -> Expression:
         """A call: the next tokens are a name and a bracket."""
@@ -84,10 +90,7 @@ class CallParser(TypeParser):
             condition = self.expression()
             self.expect(")", "after the condition of FILTER")
         over = self.window() if self.take("OVER") else None
-        return Call(
-            found.name, found.args, distinct=found.distinct, filter=condition, over=over, words=found.words,
-            at=token.start, end=self.last_end, written=found.written,
-        )  # fmt: skip
+        return replace(found, filter=condition, over=over, at=token.start, end=self.last_end)
 
     # -- windows of OVER -------------------------------------------------------
 
@@ -180,13 +183,17 @@ def _unit_first(parser: CallParser, token: Token) -> Expression:
 
 
 def _trim(parser: CallParser, token: Token) -> Expression:
-    side = parser.take_any(("LEADING", "TRAILING", "BOTH")) or "BOTH"
-    if parser.take("FROM"):
-        return _made(token, [parser.expression()], side)
+    side = parser.take_any(("LEADING", "TRAILING", "BOTH"))
+    if side and parser.sees("FROM"):
+        blank = parser.advance().start
+        letters: Expression = Constant(" ", SqlType("CHAR", (1,), nullable=False), at=blank, end=blank)
+        return _made(token, [letters, parser.expression()], side)
     first = parser.expression()
-    if parser.take("FROM"):
-        return _made(token, [parser.expression(), first], side)
-    return _made(token, [first], side)
+    if side:
+        parser.expect("FROM", "in TRIM", hint=f"TRIM({side} FROM text)")
+    elif not parser.take("FROM"):
+        return _made(token, [first])
+    return _made(token, [first, parser.expression()], side or "BOTH")
 
 
 def _substring(parser: CallParser, token: Token) -> Expression:
@@ -214,7 +221,7 @@ def _overlay(parser: CallParser, token: Token) -> Expression:
 
 def _position(parser: CallParser, token: Token) -> Expression:
     # The sum, not the expression: IN is the word between the two.
-    wanted = parser._sum()  # type: ignore[attr-defined]
+    wanted = parser.sum()
     parser.expect("IN", "in POSITION", hint="POSITION('a' IN text)")
     return _made(token, [wanted, parser.expression()])
 
@@ -229,29 +236,56 @@ def _rounded(parser: CallParser, token: Token) -> Expression:
     return _made(token, args)
 
 
+_Clauses = dict[str, str | Expression | SqlType]
+
+
 def _json(parser: CallParser, token: Token) -> Expression:
-    """JSON_VALUE, JSON_QUERY, JSON_EXISTS: words behind the path are kept in order, defaults as arguments."""
-    args, words = [parser.expression()], []
-    while parser.take(","):
-        args.append(parser.expression())
+    """JSON_VALUE, JSON_QUERY, JSON_EXISTS: a value, a path, and clauses."""
+    args = list(parser.several(parser.expression))
+    clauses: _Clauses = {}
     while not parser.sees(")"):
-        word = parser.advance()
-        if word.kind != WORD:
-            raise parser.unexpected(f"expected words such as NULL ON EMPTY in {token.text}")
-        words.append(word.upper)
-        if word.upper == "DEFAULT":
-            args.append(parser._sum())  # type: ignore[attr-defined]
-        if word.upper == "RETURNING":
-            words.append(str(parser.type()))
-    return _made(token, args, *words)
+        at = parser.token.start
+        name, said = _json_clause(parser, token.text)
+        if name in clauses:
+            raise parser.text.error(f"this is said twice in {token.text}", at, parser.last_end)
+        clauses[name] = said
+    return replace(_made(token, args), clauses=tuple(clauses.items()))
+
+
+def _json_clause(parser: CallParser, function: str) -> tuple[str, str | Expression | SqlType]:
+    """`RETURNING INT`, `WITH CONDITIONAL ARRAY WRAPPER`, `EMPTY ARRAY ON EMPTY`, `DEFAULT 0 ON ERROR`."""
+    if parser.take("RETURNING"):
+        return "returning", parser.type()
+    if how := parser.take_any(("WITH", "WITHOUT")):
+        words = [how, parser.take_any(("CONDITIONAL", "UNCONDITIONAL")), parser.take_any(("ARRAY",))]
+        parser.expect("WRAPPER", f"after {how}", hint=f"{how} ARRAY WRAPPER")
+        return "wrapper", " ".join([*filter(None, words), "WRAPPER"])
+    said: str | Expression | None = parser.take_any(("NULL", "ERROR", "TRUE", "FALSE", "UNKNOWN"))
+    default = parser.take("DEFAULT")
+    if default:
+        said = parser.sum()
+    elif parser.take("EMPTY"):
+        kind = parser.take_any(("ARRAY", "OBJECT"))
+        if kind is None:
+            raise parser.unexpected("expected ARRAY or OBJECT after EMPTY")
+        said = f"EMPTY {kind}"
+    if said is None:
+        raise parser.unexpected(f'expected ")" or words such as NULL ON EMPTY in {function}')
+    parser.expect("ON", f"in {function}", hint="NULL ON EMPTY, or DEFAULT 0 ON ERROR")
+    place = parser.take_any(("EMPTY", "ERROR"))
+    if place is None:
+        raise parser.unexpected("expected EMPTY or ERROR after ON")
+    return f"{'default' if default else 'on'}_{place.lower()}", said
 
 
 def _json_object(parser: CallParser, token: Token) -> Expression:
     args: list[Expression] = []
-    words: list[str] = []
+    clauses: _Clauses = {}
     while not parser.sees(")"):
         if parser.sees_any(("NULL", "ABSENT")) and parser.peek().upper == "ON":
-            words += [parser.advance().upper, parser.advance().upper, parser.advance().upper]
+            clauses["on_null"] = parser.advance().upper
+            parser.advance()
+            parser.expect("NULL", "after ON")
             continue
         parser.take("KEY")
         args.append(parser.expression())
@@ -260,7 +294,7 @@ def _json_object(parser: CallParser, token: Token) -> Expression:
                 parser.expect(",", "between key and value")
             args.append(parser.expression())
         parser.take(",")
-    return _made(token, args, *words)
+    return replace(_made(token, args), clauses=tuple(clauses.items()))
 
 
 _SPECIAL: dict[str, Callable[[CallParser, Token], Expression]] = {

@@ -25,6 +25,7 @@ _COMPARISONS = ("=", "<>", "!=", "<", "<=", ">", ">=")
 _ELSEWHERE = {
     "==": ("= compares", "="), "&&": ("AND joins conditions", "AND"), "::": ("CAST converts", "CAST(x AS TYPE)"),
 }  # fmt: skip
+_DIFFERENCES = ("YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND")
 _QUERIES = ("SELECT", "WITH", "VALUES")
 _FLAGS = ("TRUE", "FALSE", "UNKNOWN")
 _NILADIC = (
@@ -97,14 +98,14 @@ class ExpressionParser(ValueParser):
             elif self.take("DISTINCT", "FROM"):
                 left = self._call(f"IS {negated}DISTINCT FROM", left, self._comparison())
             elif self.take("JSON"):
-                kind = self.take_any(("VALUE", "SCALAR", "ARRAY", "OBJECT")) or "VALUE"
-                left = self._call(f"IS {negated}JSON", left, words=(kind,))
+                kind = self.take_any(("VALUE", "SCALAR", "ARRAY", "OBJECT"))
+                left = self._call(f"IS {negated}JSON" + (f" {kind}" if kind else ""), left)
             else:
                 raise self.unexpected("expected NULL, TRUE, FALSE, DISTINCT FROM or JSON after IS")
         return left
 
     def _comparison(self) -> Expression:
-        left = self._sum()
+        left = self.sum()
         while True:
             if self.sees_any(_COMPARISONS):
                 sign = self.advance()
@@ -113,7 +114,7 @@ class ExpressionParser(ValueParser):
                     raise self.text.unsupported(
                         "comparisons with ANY, SOME or ALL are not offered", self.token.start, hint="IN, or MAX / MIN"
                     )
-                left = self._call("<>" if sign.text == "!=" else sign.text, left, self._sum())
+                left = self._call("<>" if sign.text == "!=" else sign.text, left, self.sum())
                 continue
             negated = self.sees("NOT") and self.peek().upper in ("IN", "BETWEEN", "LIKE", "SIMILAR", "RLIKE", "ILIKE")
             if negated:
@@ -124,6 +125,8 @@ class ExpressionParser(ValueParser):
                 left = self._between(left, negated)
             elif self.sees_any(("LIKE", "SIMILAR", "RLIKE", "ILIKE")):
                 left = self._like(left, negated)
+            elif self.sees("OVERLAPS"):
+                left = self._overlaps(left)
             else:
                 return left
 
@@ -140,9 +143,9 @@ class ExpressionParser(ValueParser):
         self.advance()
         word = "SYMMETRIC" if self.take("SYMMETRIC") else "ASYMMETRIC"
         self.take("ASYMMETRIC")
-        low = self._sum()
+        low = self.sum()
         self.expect("AND", "between the bounds of BETWEEN", hint="x BETWEEN 1 AND 10")
-        return self._negated(self._call("BETWEEN", left, low, self._sum(), words=(word,)), negated)
+        return self._negated(self._call("BETWEEN", left, low, self.sum(), words=(word,)), negated)
 
     def _like(self, left: Expression, negated: bool) -> Expression:
         token = self.advance()
@@ -153,9 +156,9 @@ class ExpressionParser(ValueParser):
         if token.upper == "SIMILAR":
             self.expect("TO", "after SIMILAR")
             name = "SIMILAR TO"
-        args = [left, self._sum()]
+        args = [left, self.sum()]
         if self.take("ESCAPE"):
-            args.append(self._sum())
+            args.append(self.sum())
         return self._negated(self._call(name, *args), negated)
 
     def _in(self, left: Expression, negated: bool) -> Expression:
@@ -172,7 +175,19 @@ class ExpressionParser(ValueParser):
         self.expect(")", "after the values of IN")
         return self._negated(self._call("IN", left, *items), negated)
 
-    def _sum(self) -> Expression:
+    def _overlaps(self, left: Expression) -> Expression:
+        self.advance()
+        bounds: list[Expression] = []
+        for period in (left, self.sum()):
+            if not isinstance(period, Call) or period.name != "ROW" or len(period.args) != 2:
+                raise self.text.error(
+                    "OVERLAPS takes two periods", period.at, period.end, hint="(start, end) OVERLAPS (start, end)"
+                )
+            bounds += period.args
+        return Call("OVERLAPS", tuple(bounds), at=left.at, end=self.last_end, written="OVERLAPS")
+
+    def sum(self) -> Expression:
+        """Sums, and what binds tighter: an expression without conditions."""
         left, count = self._product(), 0
         while self.sees_any(("+", "-")):
             count = self._counted(count)
@@ -294,8 +309,18 @@ class ExpressionParser(ValueParser):
         items = self.several(self.expression)
         self.expect(")", "after the expression")
         if len(items) == 1:
-            return items[0]
+            return self._in_units(items[0], start)
         return Call("ROW", items, at=start, end=self.last_end, written="ROW")
+
+    def _in_units(self, value: Expression, start: int) -> Expression:
+        """`(a - b) DAY TO SECOND`: a difference of times, which has one type here whatever the units."""
+        is_difference = isinstance(value, Call) and value.name == "-" and len(value.args) == 2
+        if not is_difference or not self.sees_any(_DIFFERENCES):
+            return value
+        unit = self._unit()[0]
+        if self.take("TO"):
+            self._unit()
+        return Call("DIFFERENCE", (value,), words=(unit,), at=start, end=self.last_end, written="-")
 
     def _word(self) -> Expression:
         token = self.token
@@ -303,7 +328,8 @@ class ExpressionParser(ValueParser):
         if word in ("TRUE", "FALSE", "UNKNOWN", "NULL") and behind.upper != "(":
             self.advance()
             if word in ("NULL", "UNKNOWN"):
-                return Constant(None, SqlType("NULL"), at=token.start, end=token.end)
+                kind = "NULL" if word == "NULL" else "BOOLEAN"
+                return Constant(None, SqlType(kind), at=token.start, end=token.end)
             return Constant(word == "TRUE", SqlType("BOOLEAN", nullable=False), at=token.start, end=token.end)
         if word in ("DATE", "TIME", "TIMESTAMP") and behind.kind == STRING:
             self.advance()

@@ -10,6 +10,7 @@ from penstock.sql.syntax import (
     Alias,
     Derived,
     Descriptor,
+    Expression,
     Ident,
     Join,
     MatchRecognize,
@@ -59,6 +60,9 @@ class FromParser(CallParser):
             raise self.text.error("expected LEFT, RIGHT or FULL before OUTER JOIN", start)
         self.expect("JOIN", f"after {word}")
         right = self._relation()
+        while word not in ("CROSS",) and not natural and self.sees_any(_JOINS) and not _may_lack_condition(right):
+            # `a JOIN b JOIN c ON ... ON ...`: the inner pair comes first.
+            right = self._join(right)
         condition = None
         using: tuple[Ident, ...] = ()
         if self.take("ON"):
@@ -123,7 +127,7 @@ class FromParser(CallParser):
             self.advance()
             if not self.take("SYSTEM_TIME", "AS", "OF"):
                 raise self.unexpected("expected SYSTEM_TIME AS OF after FOR")
-            as_of = self._sum()  # type: ignore[attr-defined]
+            as_of = self.sum()
         alias = self._alias_of()
         return TableName(path, alias, as_of, hints or self.hints())
 
@@ -190,7 +194,7 @@ class FromParser(CallParser):
         return TableName(path, None, None, self.hints())
 
     def _partitioned(self, relation: Relation, start: int) -> TableArgument:
-        partition = ()
+        partition: tuple[Expression, ...] = ()
         if self.take("PARTITION"):
             self.expect("BY", "after PARTITION")
             bracket = self.take("(")
@@ -199,7 +203,7 @@ class FromParser(CallParser):
                 self.expect(")", "after the columns")
         return TableArgument(relation, partition, at=start, end=self.last_end)
 
-    def _partition_columns(self) -> tuple:  # type: ignore[type-arg]
+    def _partition_columns(self) -> tuple[Expression, ...]:
         found = [self.expression()]
         # A comma may go on with the next argument: DESCRIPTOR, a name with =>, an interval.
         while (

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from penstock.core.dtypes import DType
 from penstock.core.errors import nearest
 from penstock.sql.lexer import END, STRING
 from penstock.sql.parse_table import TableParser
@@ -20,12 +22,14 @@ from penstock.sql.statements import (
     Show,
     Statement,
     StatementSet,
+    Use,
 )
 from penstock.sql.syntax import (
     Ident,
     Query,
 )
 from penstock.sql.text import Text
+from penstock.sql.types import SqlType, spelled
 
 _FIRST = ("CREATE", "INSERT", "SELECT", "WITH", "VALUES", "SET", "RESET", "EXPLAIN", "DESCRIBE", "DESC", "SHOW", "DROP",
           "EXECUTE", "BEGIN", "USE", "(")  # fmt: skip
@@ -67,6 +71,11 @@ def parse_query(text: Text) -> Query:
     if parser.token.kind != END:
         raise parser.unexpected("expected the end of the query")
     return query
+
+
+def declared_type(dtype: DType, nullable: bool) -> SqlType:
+    """The type of a column as CREATE TABLE would declare it."""
+    return replace(StatementParser(Text(spelled(dtype), "<type>")).type(), nullable=nullable)
 
 
 class StatementParser(TableParser):
@@ -247,12 +256,22 @@ class StatementParser(TableParser):
         if self.take("COLUMNS"):
             self.take_any(("FROM", "IN"))
             return Show("COLUMNS", self._table_name(), at=start, end=self.last_end)
-        known = ("TABLES", "VIEWS", "FUNCTIONS", "JOBS", "CONNECTORS")
+        if self.take("CURRENT"):
+            current = self.take_any(("CATALOG", "DATABASE"))
+            if current is None:
+                raise self.unexpected("expected CATALOG or DATABASE after CURRENT")
+            return Show(f"CURRENT {current}", at=start, end=self.last_end)
+        self.take_any(("USER", "FULL"))
+        known = ("TABLES", "VIEWS", "FUNCTIONS", "JOBS", "CONNECTORS", "CATALOGS", "DATABASES", "MODULES", "JARS")
         word = self.token.upper
         if word not in known:
             raise self.unexpected(f"expected one of {', '.join(known)}{nearest(word, known)}")
         self.advance()
-        return Show(word, at=start, end=self.last_end)
+        if self.take_any(("FROM", "IN")):
+            self._table_name()
+        negated = self.take("NOT")
+        like = self.string("a pattern").text if self.take_any(("LIKE", "ILIKE")) else None
+        return Show(word, like=like, negated=negated, at=start, end=self.last_end)
 
     def _drop(self) -> Drop:
         start = self.advance().start
@@ -264,5 +283,17 @@ class StatementParser(TableParser):
         exists = self.take("IF", "EXISTS")
         return Drop(kind, self._table_name(), exists, at=start, end=self.last_end)
 
-    def _use(self) -> Statement:
-        raise self.unexpected("there are no catalogs and databases to choose from", hint="leave USE out")
+    def _use(self) -> Use:
+        """There is one catalog with one database: to use them says nothing new."""
+        start = self.advance().start
+        if self.take("MODULES"):
+            self.several(lambda: self.ident("a module"))
+            return Use(at=start, end=self.last_end)
+        self.take("CATALOG")
+        for name in self.path("a database"):
+            if name.name not in ("default_catalog", "default_database"):
+                raise self.text.unsupported(
+                    f'there is no catalog or database "{name.name}"', name.at, name.end,
+                    hint="there are default_catalog and default_database; leave USE out",
+                )  # fmt: skip
+        return Use(at=start, end=self.last_end)

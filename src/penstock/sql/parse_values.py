@@ -55,10 +55,10 @@ class ValueParser(CallParser):
 
     def _unit(self) -> tuple[str, int | None]:
         token = self.token
-        unit = token.upper
+        # Flink takes both numbers: MINUTE and MINUTES.
+        unit = token.upper if token.upper in literals.UNITS else token.upper.removesuffix("S")
         if unit not in literals.UNITS:
-            plural = unit.removesuffix("S")
-            hint = f"write {plural}" if plural in literals.UNITS else f"a unit is one of {', '.join(literals.UNITS)}"
+            hint = f"a unit is one of {', '.join(literals.UNITS)}"
             raise self.unexpected("expected the unit of an interval", hint=hint)
         self.advance()
         digits = None

@@ -191,8 +191,8 @@ def apply_rank(binder: Queries, related: Related, conditions: list[Expression], 
             "a rank needs an upper bound: else all rows are kept for ever", conditions[0].at, conditions[0].end,
             hint="WHERE rn <= 10",
         )  # fmt: skip
-    (named,) = (one for one in related.columns if one.role == RANK)
-    used = any(isinstance(one, Star) or (isinstance(one, Name) and one.parts[-1].name == named.name) for one in needs)
+    names = {one.name for one in related.columns if one.role == RANK}
+    used = any(isinstance(one, Star) or (isinstance(one, Name) and one.parts[-1].name in names) for one in needs)
     pattern = RankPattern(
         input=related.node, partition=rank.partition, order=rank.order, first=first, last=last,
         name="$rn" if used else None, by_time=rank.by_time, by_arrival=rank.by_arrival, where=rank.place,

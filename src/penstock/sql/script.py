@@ -7,10 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from penstock.core.dtypes import Datetime, DType
 from penstock.core.errors import PlanError
 from penstock.expr.ast import Column, Term
-from penstock.expr.infer import Typed
 from penstock.operators.select import Select as SelectNode
 from penstock.operators.union import Union
 from penstock.operators.write import Write
@@ -19,12 +17,15 @@ from penstock.sql import functions, tidy
 from penstock.sql.bind_expression import AGGREGATES
 from penstock.sql.bind_query import Queries, of_node
 from penstock.sql.connectors import Table
+from penstock.sql.fitting import fitted
+from penstock.sql.like import alike
 from penstock.sql.lookups import refuse_reading
 from penstock.sql.options import NAME, SessionOptions
-from penstock.sql.parse_statement import parse
+from penstock.sql.parse_statement import declared_type, parse
 from penstock.sql.ranks import numbered
-from penstock.sql.scope import PROCTIME, Related, ScopeColumn
+from penstock.sql.scope import PROCTIME, Related
 from penstock.sql.statements import (
+    ColumnDefinition,
     CreateFunction,
     CreateTable,
     CreateView,
@@ -39,8 +40,9 @@ from penstock.sql.statements import (
     Show,
     Statement,
     StatementSet,
+    Use,
 )
-from penstock.sql.syntax import Hint
+from penstock.sql.syntax import Hint, Ident
 from penstock.sql.tables import Declared
 from penstock.sql.text import Text
 from penstock.sql.udfs import imported
@@ -101,13 +103,13 @@ class Script:
         for name, node in nodes.items():
             self.views[name] = of_node(node, list(node.schema.names), list(node.schema.names))
 
-    def call(self, functions: Mapping[str, Any]) -> None:
+    def call(self, given: Mapping[str, Any]) -> None:
         """Functions of the program under names.
 
         Raises:
             PlanError: If one has the name of a function of SQL.
         """
-        for name, function in functions.items():
+        for name, function in given.items():
             if name.upper() in functions.NAMES or name.upper() in AGGREGATES:
                 raise PlanError(f"{name.upper()} is a function of SQL", hint="another name")
             self.udfs[name] = function
@@ -150,6 +152,8 @@ class Script:
                 self.options.reset(statement)
             case Drop():
                 self._drop(statement, text)
+            case Use():
+                pass
             case Explain() | Describe() | Show():
                 from penstock.sql.telling import tell
 
@@ -193,49 +197,34 @@ class Script:
         if self._taken(statement.name, statement.if_not_exists, text, statement.at):
             return
         if statement.like is not None:
-            statement = self._like(statement, text)
+            statement = alike(statement, self.tables, text)
         if statement.query is not None:
-            raise text.unsupported(
-                "CREATE TABLE ... AS is not offered", statement.query.at, hint="CREATE TABLE, then INSERT INTO"
-            )
+            self._create_as(statement, text)
+            return
         declared = Declared(Table(statement, text, statement.options), self.session, self.options.idle)
         _ = declared.physical, declared.key
         self.tables[statement.name] = declared
 
-    def _like(self, statement: CreateTable, text: Text) -> CreateTable:
-        like = statement.like
-        assert like is not None
-        if like.name not in self.tables:
-            raise text.unknown("table", like.name, list(self.tables), like.at)
-        base = self.tables[like.name].table.statement
-        said = set(statement.like_options)
-
-        def included(kind: str, default: bool) -> bool:
-            if f"EXCLUDING {kind}" in said:
-                return False
-            if f"INCLUDING {kind}" in said or f"OVERWRITING {kind}" in said:
-                return True
-            return "EXCLUDING ALL" not in said and default
-
+    def _create_as(self, statement: CreateTable, text: Text) -> None:
+        """`CREATE TABLE t WITH (...) AS query`: a table with the query's columns behind its own, and an INSERT."""
+        query = statement.query
+        assert query is not None
+        related = self.shown_rows(self.binder(text).query(query), text, statement)
         own = {one.name for one in statement.columns}
-        columns = [
-            one
-            for one in base.columns
+        given = [
+            ColumnDefinition(one.name, declared_type(one.dtype, one.nullable), at=statement.at, end=statement.end)
+            for one in related.columns
             if one.name not in own
-            and (one.computed is None or included("GENERATED", True))
-            and (not one.is_metadata or included("METADATA", True))
         ]
-        options = {o.key: o for o in base.options} if included("OPTIONS", True) else {}
-        options |= {o.key: o for o in statement.options}
-        return replace(
-            statement,
-            columns=(*columns, *statement.columns),
-            watermark=statement.watermark or (base.watermark if included("WATERMARKS", True) else None),
-            key=statement.key or (base.key if included("CONSTRAINTS", True) else ()),
-            partitioned=statement.partitioned or (base.partitioned if included("PARTITIONS", True) else ()),
-            options=tuple(options.values()),
-            like=None,
-        )
+        if len(own & {one.name for one in related.columns}) < len([c for c in statement.columns if c.computed is None]):
+            raise text.error(
+                "CREATE TABLE ... AS takes the columns of its query", statement.at, query.at,
+                hint="a column of its own is one of the query with another type, or computed",
+            )  # fmt: skip
+        self._create_table(replace(statement, columns=(*statement.columns, *given), query=None), text)
+        names = tuple(Ident(one.name, at=query.at, end=query.end) for one in related.columns)
+        table = Ident(statement.name, at=statement.at, end=query.at)
+        self._insert(Insert(table, names, query, at=statement.at, end=statement.end), text)
 
     def _create_view(self, statement: CreateView, text: Text) -> None:
         if self._taken(statement.name, statement.if_not_exists, text, statement.at):
@@ -310,7 +299,7 @@ class Script:
         terms: list[tuple[str, Term]] = []
         for one in declared.physical:
             if one.name in given:
-                terms.append((one.name, _fitted(given[one.name], one.dtype, one.name, name, statement, text)))
+                terms.append((one.name, fitted(given[one.name], one.dtype, one.name, name, statement, text)))
             elif not one.nullable:
                 raise text.error(
                     f'"{one.name}" of "{name}" is NOT NULL and gets no value', statement.table.at, statement.table.end
@@ -372,30 +361,3 @@ class Script:
             if refused.hint and ".changelog()" in refused.hint:
                 refused.hint = "group by a window to get final rows only, or write to a table that takes changes"
             raise
-
-
-def _fitted(column: ScopeColumn, dtype: DType, name: str, table: str, statement: Insert, text: Text) -> Term:
-    """The value in the type of the sink's column, if Flink converts it by itself."""
-    value = column.typed
-    if value.dtype == dtype:
-        return value.term
-    both = (value.dtype, dtype)
-    if all(isinstance(one, Datetime) for one in both):
-        return functions.cast(value, dtype).term
-    if functions.common(value.dtype, dtype) == dtype:
-        return functions.widened(Typed(value.term, value.dtype, value.nullable), dtype).term
-    if _stores(value.dtype, dtype):
-        return functions.cast(value, dtype).term
-    raise text.error(
-        f'column "{name}" of "{table}" is {functions.spelled(dtype)}, the query gives {functions.spelled(value.dtype)} '
-        f'("{column.name}")', statement.query.at, hint=f"CAST({column.name} AS {functions.spelled(dtype)})",
-    )  # fmt: skip
-
-
-def _stores(given: DType, wanted: DType) -> bool:
-    """Decimals of another scale, rows with other names of fields."""
-    from penstock.core.dtypes import Decimal, Struct
-
-    if isinstance(given, Decimal) and isinstance(wanted, Decimal):
-        return given.precision - given.scale <= wanted.precision - wanted.scale
-    return isinstance(given, Struct) and isinstance(wanted, Struct) and len(given.fields) == len(wanted.fields)

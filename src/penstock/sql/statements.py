@@ -131,10 +131,17 @@ class Describe(Statement):
 
 @dataclass(frozen=True)
 class Show(Statement):
-    """`SHOW TABLES` and the like."""
+    """`SHOW TABLES` and the like; `like` is a pattern of names, or of those that are not wanted (`negated`)."""
 
     what: str
     table: Ident | None = None
+    like: str | None = None
+    negated: bool = False
+
+
+@dataclass(frozen=True)
+class Use(Statement):
+    """`USE CATALOG default_catalog`: there is no other, so that it changes nothing."""
 
 
 @dataclass(frozen=True)

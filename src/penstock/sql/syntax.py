@@ -112,7 +112,9 @@ class Call(Expression):
         distinct: Whether `DISTINCT` is written before them.
         filter: The condition of `FILTER (WHERE ...)`.
         over: The window of `OVER`.
-        words: Keywords among the arguments, such as the unit of `EXTRACT` or `ON EMPTY`.
+        words: Keywords among the arguments, such as the unit of `EXTRACT`.
+        clauses: What is said behind the arguments of JSON functions, by the names of the library's options: a text
+            (`on_empty`: `NULL`), an expression (`default_error`), a type (`returning`).
         written: The name as it was written.
     """
 
@@ -122,6 +124,7 @@ class Call(Expression):
     filter: Expression | None = None
     over: Window | None = None
     words: tuple[str, ...] = ()
+    clauses: tuple[tuple[str, str | Expression | SqlType], ...] = ()
     written: str = field(default="", compare=False)
 
 

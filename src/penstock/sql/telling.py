@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from penstock.plan.explain import as_text
@@ -37,20 +38,44 @@ def tell(script: Script, statement: Statement, text: Text) -> str:
             return _explained(script, inner, details, text)
         case Show("COLUMNS" | "CREATE TABLE" | "CREATE VIEW", table) if table is not None:
             return described(script.lookup(table.name, text, table.at, table.end))
-        case Show("TABLES"):
-            return "\n".join(sorted([*script.tables, *script.views]))
-        case Show("VIEWS"):
-            return "\n".join(sorted(script.views))
-        case Show("FUNCTIONS"):
+        case Show() if (names := _listed(script, statement.what)) is not None:
+            return "\n".join(sorted(one for one in names if _like(one, statement)))
+    raise text.unsupported("this is not offered here", statement.at, statement.end)
+
+
+def _listed(script: Script, kind: str) -> list[str] | None:
+    """The names of a kind of things; None if there is no such kind."""
+    match kind:
+        case "TABLES":
+            return [*script.tables, *script.views]
+        case "VIEWS":
+            return list(script.views)
+        case "FUNCTIONS":
             from penstock.sql.aggregates import NAMES as AGGREGATES
 
-            own = [f"{name} ({one.module}.{one.qualname})" for name, one in sorted(script.udfs.items())]
-            return "\n".join([*own, *sorted(one for one in (*functions.NAMES, *AGGREGATES) if one[:1].isalpha())])
-        case Show("CONNECTORS"):
+            own = [f"{name} ({one.module}.{one.qualname})" for name, one in script.udfs.items()]
+            return [*own, *(one for one in (*functions.NAMES, *AGGREGATES) if one[:1].isalpha())]
+        case "CONNECTORS":
             from penstock.sql.connectors import CONNECTORS
 
-            return "\n".join(sorted(CONNECTORS))
-    raise text.unsupported("this is not offered here", statement.at, statement.end)
+            return list(CONNECTORS)
+        case "CATALOGS" | "CURRENT CATALOG":
+            return ["default_catalog"]
+        case "DATABASES" | "CURRENT DATABASE":
+            return ["default_database"]
+        case "MODULES":
+            return ["core"]
+        case "JARS":
+            return []
+    return None
+
+
+def _like(name: str, show: Show) -> bool:
+    """Whether a name fits the pattern of SHOW ... LIKE."""
+    if show.like is None:
+        return True
+    pattern = re.escape(show.like).replace("%", ".*").replace("_", ".")
+    return (re.fullmatch(pattern, name, re.IGNORECASE | re.DOTALL) is not None) != show.negated
 
 
 def described(related: Related) -> str:

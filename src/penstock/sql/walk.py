@@ -62,4 +62,17 @@ def substitute(term: Term, known: Mapping[Term, Term], column: Callable[[Column]
     return term
 
 
-_ = Expression
+def mapped(piece: Any, change: Callable[[Expression], Expression]) -> Any:
+    """A piece of syntax with what is directly in it changed; queries inside stay as they are."""
+    if isinstance(piece, tuple):
+        return tuple(change(one) if isinstance(one, Expression) else mapped(one, change) for one in piece)
+    if not isinstance(piece, Syntax) or isinstance(piece, Query):
+        return piece
+    found: dict[str, Any] = {}
+    for one in dataclasses.fields(piece):
+        value = getattr(piece, one.name)
+        if isinstance(value, Expression):
+            found[one.name] = change(value)
+        elif isinstance(value, (tuple, Syntax)):
+            found[one.name] = mapped(value, change)
+    return dataclasses.replace(piece, **found)

@@ -14,6 +14,7 @@ from penstock.sql.bind_from import MARKS, bounds_of
 from penstock.sql.scope import END, START, Related
 from penstock.sql.syntax import Expression, Join
 from penstock.sql.walk import substitute
+from penstock.sql.window_rows import rows_of_windows
 
 if TYPE_CHECKING:
     from penstock.sql.bind_join import Joining
@@ -29,10 +30,18 @@ def join_windows(joining: Joining, join: Join, conditions: list[Expression]) -> 
         PlanError: If the windows are not the same, or not both bounds are compared.
     """
     text, left, right = joining.binder.text, joining.left, joining.right
+    if not _same_windows(joining, join, conditions):
+        # Bounds that are not compared are columns like others: the rows are joined, and not their windows.
+        place = joining.binder.where(join)
+        sides = [rows_of_windows(one, place) if one.window is not None else one for one in (left, right)]
+        plain = type(joining)(joining.binder, sides[0], sides[1])
+        for one in conditions:
+            plain.add(one)
+        return plain.related(plain.node(join.kind, join, None), join)
     hint = "TABLE(TUMBLE(...)) on both sides, ON l.window_start = r.window_start AND l.window_end = r.window_end"
     same = left.window is not None and right.window is not None
     same = same and (left.window.windows, left.window.zone) == (right.window.windows, right.window.zone)
-    if not same or left.window.sessions or left.window.clock or join.kind == "cross":
+    if not same or left.window.sessions or left.window.clock:
         raise text.unsupported(
             "a join of windows takes the same windows of event time on both sides", join.at, join.end, hint=hint
         )
@@ -41,8 +50,6 @@ def join_windows(joining: Joining, join: Join, conditions: list[Expression]) -> 
     )
     for one in conditions:
         joining.add(one)
-    if not {START, END} <= joining.window_keys:
-        raise text.error("a join of windows compares window_start and window_end", join.at, join.end, hint=hint)
     keys = [
         pair
         for pair in zip(joining.left_on, joining.right_on, joining.nulls_equal, strict=True)
@@ -70,6 +77,17 @@ def join_windows(joining: Joining, join: Join, conditions: list[Expression]) -> 
             term = Case(((Column(_HERE[side]), term),), Literal(None, column.dtype))
         columns.append(replace(column, term=term, role="", nullable=padded[side]))
     return replace(made, columns=tuple(columns))
+
+
+def _same_windows(joining: Joining, join: Join, conditions: list[Expression]) -> bool:
+    """Whether both sides have windows of event time and the conditions compare their bounds."""
+    left, right = joining.left, joining.right
+    if left.window is None or right.window is None or join.kind == "cross":
+        return False
+    probe = type(joining)(joining.binder, left, right)
+    for one in conditions:
+        probe.add(one)
+    return {START, END} <= probe.window_keys
 
 
 def _marks() -> list[Term]:

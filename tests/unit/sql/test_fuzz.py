@@ -9,8 +9,10 @@ import pytest
 from penstock.core.errors import PlanError
 from penstock.sql.lexer import LONGEST
 from penstock.sql.script import Script
+from tests.golden import cases
 from tests.unit.sql.given import tables
 from tests.unit.sql.mistakes import mistakes
+from tests.unit.sql.test_nexmark import QUERIES as NEXMARK
 from tests.unit.sql.test_queries import QUERIES
 
 _LINES = (
@@ -19,6 +21,12 @@ _LINES = (
     "VALUES WITH TABLE TUMBLE DESCRIPTOR INTERVAL DAY CREATE VIEW INSERT INTO SET EXISTS DISTINCT [ ] ROW ARRAY MAP ; ` ' /* */ --",
 )
 WORDS = [word for line in _LINES for word in line.split(" ")] + ['"', "\x00", "é", "'x'"]
+
+
+def sources() -> list[str]:
+    """Whole texts that are mutated: queries, mistakes, golden cases, Nexmark."""
+    scripts = [one.text for one in cases.scripts()]
+    return [*mistakes(), *(sql for sql, _ in QUERIES), *scripts, *NEXMARK.values()]
 
 
 def mutated(chance: random.Random, texts: list[str]) -> str:
@@ -40,7 +48,7 @@ def mutated(chance: random.Random, texts: list[str]) -> str:
             text = text[:i] + other[chance.randrange(len(other)) :]
         else:
             text = text[:i] + text[i:j][::-1] + text[j:]
-    return text[:2_000]
+    return text[:3_000]
 
 
 def tried(sql: str) -> bool:
@@ -60,7 +68,7 @@ def tried(sql: str) -> bool:
 @pytest.mark.slow
 def test_no_text_ends_in_a_traceback() -> None:
     chance = random.Random(7)
-    texts = [*mistakes(), *(sql for sql, _ in QUERIES)]
+    texts = sources()
     good = sum(tried(mutated(chance, texts)) for _ in range(5_000))
     assert 50 < good < 4_950  # both kinds were tried
 
@@ -70,6 +78,21 @@ def test_no_text_ends_in_a_traceback() -> None:
 )
 def test_deep_nesting_is_refused(sql: str) -> None:
     assert not tried(sql)
+
+
+@pytest.mark.parametrize(
+    ("sql", "fits"),
+    [
+        ("SELECT 3E FROM t", False),
+        ("SELECT 0.90e, a FROM t", False),
+        (
+            "SELECT * FROM (SELECT b, ROW_NUMBER() OVER (ORDER BY b) r, ROW_NUMBER() OVER (ORDER BY b) x FROM t) WHERE r = 1",
+            True,
+        ),
+    ],
+)
+def test_what_random_texts_found_stays_mended(sql: str, fits: bool) -> None:
+    assert tried(sql) == fits
 
 
 def test_a_text_that_is_too_long_is_refused() -> None:

@@ -66,6 +66,37 @@ QUERIES: list[tuple[str, list[tuple[object, ...]]]] = [
      "WHERE n = 1", [(30,), (60,)]),
     ("SELECT x, k, v FROM (VALUES (1, MAP['a', 1]), (2, CAST(NULL AS MAP<STRING, INT>))) AS m (x, y) "
      "LEFT JOIN UNNEST(y) AS u (k, v) ON TRUE", [(1, "a", 1), (2, None, None)]),
+    # Queries as values, and conditions of joins of every kind.
+    ("SELECT b, a IN (SELECT a FROM t WHERE b > 20) FROM t WHERE b < 50", [(10, True), (20, None), (30, True), (40, None)]),
+    ("SELECT b FROM t WHERE b = 20 OR EXISTS (SELECT 1 FROM t x WHERE x.a = t.a AND x.b > 50)", [(20,), (60,)]),
+    ("SELECT b FROM t WHERE EXISTS (SELECT 1 FROM t x WHERE x.b < t.b AND x.b > 30)", [(60,)]),
+    ("SELECT (SELECT name FROM t WHERE b = 10) FROM t WHERE a = 3", [("x",)]),
+    ("SELECT l.b, r.b FROM t l LEFT JOIN t r ON l.b > r.b AND 100 / r.b > 4 WHERE l.a = 1", [(10, None), (30, 10), (30, 20)]),
+    ("SELECT x, y, z FROM (VALUES (1, 'a'), (2, 'b')) AS l (x, y) FULL JOIN (VALUES (2, 'c'), (3, 'd')) AS r (x, z) USING (x)",
+     [(1, "a", None), (2, "b", "c"), (3, None, "d")]),
+    ("SELECT t.b, x.b FROM t JOIN t x JOIN t y ON x.a = y.a ON t.a = x.a WHERE t.a = 3", [(60, 60)]),
+    # LATERAL, UNNEST with places.
+    ("SELECT t.b, v.n FROM t, LATERAL (SELECT b - 1 AS n FROM t x WHERE x.a = t.a ORDER BY b DESC LIMIT 1) AS v WHERE t.a = 1",
+     [(10, 29), (30, 29)]),
+    ("SELECT t.b, v.n FROM t LEFT JOIN LATERAL (SELECT COUNT(*) AS n FROM t x WHERE x.a = t.a AND x.b > 10) AS v ON TRUE "
+     "WHERE t.name = 'x'", [(10, 1), (40, None)]),
+    ("SELECT t.b, v.n FROM t, LATERAL (VALUES (t.a), (7)) AS v (n) WHERE t.b = 60", [(60, 3), (60, 7)]),
+    ("SELECT v, i FROM UNNEST(ARRAY['p', 'q']) WITH ORDINALITY AS u (v, i)", [("p", 1), ("q", 2)]),
+    # OVER: sums of DECIMAL, distinct values, groups.
+    ("SELECT b, SUM(b * 1.50) OVER (ORDER BY ts), COUNT(DISTINCT name) OVER (ORDER BY ts), AVG(b) OVER (ORDER BY ts) "
+     "FROM t WHERE b < 40", [(10, Decimal("15.00"), 1, 10), (20, Decimal("45.00"), 2, 15), (30, Decimal("90.00"), 2, 20)]),
+    ("SELECT a FROM (SELECT a, ROW_NUMBER() OVER (ORDER BY SUM(b) DESC) AS r FROM t WHERE a < 3 GROUP BY a) WHERE r = 1", [(1,)]),
+    # Windows: their bounds before and without an aggregation, rows of sessions, units in the plural.
+    (f"SELECT a, COUNT(*) FROM {WINDOWED} WHERE window_start = TIMESTAMP '2024-03-01 10:00:00' AND b > 10 "
+     "GROUP BY window_start, window_end, a", [(1, 1), (2, 1)]),
+    ("SELECT b FROM TABLE(HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '1' HOURS, INTERVAL '2' HOURS)) WHERE a = 3", [(60,), (60,)]),
+    ("SELECT name, b, window_end FROM TABLE(SESSION(TABLE t PARTITION BY a, DESCRIPTOR(ts), INTERVAL '90' MINUTE)) WHERE a < 3",
+     [("x", 10, at(130)), ("y", 20, at(170)), ("z", None, at(170)), (None, 30, at(130))]),
+    # ORDER BY what is not selected, places, expressions.
+    ("SELECT name FROM t WHERE b IS NOT NULL ORDER BY b DESC LIMIT 2", [("x",), ("y",)]),
+    ("SELECT a, b FROM t WHERE b IS NOT NULL ORDER BY 2 DESC LIMIT 1", [(3, 60)]),
+    ("SELECT a FROM t WHERE a IS NOT NULL GROUP BY a ORDER BY SUM(b) DESC LIMIT 1", [(3,)]),
+    ("SELECT COUNT(name, a), COUNT(DISTINCT a, name) FROM t", [(4, 4)]),
     ("SELECT a FROM t WHERE a = 3 UNION ALL SELECT a FROM t WHERE a = 3", [(3,), (3,)]),
     ("SELECT a FROM t WHERE a = 3 UNION SELECT a FROM t WHERE a = 3", [(3,)]),
     ("SELECT * FROM (VALUES (1, 'a'), (2, 'b')) AS v (n, s)", [(1, "a"), (2, "b")]),

@@ -178,13 +178,11 @@ def test_computed_columns_are_read_and_not_written() -> None:
         "SELECT t.a FROM t FOR SYSTEM_TIME AS OF t.ts",
         "SELECT /*+ STATE_TTL('t' = '1 h') */ a FROM t",
         "SELECT LEAD(b) OVER (ORDER BY ts) FROM t",
-        "SELECT (SELECT b FROM t) FROM t",
         "SELECT a FROM t WHERE (a, b) NOT IN (SELECT a, b FROM t)",
         "SELECT a, ROW_NUMBER() OVER (ORDER BY b) FROM t",
         "CREATE TABLE c (a INT) WITH ('connector' = 'filesystem', 'path' = 'x', 'format' = 'debezium-json'); SELECT * FROM c",
         "CREATE TABLE c (a INT, ts TIMESTAMP(3), PRIMARY KEY (a) NOT ENFORCED, WATERMARK FOR ts AS ts) "
         "WITH ('connector' = 'filesystem', 'path' = 'x', 'format' = 'debezium-json'); SELECT * FROM c",
-        "SELECT a, window_start FROM TABLE(SESSION(TABLE t, DESCRIPTOR(ts), INTERVAL '1' HOUR))",
         "SELECT l.a FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' HOUR)) l JOIN "
         "TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '2' HOUR)) r ON l.a = r.a AND l.window_start = r.window_start "
         "AND l.window_end = r.window_end",

@@ -1,0 +1,2 @@
+-- uses: changes
+SELECT name FROM changes EXCEPT SELECT name FROM changes WHERE qty > 6;

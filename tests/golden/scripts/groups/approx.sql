@@ -1,0 +1,2 @@
+-- uses: orders
+SELECT APPROX_COUNT_DISTINCT(customer) FROM orders;

@@ -1,0 +1,2 @@
+-- uses: orders
+SELECT customer AS c, COUNT(*) FROM orders GROUP BY c;

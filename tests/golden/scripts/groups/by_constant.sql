@@ -1,0 +1,2 @@
+-- uses: orders
+SELECT customer, COUNT(*) FROM orders GROUP BY 1;

@@ -1,0 +1,1 @@
+SELECT id, v, i FROM (VALUES (1, ARRAY[10, 20]), (2, ARRAY[30])) AS t (id, a) CROSS JOIN UNNEST(a) WITH ORDINALITY AS u (v, i);

@@ -1,0 +1,2 @@
+-- uses: bids
+SELECT id, NTILE(2) OVER (PARTITION BY auction ORDER BY ts), PERCENT_RANK() OVER (PARTITION BY auction ORDER BY ts) FROM bids;

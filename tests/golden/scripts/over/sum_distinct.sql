@@ -1,0 +1,3 @@
+-- uses: bids
+SELECT id, SUM(DISTINCT price) OVER (PARTITION BY bidder ORDER BY ts), COUNT(DISTINCT channel) OVER (PARTITION BY bidder ORDER BY ts)
+FROM bids WHERE price IS NOT NULL;

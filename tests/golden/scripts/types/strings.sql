@@ -1,0 +1,2 @@
+-- uses: customers
+SELECT id, UPPER(name) || '-' || LOWER(city), CHAR_LENGTH(city), SUBSTRING(name FROM 2), SUBSTR(name, -2), OVERLAY(name PLACING 'xx' FROM 1 FOR 2), POSITION('d' IN name), TRIM(LEADING 'A' FROM name), REGEXP_REPLACE(name, '[aeiou]', '*'), LPAD(name, 5, '.'), REPEAT(name, 2), INITCAP(name), SPLIT_INDEX('a-b', '-', 1), name LIKE 'A%' OR name LIKE '%d', name SIMILAR TO '(A|B)%', CONCAT(name, city), CONCAT_WS('/', name, city) FROM customers;
