@@ -213,7 +213,8 @@ def _values_of(declared: Aggregate, types: Sequence[DType], options: dict[str, A
         return UserLayout.of_class(types, declared.user)
     if declared.sketch is not None:
         sketched = declared.sketch(types, options)
-        return _SKETCHES.get(sketched.shape.kind, SketchLayout).sketch(types, sketched)
+        made: ValueLayout = _SKETCHES.get(sketched.shape.kind, SketchLayout).sketch(types, sketched)
+        return made
     return ValueLayout.of(types, ordered=declared.order_sensitive)
 
 
