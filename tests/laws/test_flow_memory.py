@@ -14,9 +14,9 @@ from penstock.flow.buffers import OVERFLOW
 from penstock.flow.stage import Context, Pull
 from tests.laws.flow_memory import CASES, blocks_kept
 
-ELEMENTS = 4_000
-ALLOWED = 1_000
-"""Pieces of memory; what keeps every element has three times as many."""
+ELEMENTS = 8_000
+ALLOWED = 2_500
+"""Pieces of memory; chunks under way are some hundred; what keeps every element has twice as many."""
 
 
 def slow(turns: int, most: int = 16) -> Sink:
