@@ -77,8 +77,8 @@ def wrap(monkeypatch, executor, change):
 def test_a_late_test_that_is_off_by_one(monkeypatch):
     follow = WatermarkExecutor._follow
 
-    def ahead(self, delta, marks):
-        result = follow(self, delta, marks)
+    def ahead(self, *given):
+        result = follow(self, *given)
         if result.watermarks is not None:
             result.watermarks = result.watermarks + MILLISECOND
         return result

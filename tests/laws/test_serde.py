@@ -142,6 +142,7 @@ def everything():
     streams += [plain.with_event_time("m", watermark="1 s", align="pace", drift="3 s")]
     streams += [plain.map_async(waited, {"k": ps.String}, ordered=False, retry=2), plain.select(w=waiting(col("v")))]
     streams.append(plain.group_by("m").agg(w=Total(col("v")).filter(col("v") > 1)))
+    streams.append(good.join(good, on="k", as_of="processing_time", load="end"))
     return tuple(one.write(Kept(), name=f"o{i}").node for i, one in enumerate(streams))
 
 

@@ -77,6 +77,14 @@ def window_join(node: Any) -> Candidates:
     yield from _plus(_common(node, "join", "on", "left_on", "right_on", "inner", node.right), window)
 
 
+def snapshot_join(node: Any) -> Candidates:
+    """`join` with `as_of` the clock; how far the right side is loaded first may be the default."""
+    common = list(_common(node, "join", "on", "left_on", "right_on", "inner", node.right))
+    clock = Arg("as_of", TEXT, "processing_time")
+    for load in ((), (Arg("load", TEXT, "end"),), (Arg("load", TEXT, "none"),)):
+        yield from _plus(iter(common), clock, *load)
+
+
 def asof_join(node: Any) -> Candidates:
     """`join_asof`, or `join` with `as_of`: of a Table of versions."""
     if node.spelling == "join":

@@ -15,7 +15,7 @@ from penstock.expr.ast import Column
 from penstock.expr.build import Expr
 from penstock.operators.read import Read
 from penstock.plan import emission, ttl, watermark
-from penstock.plan.keyed_windows import Count, Everything, Session
+from penstock.plan.keyed_windows import Count, Everything, Hybrid, Session, Sliding
 from penstock.plan.node import Node
 from penstock.plan.pipeline import Pipeline
 from penstock.plan.windows import Windows
@@ -305,6 +305,10 @@ def _simple(arg: Arg) -> tuple[Any, str]:
         return value, f"ps.count_window({value.rows}, every={value.every})"
     if isinstance(value, Everything):
         return value, "ps.global_window()"
+    if isinstance(value, Sliding):
+        return value, f"ps.sliding({str(value.size)!r})"
+    if isinstance(value, Hybrid):
+        return value, f"ps.hybrid({value.rows}, {str(value.size)!r})"
     if isinstance(value, Windows):
         more = f", every={str(value.every)!r}" if hasattr(value, "every") else ""
         more += f", offset={span_text(value.offset)!r}" if value.offset else ""

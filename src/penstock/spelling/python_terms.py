@@ -13,6 +13,7 @@ from penstock.expr.aggregates import AGGREGATES
 from penstock.expr.ast import Aggregation, Apply, Call, Case, Cast, Column, Lag, Literal, Over, Term, literal
 from penstock.expr.calls import METHODS
 from penstock.expr.functions import FUNCTIONS
+from penstock.expr.user_aggregates import UserAggregation
 from penstock.expr.user_functions import UserFunction, resolve
 from penstock.plan.values import encode
 
@@ -161,6 +162,9 @@ class PythonTerms:
         return f"{exact}.case({', '.join(self.value(part) for part in case.children)})"
 
     def _aggregation(self, term: Aggregation) -> str:
+        if isinstance(term, UserAggregation):
+            called = f"{self._udf(term.function)}({', '.join(self.of(arg) for arg in term.args)})"
+            return called if term.where is None else f"{called}.filter({self.of(term.where)})"
         aggregate = AGGREGATES[term.aggregate]
         given = {key: value for key, value in term.options if value != aggregate.options.get(key, ...)}
         method = next((name for name, one in METHODS.items() if one is aggregate), None)

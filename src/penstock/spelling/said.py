@@ -127,9 +127,9 @@ def restored(term: Term, known: dict[str, Term]) -> Term:
         case Case(branches, otherwise):
             pairs = tuple((restored(c, known), restored(v, known)) for c, v in branches)
             return Case(pairs, restored(otherwise, known))
-        case AggregationTerm(name, args, where, options):
+        case AggregationTerm(_, args, where, _):
             inside = None if where is None else restored(where, known)
-            return AggregationTerm(name, tuple(restored(a, known) for a in args), inside, options)
+            return replace(term, args=tuple(restored(a, known) for a in args), where=inside)
         case Apply(function, args):
             return Apply(function, tuple(restored(a, known) for a in args))
         case Over(function, keys, frame):

@@ -35,6 +35,10 @@ _ZONE = "table.local-time-zone"
 NO_WORDS = {
     "window": "its bounds are instants here and wall-clock times in SQL, of a SELECT right above it",
     "keyed_window": "SQL has sessions with a fixed gap that are sent once, below a SELECT of their bounds",
+    "sliding_window": "SQL has no windows that end at each row",
+    "snapshot_join": "SQL joins by processing time with tables that are asked, and not with rows",
+    "lookup": "a table that is asked is declared by CREATE TABLE: what is asked is an object of the program here",
+    "map_async": "SQL calls no functions that wait",
     "window_join": "SQL joins rows that were made by window; this join makes the windows itself",
     "window_rows": "SQL ranks rows that were made by window; this operator makes the windows itself",
     "asof_join": "SQL joins as of a time with a declared table that has a key",

@@ -19,6 +19,7 @@ from penstock.core.errors import PlanError, UnsupportedError
 from penstock.expr.aggregates import AGGREGATES
 from penstock.expr.ast import Aggregation, Apply, Call, Case, Cast, Column, Lag, Literal, Over, Term
 from penstock.expr.functions import FUNCTIONS
+from penstock.expr.user_aggregates import UserAggregation
 from penstock.expr.user_functions import UserFunction
 from penstock.plan.values import encode
 from penstock.sql import aggregates, functions
@@ -225,6 +226,8 @@ class SqlTerms:
                 yield f"{name}(DISTINCT {inside}){where}"
 
     def _exact_aggregation(self, term: Aggregation) -> str:
+        if isinstance(term, UserAggregation):
+            raise UnsupportedError("SQL calls no aggregates in Python yet")
         defaults = AGGREGATES[term.aggregate].options
         where = f" FILTER (WHERE {self.of(term.where)})" if term.where is not None else ""
         return self._by_own_name(f"ps.agg.{term.aggregate}", term.args, term.options, defaults) + where

@@ -284,6 +284,8 @@ def watermark(node: Any) -> Candidates:
         more.append(Arg("idle", SPAN, span_text(node.silence.idle)))
     if node.silence.then != ADVANCE:
         more.append(Arg("on_silence", TEXT, node.silence.then))
+    if node.align is not None:
+        more += [Arg("align", TEXT, node.align.group), Arg("drift", SPAN, span_text(node.align.drift))]
     below = node.input
     if below.verb == "stamp":
         yield Said(below.input, "with_event_time", (Arg("with_event_time", INGESTION), *more[1:])).of_state(node)
@@ -339,6 +341,7 @@ SAYS: dict[str, Callable[[Any], Candidates]] = {
     "group": group,
     "window": window,
     "keyed_window": window,
+    "sliding_window": window,
     "window_rows": top_n,
     "sort": sort,
     "top_n": top_n,
@@ -358,10 +361,13 @@ SAYS: dict[str, Callable[[Any], Candidates]] = {
     "interval_join": joins.interval_join,
     "window_join": joins.window_join,
     "asof_join": joins.asof_join,
+    "snapshot_join": joins.snapshot_join,
 }
 """What each operator may be said as."""
 
 NEVER = {
+    "lookup": "what is asked, and how, is an object of the program",
+    "map_async": "its limits and retries are not written out",
     "process": "a process function is a class: its state and settings are not written out",
     "apply": "the call of a function is part of the verb above it, which is not as a verb makes it",
     "over": "a function of a frame is part of the verb above it, which is not as a verb makes it",

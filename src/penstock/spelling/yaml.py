@@ -17,7 +17,7 @@ from penstock.expr.ast import Column, Term
 from penstock.expr.user_functions import UserFunction
 from penstock.operators.read import Read
 from penstock.plan import emission, watermark
-from penstock.plan.keyed_windows import Count, Everything, Session
+from penstock.plan.keyed_windows import Count, Everything, Hybrid, Session, Sliding
 from penstock.plan.node import Node, walk
 from penstock.plan.pipeline import Pipeline
 from penstock.plan.windows import Windows
@@ -306,6 +306,10 @@ class _Document:
             return "global"
         if isinstance(windows, Count):
             return {"count": windows.rows, "every": windows.every}
+        if isinstance(windows, Sliding):
+            return {"sliding": str(windows.size)}
+        if isinstance(windows, Hybrid):
+            return {"hybrid": windows.rows, "size": str(windows.size)}
         if isinstance(windows, Session):
             terms = self._terms(said.base)
             made: dict[str, Any] = {

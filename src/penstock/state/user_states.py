@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock.core.dtypes import DType, Int32, Int64, String, to_polars
 from penstock.core.lazy import np, pl
-from penstock.core.memory import Buffer
 from penstock.expr.function import RowFault
 from penstock.expr.user_aggregates import Accumulators, Broken
 from penstock.state.arrangement import Arrangement
@@ -92,9 +91,7 @@ class UserStore(ValueStore):
         self.layout: UserLayout = layout
         self.user = layout.user
         self.entries = Arrangement(layout.codec.layout, [1, NONE], seed=seed)
-        self._first = Buffer(64, np.int64)
-        self._heads = self._first.array
-        self._heads[:] = NONE
+        self._begin()
 
     def add(self, slots: Any, rows: Any, names: tuple[str, ...], valid: Any, batch: Batch, step: int) -> None:
         """Add (or take back) rows; see `ValueStore.add`."""

@@ -24,8 +24,9 @@ from penstock.testing.strategies import KEY_TYPES, STARTS, inputs, orders, windo
 OPTIONS: dict[str, dict[str, Any]] = {"quantile": {"q": 0.25}}
 """Options of aggregates that must be given."""
 
-ILL_CONDITIONED = frozenset(("cov", "corr", "regr_slope", "regr_intercept", "regr_r2"))
-"""Aggregates whose error is not bounded by the magnitudes of what comes in; they are not drawn."""
+ILL_CONDITIONED = frozenset(("cov", "corr", "regr_slope", "regr_intercept", "regr_r2", "kll", "tdigest"))
+"""Aggregates whose error is not bounded by the magnitudes of what comes in, or whose bytes depend on chance and on what
+was merged with what; they are not drawn."""
 
 
 # -- terms ---------------------------------------------------------------------

@@ -14,7 +14,7 @@ import pytest
 import penstock as ps
 from penstock import col
 from penstock.api.stream import stream
-from penstock.core.errors import PlanError, UnsupportedError
+from penstock.core.errors import PlanError
 from penstock.expr.ast import Term
 from penstock.operators.base import Executable
 from penstock.plan.node import UPDATING, Facts, Node
@@ -222,8 +222,6 @@ def test_what_needs_a_time_says_so() -> None:
         timed.group_by("k").agg(n=ps.count()).join_asof(timed, by="k")
     with pytest.raises(PlanError, match="tolerance"):
         timed.join_asof(timed, by="k", strategy="nearest")
-    with pytest.raises(UnsupportedError, match="processing time"):
-        timed.join(timed, on="k", as_of="processing_time")
     table = stream(Versions(input=timed.node, keys=("k", "v")))
     with pytest.raises(PlanError, match="whole key"):
         timed.join(table, on="k", as_of="event_time")

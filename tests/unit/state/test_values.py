@@ -31,7 +31,7 @@ def put(store: ValueStore, slots: list[int], texts: list[str], signs: list[int],
     keys = KeyCodec(["s"], [dtypes.Int64], [False]).encode([pl.Series(slots, dtype=pl.Int64)])
     series = pl.Series("v", texts, dtype=pl.String)
     batch = Batch(keys, {"v": series}, len(texts), np.array(signs, np.int8))
-    store.add(np.array(slots, np.int32), None, [series], None, batch, step)
+    store.add(np.array(slots, np.int32), None, ("v",), None, batch, step)
 
 
 def values(store: ValueStore, slots: list[int]) -> list[list[str] | None]:
