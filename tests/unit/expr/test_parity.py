@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import functools
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from penstock.core.dtypes import DType, Float32, Float64, Int8, Int64, List, Struct, UInt8, UInt64
+from penstock.core.dtypes import Decimal, DType, Float32, Float64, Int8, Int64, List, Struct, UInt8, UInt64
 from penstock.core.schema import Schema
 from penstock.expr.ast import Call, Column, Literal, Term
 from penstock.expr.build import col, lit
@@ -178,3 +179,16 @@ def test_division_does_not_depend_on_how_rows_are_cut_or_stored(name: str) -> No
         column = infer(Call(name, (Column("x"), Column("y"))), Schema.of({"x": Float64, "y": Float64}))
         frame = pl.DataFrame({"x": [row["x"] for row in rows]}).with_columns(y=pl.lit(divisor))
         assert [plain(value) for value in frame.select(lower(column).value).to_series()] == meant
+
+
+@pytest.mark.parametrize("name", ["add", "sub"])
+@pytest.mark.parametrize("other", [Float32, Float64, Int64, Decimal(5, 2)])
+def test_the_sign_of_zero_does_not_depend_on_how_many_rows_there_are(name: str, other: DType) -> None:
+    for dtype in (Float32, Float64):
+        for zero in (0.0, -0.0) if other in (Float32, Float64) else (0,):
+            rows = [{"x": x} for x in (-0.0, 0.0, 1.5, float("inf"), float("nan"), None)]
+            pair = (Column("x"), Literal(decimal.Decimal(0) if isinstance(other, Decimal) else zero, other))
+            for args in (pair, pair[::-1]):
+                compare(NAMED[name], args, (), {"x": dtype}, rows)
+                for row in rows:
+                    compare(NAMED[name], args, (), {"x": dtype}, [row])

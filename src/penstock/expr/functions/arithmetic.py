@@ -59,9 +59,26 @@ def _lowered(name: str, native: Callable[[Any, Any], Any]) -> Callable[..., Any]
             return _span(name, native, a, b, types)
         if returns in FLOATS and name in ("floordiv", "mod"):
             return native(a, divisor(a, b))
+        if returns in FLOATS and name in ("add", "sub"):
+            return native(_not_alone(a, b, returns), _not_alone(b, a, returns))
         return native(a, b)
 
     return lower
+
+
+def _not_alone(number: Any, other: Any, dtype: DType) -> Any:
+    """A constant zero as a column of zeros.
+
+    With one zero Polars gives the other side as it is, or its opposite, unless the column has one row: the sign of a
+    zero would depend on how many rows a step has. -0.0 + 0 is 0.0, and so is 0 - 0.0.
+    """
+    if number.meta.root_names() or not other.meta.root_names():
+        return number
+    value = pl.select(number).item()
+    if value != 0:
+        return number
+    zeros = other.is_null().cast(to_polars(dtype))  # where it is null, so is the result
+    return -zeros if math.copysign(1.0, value) < 0 else zeros
 
 
 def _units(value: Any, dtype: DType) -> Any:
