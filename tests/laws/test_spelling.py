@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 
+import penstock as ps
 from penstock.api.stream import stream
+from penstock.connectors.files import FileSink, FileSource
 from penstock.connectors.stdout import StdoutSink
 from penstock.operators import OPERATORS
 from penstock.plan.node import walk
@@ -85,3 +88,20 @@ def test_what_is_shared_stays_shared():
     found = written(pipeline, "yaml")
     nodes = {node.fingerprint for node in walk(*read(found, "yaml").outputs)}
     assert nodes == {node.fingerprint for node in walk(*pipeline.outputs)}
+
+
+@pytest.mark.parametrize("path", ["out/rows", "out.d/rows", "rows.parquet", "rows.json"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_files_whose_format_is_the_default(language, path):
+    sink = FileSink(path, format="json")
+    source = FileSource(str(Path(__file__).parents[1] / "data" / "flights.parquet"))
+    pipeline = Pipeline("files", ps.read(source).select("origin").write(sink, name="rows"))
+    found = assert_comes_back(pipeline, language)
+    assert not found.missing
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_directories_whose_format_is_what_is_in_them(language, tmp_path):
+    (tmp_path / "part-0.json").write_text('{"a": 1}\n')
+    pipeline = Pipeline("files", ps.read(FileSource(str(tmp_path)), name="read").write(StdoutSink(), name="rows"))
+    assert not assert_comes_back(pipeline, language).missing

@@ -84,16 +84,16 @@ class Joining:
         Raises:
             PlanError: If keys, types or names do not fit.
         """
-        left_keys, right_keys = keys_of(on, left_on, right_on)
+        right, (left_keys, right_keys) = node_of(other, "join"), keys_of(on, left_on, right_on)
         common: dict[str, Any] = {
             "left": self.node,
-            "right": other.node,
+            "right": right,
             "how": how,
             "left_on": left_keys,
             "right_on": right_keys,
             "nulls_equal": (nulls_equal,) * len(left_keys),
-            "condition": None if where is None else qualified(term_of(where), self.node, other.node),
-            "columns": columns_of(self.node, other.node, left_keys, right_keys, how, suffix),
+            "condition": None if where is None else qualified(term_of(where), self.node, right),
+            "columns": columns_of(self.node, right, left_keys, right_keys, how, suffix),
             "where": caller(),
         }
         if sum(one is not None for one in (within, window, as_of)) > 1:
@@ -159,21 +159,36 @@ class Joining:
         Raises:
             PlanError: If keys, types or names do not fit.
         """
+        right = node_of(other, "join_asof")
         left_keys, right_keys = keys_of(by, by_left, by_right)
         made = AsofJoin(
             left=self.node,
-            right=other.node,
+            right=right,
             how=how,
             left_on=left_keys,
             right_on=right_keys,
             nulls_equal=(nulls_equal,) * len(left_keys),
-            condition=None if where is None else qualified(term_of(where), self.node, other.node),
-            columns=columns_of(self.node, other.node, left_keys, right_keys, how, suffix),
+            condition=None if where is None else qualified(term_of(where), self.node, right),
+            columns=columns_of(self.node, right, left_keys, right_keys, how, suffix),
             strategy=strategy,
             tolerance=None if tolerance is None else duration(tolerance),
             where=caller(),
         )
         return self._to(made)
+
+
+def node_of(other: Any, verb: str) -> Node:
+    """The rows of the other stream that a verb is given.
+
+    Raises:
+        PlanError: If it is no stream: a frame, say, or what `group_by` gave.
+    """
+    if not isinstance(other, Joining):
+        kind = type(other).__name__
+        hint = "ps.read(...) makes a Stream of a frame, a list of dicts or a source"
+        raise PlanError(f"{verb} takes a Stream or a Table, found {kind}", where=caller(), hint=hint)
+    made: Node = other.node
+    return made
 
 
 def set_operation(verb: str, left: Any, right: Any, how: str, every: bool) -> Any:
@@ -182,7 +197,7 @@ def set_operation(verb: str, left: Any, right: Any, how: str, every: bool) -> An
     Raises:
         PlanError: If the sides have other columns.
     """
-    one, other = left.schema, right.schema
+    one, other = left.schema, node_of(right, verb).schema
     if {field.name: field.dtype for field in one} != {field.name: field.dtype for field in other}:
         raise PlanError(
             f"{verb} needs equal columns, found {one} and {other}",

@@ -71,6 +71,9 @@ def load(path: str | os.PathLike[str], **settings: Any) -> Pipeline:
         PlanError: If there is no such file, or its text cannot mean anything; with line, column and a caret.
     """
     place = Path(path)
+    if place.suffix not in (".sql", *YAML):
+        hint = "a file in Python has its pipeline as a variable: import it, or penstock run FILE"
+        raise PlanError(f'"{place}" is neither SQL nor YAML by its name', where=caller(), hint=hint)
     text = read_text(place)
     if not settings:
         return pipeline_of(text, place)

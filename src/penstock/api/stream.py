@@ -11,7 +11,7 @@ from penstock.api.columns import flat, named_terms, names_of, passed, replaced
 from penstock.api.functions import calls_of_verb, with_functions
 from penstock.api.grouping import Grouped
 from penstock.api.grouping_sets import GroupedSets
-from penstock.api.joins import Joining
+from penstock.api.joins import Joining, node_of
 from penstock.api.lives import bounded_sides, bounded_state
 from penstock.api.lookups import LookingUp
 from penstock.api.mapping import MapVerbs
@@ -179,7 +179,7 @@ class Stream(RowVerbs, Joining, LookingUp, MapVerbs, WaitingVerbs, BroadcastVerb
 
     def union(self: S, *others: Stream) -> S:
         """All rows of this and of other streams with the same columns; see `Union`."""
-        nodes = (self.node, *(other.node for other in flat(others)))
+        nodes = (self.node, *(node_of(other, "union") for other in flat(others)))
         return self._to(Union(streams=nodes, where=caller()))
 
     def inspect(self: S, label: str = "inspect") -> S:
@@ -287,7 +287,7 @@ class Stream(RowVerbs, Joining, LookingUp, MapVerbs, WaitingVerbs, BroadcastVerb
     def write(self, sink: Sink, key: Any = None, name: str | None = None) -> Output:
         """Write the rows to a sink: an output for a `Pipeline`; see `Write`."""
         if not isinstance(sink, Sink):
-            raise PlanError(f"write takes a sink, found {sink!r}", where=caller())
+            raise PlanError(f"write takes a sink, found {sink!r}", where=caller(), hint='FileSink("out/rides"), say')
         keys = names_of([key], "key") if key is not None else None
         chosen = name or sink.default_name()
         return Output(Write(input=self.node, sink=sink, name=chosen, key=keys, where=caller()))

@@ -27,6 +27,7 @@ from penstock.core.dtypes import (
     Time,
 )
 from penstock.core.errors import PlanError
+from penstock.core.where import caller
 from penstock.expr.signatures import common_of
 
 
@@ -336,7 +337,10 @@ def literal(value: Any) -> Literal:
                 tuple((name, field.value) for name, field in fields.items()),
                 Struct(tuple((name, field.dtype) for name, field in fields.items())),
             )
-    raise PlanError(f"{value!r} cannot be a constant of an expression")
+    hint = None
+    if type(value).__module__.partition(".")[0] == "polars":
+        hint = "expressions of Polars are not those of Penstock: from penstock import col"
+    raise PlanError(f"{value!r} cannot be a constant of an expression", where=caller(), hint=hint)
 
 
 def _moment(value: dt.datetime) -> Literal:

@@ -74,7 +74,10 @@ class Pipeline:
         for output in self.outputs:
             if not isinstance(output, Node) or output.verb != "write":
                 kind = output.verb if isinstance(output, Node) else type(output).__name__
-                raise PlanError(f'an output must be written somewhere, found "{kind}"', hint="end it with .write(sink)")
+                hint = "end it with .write(sink)"
+                if isinstance(output, (list, tuple)):
+                    hint = 'outputs are arguments: ps.Pipeline("name", one, other), or *outputs'
+                raise PlanError(f'an output must be written somewhere, found "{kind}"', hint=hint)
         _one_of("guarantee", self.guarantee, (EXACTLY_ONCE, AT_LEAST_ONCE))
         _one_of("unbounded", self.unbounded, ("report", "error"))
         _one_of("on_error", self.on_error, ("dead_letter", "drop", "fail"))

@@ -15,6 +15,7 @@ from penstock.plan.watermark import ADVANCE, Bounded
 from penstock.spelling.sql_terms import SqlTerms, interval, quoted, text_of
 from penstock.spelling.yaml import option
 from penstock.sql.bind_query import of_node
+from penstock.sql.connectors import CONNECTORS
 from penstock.sql.own_options import IDLE_TIMEOUT, ON_SILENCE
 from penstock.sql.scope import Scope
 from penstock.sql.script import Script
@@ -99,9 +100,11 @@ def _options(stored: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     if name in ("memory", "flow"):
         raise UnsupportedError("its data are in the program that made the plan")
     if name == "files" and set(given) <= set(_FILES) and isinstance(given.get("path"), str):
-        path = str(given["path"])
-        guess = {"format": path.rpartition(".")[2]} if "format" not in given else {}
-        yield {"connector": "filesystem", **{_FILES[k]: str(v) for k, v in {**given, **guess}.items()}}
+        # Flink must be told a format. What a source goes by is the end of its path; a directory may have none.
+        known = "json" if stored["role"] == "sink" else str(given["path"]).rpartition(".")[2]
+        chosen = {**given, "format": given.get("format", known)}
+        if chosen["format"] in CONNECTORS["filesystem"].formats:
+            yield {"connector": "filesystem", **{_FILES[key]: str(value) for key, value in chosen.items()}}
     if name == "kafka" and set(given) <= set(_KAFKA) and isinstance(given.get("topic"), str):
         for more in ({}, {"scan.startup.mode": "earliest-offset"}):
             yield {"connector": "kafka", **{_KAFKA[k]: str(v) for k, v in given.items()}, **more}
