@@ -6,13 +6,13 @@ A builder that has no operator yet refuses, with the place in the text. Wiring o
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from penstock.core.errors import UnsupportedError
 from penstock.core.where import Where
 from penstock.expr.ast import Term
-from penstock.plan.node import Node
+from penstock.plan.node import UPDATING, Node
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,8 +193,35 @@ def _sort_key(order: Order) -> Any:
 
 
 def window_top_n(pattern: RankPattern) -> Node:
-    """The first rows of each partition and window, of rows that were made per window."""
-    return top_n(pattern)
+    """The first rows of each partition and window, of rows that were made per window.
+
+    Rows that an aggregation has made come when their window closes, at its last millisecond: ranked within that
+    they are final, as in Flink. Others are a Table.
+    """
+    from penstock.core.timespan import MILLISECOND, Span
+    from penstock.expr.ast import Column
+    from penstock.operators.select import Select
+    from penstock.plan.windows import Tumbling
+
+    below = pattern.input.facts
+    if below.mode == UPDATING or not below.watermarked or below.time_shift != -MILLISECOND or pattern.last is None:
+        return top_n(pattern)
+    kind: Any = _operator("window_rows", "Top-N per window is", pattern.where)
+    names = pattern.input.schema.names
+    inside = {name: f"$in_{name}" for name in names}
+    named = tuple((inside[name], Column(name)) for name in names)
+    ranked = kind(
+        input=Select(input=pattern.input, columns=named, where=pattern.where),
+        keys=tuple(inside[name] for name in pattern.partition),
+        windows=Tumbling(size=Span(us=MILLISECOND)),
+        by=tuple(_sort_key(replace(one, column=inside[one.column])) for one in pattern.order),
+        first=pattern.first, last=pattern.last, rank=pattern.name, where=pattern.where,
+    )  # fmt: skip
+    # The window of a millisecond ends when the window of the rows does: that is their event time, as before.
+    columns = [(name, Column("window_end" if name == below.time else inside[name])) for name in names]
+    columns += [(pattern.name, Column(pattern.name))] if pattern.name is not None else []
+    made: Node = Select(input=ranked, columns=tuple(columns), where=pattern.where)
+    return made
 
 
 def deduplicate(pattern: RankPattern) -> Node:

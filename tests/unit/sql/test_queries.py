@@ -164,3 +164,18 @@ def test_the_function_stays_when_the_package_is_imported() -> None:
 
     importlib.import_module("penstock.sql.script")
     assert callable(ps.sql)
+
+
+def test_top_n_of_windows_is_for_good():
+    """Ranked within the last millisecond of their window, rows of an aggregation are final: any sink takes them."""
+    sums = f"SELECT window_start, window_end, a, SUM(b) AS s FROM {WINDOWED} GROUP BY window_start, window_end, a"
+    numbered = f"SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY s DESC) AS n FROM ({sums})"
+    ranked = ps.sql(f"SELECT window_start, a, s, n FROM ({numbered}) WHERE n <= 2", t=stream())
+    assert type(ranked) is ps.Stream
+    found = ranked.collect().sort("window_start", "n").rows()
+    every = ps.sql(f"SELECT * FROM ({sums})", t=stream()).collect()
+    wanted = []
+    for start in sorted(set(every["window_start"].to_list())):
+        mine = every.filter(every["window_start"] == start).sort("s", descending=True, nulls_last=True).head(2)
+        wanted += [(start, row["a"], row["s"], number) for number, row in enumerate(mine.to_dicts(), 1)]
+    assert found == wanted
