@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.api.references import resolved
 from penstock.connectors.base import Sink
 from penstock.connectors.memory import MemorySink
-from penstock.core.errors import PlanError, UnsupportedError
+from penstock.core.errors import PlanError, RefusedRowsWarning, UnsupportedError
 from penstock.core.lazy import load_polars, pl
 from penstock.core.sizes import byte_size
 from penstock.core.threads import Interrupts, terminable
@@ -233,8 +234,20 @@ def collect(node: Node, where: Where | None, *, shards: int = 1) -> pl.DataFrame
     if not node.facts.bounded:
         raise PlanError("collect waits for the end, and these rows have none", where=where, hint=".preview(20)")
     sink = MemorySink()
-    _run_quietly(node, sink, shards)
+    _warn_of_refused(_run_quietly(node, sink, shards))
     return _result(node, sink)
+
+
+def _warn_of_refused(job: Job) -> None:
+    """Say that rows are left out, in the place of whoever collects them."""
+    left = {port: count for port, count in job.left_out().items() if count}
+    if not left:
+        return
+    counts = " and ".join(f"{count:,} in {port}" for port, count in left.items())
+    reasons = job.status().reasons
+    first = f"; the most frequent reason: {reasons[0][0]}" if reasons else ""
+    ways = " and ".join(f".{port}()" for port in left)
+    warnings.warn(f"rows were refused: {counts}{first}; {ways} of a verb give them", RefusedRowsWarning, stacklevel=4)
 
 
 def collect_and_count(node: Node) -> tuple[pl.DataFrame, dict[str, int]]:

@@ -12,6 +12,7 @@ import pytest
 import penstock as ps
 from penstock.connectors.base import Content, Sealed, Sink, Writer, WriteRequest
 from penstock.connectors.files import FileSink
+from penstock.core.errors import RefusedRowsWarning
 
 
 class Watched(Writer):
@@ -54,3 +55,16 @@ def test_a_pipeline_that_cannot_start_closes_those_before_it(tmp_path: Path) -> 
     with pytest.raises(ps.StartError, match="must not be mixed"):
         ps.run(fine, blocked, state=tmp_path / "state")
     assert sink.closed == [True]
+
+
+def test_collect_warns_of_rows_that_nobody_took(recwarn):
+    rows = ps.read([{"v": 2**63 - 1}, {"v": 1}], name="rows")
+    with pytest.warns(
+        RefusedRowsWarning, match=r"1 in errors; the most frequent reason: no value for \(v \+ 1\)"
+    ) as told:
+        assert rows.select(w=ps.col("v") + 1).collect().height == 1
+    assert told[0].filename == __file__
+    recwarn.clear()
+    assert rows.select(w=ps.col("v") + 1).errors().collect().height == 1
+    assert rows.collect().height == 2
+    assert not recwarn

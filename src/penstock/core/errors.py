@@ -159,6 +159,10 @@ class RowError(JobError):
     """A row was refused where the policy is `on_error="fail"`, or too many rows were."""
 
 
+class RefusedRowsWarning(UserWarning):
+    """What was collected lacks rows that were refused, late ones or bad ones, and that nobody took."""
+
+
 class InvariantError(JobError):
     """Something that must hold inside the engine did not: a bug of Penstock, never of its user."""
 

@@ -287,6 +287,10 @@ class Job:
                 found[port] += metrics.rows_out[port]
         return found
 
+    def left_out(self) -> dict[str, int]:
+        """How many rows were refused that no output took, by port: `late` and `errors`."""
+        return dict(self._parts.outputs.refused)
+
     def reports(self) -> Sequence[str]:
         """Where the output is, for people."""
         return self._parts.outputs.reports()
