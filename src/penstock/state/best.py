@@ -41,6 +41,8 @@ class Best:
     @classmethod
     def of(cls, schema: Schema, order: Sequence[SortKey], places: int) -> Best | None:
         """One for an order; None where trees do it all."""
+        if not order:
+            return None
         dtype = schema[order[0].column].dtype
         fits = 0 < places <= MOST and is_fixed(dtype) and dtype != UInt64
         return cls(schema, order, places) if fits else None
