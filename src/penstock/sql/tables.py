@@ -164,7 +164,12 @@ class Declared:
         idle = self.idle if self.idle is not None else FOREVER
         silence = silence_of(self.table, Silence(idle, HOLD))
         place = text.where(defined.at, defined.end)
-        return Watermark(input=node, time=defined.column.name, policy=policy, silence=silence, where=place)
+        try:
+            return Watermark(input=node, time=defined.column.name, policy=policy, silence=silence, where=place)
+        except PlanError as refused:
+            name = defined.column.name
+            refused.hint = f"WATERMARK FOR {name} AS {name} - INTERVAL '5' SECOND" if by_source else refused.hint
+            raise
 
     def _delay(self, column: str) -> int:
         text, defined = self.text, self.table.statement.watermark
