@@ -312,3 +312,16 @@ SELECT * FROM t MATCH_RECOGNIZE (
 SELECT * FROM (SELECT a, COUNT(*) AS n FROM t GROUP BY a) MATCH_RECOGNIZE (ORDER BY n PATTERN (A B) DEFINE B AS n > 1)
 ;;
 SELECT k FROM (SELECT /*+ STATE_TTL('t' = '1 d') */ name AS k, ROW_NUMBER() OVER (PARTITION BY name ORDER BY b) AS rn FROM t) WHERE rn = 1
+;;
+CREATE TABLE k (a INT, ofset BIGINT METADATA VIRTUAL)
+WITH ('connector' = 'kafka', 'topic' = 'x', 'properties.bootstrap.servers' = 'h:1', 'format' = 'json')
+;;
+CREATE TABLE k (a INT, at TIMESTAMP(3) METADATA FROM 'timestamp' VIRTUAL)
+WITH ('connector' = 'kafka', 'topic' = 'x', 'properties.bootstrap.servers' = 'h:1', 'format' = 'json')
+;;
+CREATE TABLE k (a INT, `offset` BIGINT METADATA)
+WITH ('connector' = 'kafka', 'topic' = 'x', 'properties.bootstrap.servers' = 'h:1', 'format' = 'json');
+INSERT INTO k (a) SELECT a FROM t
+;;
+CREATE TABLE k (a INT, name STRING METADATA FROM 'file.name')
+WITH ('connector' = 'filesystem', 'path' = 'x', 'format' = 'json')

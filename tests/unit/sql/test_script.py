@@ -189,7 +189,7 @@ def test_computed_columns_are_read_and_not_written() -> None:
         "AND l.window_end = r.window_end",
         "SET 'execution.runtime-mode' = 'batch'",
         "CREATE TABLE k (a INT) WITH ('connector' = 'upsert-kafka'); SELECT * FROM k",
-        "CREATE TABLE k (a INT, p INT METADATA FROM 'partition') WITH ('connector' = 'kafka', 'topic' = 'x', "
+        "CREATE TABLE k (a INT, p MAP<STRING, BYTES> METADATA FROM 'headers') WITH ('connector' = 'kafka', 'topic' = 'x', "
         "'properties.bootstrap.servers' = 'h:1', 'format' = 'json')",
     ],
 )
@@ -199,6 +199,26 @@ def test_what_is_not_offered_is_refused_with_its_place(sql: str) -> None:
     with pytest.raises(PlanError) as refused:
         script.run(sql)
     assert refused.value.where is not None
+
+
+FROM_KAFKA = """
+CREATE TABLE k (a INT, p INT METADATA FROM 'partition' VIRTUAL, `offset` BIGINT METADATA VIRTUAL, b AS a + p,
+  ts TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL, WATERMARK FOR ts AS ts - INTERVAL '1' SECOND)
+WITH ('connector' = 'kafka', 'topic' = 'x', 'properties.bootstrap.servers' = 'h:1', 'format' = 'json');
+"""
+
+
+def test_metadata_is_read_and_not_written() -> None:
+    script = Script()
+    script.run(FROM_KAFKA + "SELECT * FROM k; INSERT INTO k SELECT 1")
+    related = script.queries[0]
+    assert [one.name for one in related.columns] == ["a", "p", "offset", "b", "ts"]
+    (read,) = (node for node in walk(related.node) if node.verb == "read")
+    assert read.parameters()["source"].metadata == {"p": "partition", "offset": "offset", "ts": "timestamp"}
+    assert any(node.facts.time == "ts" for node in walk(related.node))
+    assert script.tables["k"].physical.names == ("a",)
+    (output,) = script.outputs()
+    assert output.input.schema.names == ("a",)
 
 
 CHANGES = """
