@@ -107,7 +107,7 @@ def with_metadata(
 def _moments(milliseconds: Words, dtype: Datetime) -> pl.Series:
     column = pl.Series(milliseconds)
     column = column.set(column < 0, None).cast(pl.Datetime("ms", "UTC"))
-    return column.dt.convert_time_zone(str(dtype.zone)).dt.cast_time_unit(dtype.unit)
+    return column.dt.convert_time_zone(str(dtype.zone))
 
 
 def times_of(messages: Sequence[Any]) -> Words:
