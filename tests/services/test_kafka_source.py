@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import threading
 import time
@@ -244,3 +245,19 @@ def test_reading_goes_on_when_the_broker_was_killed(kafka):
     fill(kafka.servers, topic, rows(5, 5))
     assert got.until(10, 60).ids == list(range(10))
     got.reader.close()
+
+
+def test_metadata_is_that_of_each_message(kafka):
+    topic = make_topic(kafka.servers, 2)
+    fill(kafka.servers, topic, rows(0, 3), 1)
+    before = dt.datetime.now(dt.UTC)
+    source = KafkaSource(
+        topic, servers=kafka.servers, stop="latest", metadata={"at": "timestamp", "p": "partition", "o": "offset"}
+    )
+    schema = {"id": ps.Int64, "at": ps.Datetime("ms", "UTC"), "p": ps.Int32, "o": ps.Int64}
+    found = ps.read(source, schema=schema).collect().sort("id")
+    assert found["id"].to_list() == [0, 1, 2]
+    assert found["p"].to_list() == [1, 1, 1]
+    assert found["o"].is_sorted()
+    assert all(abs(before - at) < dt.timedelta(hours=1) for at in found["at"])
+    assert ps.read(source, schema=schema).select("o").collect().sort("o")["o"].to_list() == found["o"].to_list()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from penstock.connectors._kafka_client import ANSWER_S, Connection, Told, client, said
+from penstock.connectors._kafka_metadata import of_values, times_of, with_metadata
 from penstock.connectors._kafka_values import decode_json, empty
 from penstock.connectors.base import Polled, Reader, ReadRequest
 from penstock.core.errors import SourceError
@@ -13,7 +15,7 @@ from penstock.core.lazy import np
 from penstock.core.threads import lock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from penstock.kernels.arrays import Words
 
@@ -38,6 +40,7 @@ class KafkaReader(Reader):
         position: Where to go on.
         group: The group that is told what was published, or None.
         request: What is wanted.
+        metadata: Columns that are no part of values, and what each is.
 
     Raises:
         StartError: If the settings cannot be used.
@@ -53,10 +56,11 @@ class KafkaReader(Reader):
         position: dict[str, Any],
         group: str | None,
         request: ReadRequest,
+        metadata: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._topic, self._partition = topic, partition
         self._group = group
-        self._request = request
+        self._request, self._metadata = request, metadata
         self._next = int(position["offset"])
         self._end = int(position["end"]) if "end" in position else None
         self._rest = {name: value for name, value in position.items() if name != "offset"}
@@ -117,7 +121,12 @@ class KafkaReader(Reader):
             self._next = self._end
         else:
             self._next = int(offsets[-1]) + 1
-        return decode_json(self._split, offsets, values, self._request, self._position())
+        if not self._metadata:
+            return decode_json(self._split, offsets, values, self._request, self._position())
+        asked = of_values(self._request, self._metadata)
+        polled = decode_json(self._split, offsets, values, asked, self._position())
+        times = offsets, times_of(messages[: len(offsets)])
+        return with_metadata(polled, self._request, self._metadata, (self._topic, self._partition), times)
 
     def _check_order(self, offsets: Words) -> None:
         if int(offsets[0]) < self._next or (np.diff(offsets) <= 0).any():

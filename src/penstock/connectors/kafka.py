@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import Any, ClassVar
 
 from penstock.connectors._kafka_client import Connection, checked_settings
+from penstock.connectors._kafka_metadata import check_columns, checked_metadata
 from penstock.connectors._kafka_publisher import Publisher
 from penstock.connectors._kafka_reader import KafkaReader
 from penstock.connectors._kafka_records import RECORD_OVERHEAD, Encoder
@@ -92,6 +93,10 @@ class KafkaSource(Source):
         doc='"latest" = end at what is there when reading begins; by default it never ends.',
         choices=(None, "latest"),
     )
+    metadata: Mapping[str, str] = option(
+        {}, doc="Columns that are no part of values: each the topic, partition, offset or timestamp of its message.",
+        example={"at": "timestamp"},
+    )  # fmt: skip
     group: str | None = option(None, doc="A consumer group that is told how far the sinks are, for tools to show.")
     settings: Mapping[str, Any] = option({}, doc="More settings of librdkafka, such as those of security.")
 
@@ -107,6 +112,7 @@ class KafkaSource(Source):
             object.__setattr__(self, "start", self._offsets(self.start))
         if self.stop is not None:
             _require_one_of("stop", self.stop, ("latest",))
+        object.__setattr__(self, "metadata", checked_metadata(self.metadata))
         object.__setattr__(self, "settings", checked_settings(self.settings))
 
     @property
@@ -162,9 +168,10 @@ class KafkaSource(Source):
             request: What is wanted.
 
         Raises:
-            StartError: If no server answers.
+            StartError: If no server answers, or a column of metadata has a type that does not fit.
             SourceError: If the position is one of a topic that was deleted, and another has its name now.
         """
+        check_columns(self.metadata, request.schema)
         topic, _, number = split.name.rpartition("-")
         partition, connection = int(number), self._connection
         identity = connection.topic_id(topic)
@@ -184,7 +191,7 @@ class KafkaSource(Source):
             position = {**position, "end": connection.offset(topic, partition, latest=True, committed=False)}
         if identity is not None:
             position = {**position, "topic": identity}
-        return KafkaReader(connection, topic, partition, position, self.group, request)
+        return KafkaReader(connection, topic, partition, position, self.group, request, self.metadata)
 
     def _beginning(self, name: str, connection: Connection, topic: str, partition: int) -> int:
         if not isinstance(self.start, str) and name in self.start:

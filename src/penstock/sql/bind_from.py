@@ -54,8 +54,9 @@ def bind_relation(binder: Queries, relation: Relation, outer: Scope | None) -> R
 
             return bind_join(binder, relation, outer)
         case MatchRecognize():
-            bind_relation(binder, relation.input, outer)
-            operators.match_recognize(where=binder.text.where(relation.at, relation.end))
+            from penstock.sql.bind_match import match_recognize
+
+            return match_recognize(binder, relation, bind_relation(binder, relation.input, outer))
     raise binder.text.error("this cannot be read from", relation.at, relation.end)
 
 

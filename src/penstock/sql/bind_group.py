@@ -16,9 +16,10 @@ from penstock.plan.node import Node
 from penstock.sql import operators, windows
 from penstock.sql.bind_expression import WINDOW_CALLS, Collected
 from penstock.sql.bind_from import MARKS, bounds_of
-from penstock.sql.bind_select import Item, has_aggregate, item_name, state_ttl
+from penstock.sql.bind_select import Item, has_aggregate, item_name
 from penstock.sql.scope import END, PROCTIME, START, TIME, Related, Scope
 from penstock.sql.syntax import Call, Constant, Expression, Name, Select, SelectItem
+from penstock.sql.ttl import state_ttl
 from penstock.sql.walk import calls, substitute
 from penstock.sql.windows import PendingWindow
 

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 from penstock.core.dtypes import Int64
 from penstock.core.errors import PlanError
-from penstock.core.timespan import duration
 from penstock.core.where import Where
 from penstock.expr.ast import Column, Term
 from penstock.expr.infer import Typed
 from penstock.operators.filter import Filter
 from penstock.plan.node import Node
-from penstock.plan.ttl import ProcessingTime, TimeToLive
 from penstock.sql import tidy
 from penstock.sql.bind_expression import AGGREGATES, RANKS, conjuncts
 from penstock.sql.bind_from import MARKS, bind_relation
@@ -34,6 +32,7 @@ from penstock.sql.syntax import (
     Star,
     Syntax,
 )
+from penstock.sql.ttl import STATE_TTL, TTL_FOR, state_ttl
 from penstock.sql.udfs import has_calls, lifted, named_items, split
 from penstock.sql.walk import calls, outer_calls, walk
 from penstock.sql.window_bounds import WINDOW_ROLES, bounds_later, groups_by_window, rows_first
@@ -126,31 +125,14 @@ def bind_select(binder: Queries, select: Select, outer: Scope | None) -> Related
 
 
 def _check_ttl(binder: Queries, select: Select) -> None:
-    """STATE_TTL is for the state of groups: elsewhere it is refused, and not forgotten."""
+    """STATE_TTL is for the state of groups and of duplicates: elsewhere it is refused, and not forgotten."""
     for hint in select.hints:
         grouped = select.group is not None or select.distinct or has_aggregate(select.items)
-        if hint.name == "STATE_TTL" and (isinstance(select.source, Join) or not grouped):
+        ranked = any(call.name in RANKS for call in calls(select.items))
+        if hint.name == STATE_TTL and (isinstance(select.source, Join) or not (grouped or ranked)):
             raise binder.text.unsupported(
-                "STATE_TTL is offered for GROUP BY and DISTINCT",
-                select.at,
-                select.at + 6,
-                hint="an interval join or a window",
+                f"{STATE_TTL} is offered for {TTL_FOR}", select.at, select.at + 6, hint="an interval join or a window"
             )
-
-
-def state_ttl(binder: Queries, select: Select) -> TimeToLive | None:
-    """How long the groups of a SELECT are kept: what its hint says, or what SET did."""
-    for hint in select.hints:
-        if hint.name == "STATE_TTL":
-            try:
-                (span,) = {value for _, value in hint.options}
-                return TimeToLive.of(ProcessingTime(span)) if duration(span) else None
-            except (PlanError, ValueError):
-                raise binder.text.error(
-                    "STATE_TTL says how long the state of a table is kept", select.at, select.at + 6,
-                    hint="/*+ STATE_TTL('t' = '1d') */",
-                ) from None  # fmt: skip
-    return binder.ttl
 
 
 # -- WHERE -----------------------------------------------------------------------

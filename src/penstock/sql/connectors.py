@@ -343,8 +343,8 @@ class Table:
         """Whether what is read are changes."""
         return any(one.key in ("format", "value.format") and one.value == CHANGES for one in self.options)
 
-    def source(self, schema: Schema) -> Source:
-        """What the table is read from.
+    def source(self, schema: Schema, metadata: Mapping[str, str] | None = None) -> Source:
+        """What the table is read from; `metadata` names the columns that are no part of values.
 
         Raises:
             PlanError: If it cannot be.
@@ -359,7 +359,8 @@ class Table:
             if connector.asked is not None:
                 return connector.asked(given, schema)
             assert connector.source is not None
-            return configure(source_class(connector.ours), connector.source(given, schema))
+            said = {"metadata": metadata} if metadata else {}
+            return configure(source_class(connector.ours), connector.source(given, schema) | said)
         except PlanError as refused:
             raise refused.at(self.text.where(self.statement.at, self.statement.at + 12)) from None
 

@@ -5,7 +5,6 @@ A builder that has no operator yet refuses, with the place in the text. Wiring o
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
@@ -13,6 +12,7 @@ from penstock.core.errors import UnsupportedError
 from penstock.core.where import Where
 from penstock.expr.ast import Term
 from penstock.plan.node import UPDATING, Node
+from penstock.plan.ttl import TimeToLive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +73,7 @@ class RankPattern:
         name: The column that gets the rank, or None.
         by_time: Whether the only key of the order is the event time: with rank 1 that is deduplication.
         by_arrival: Whether it is the processing time.
+        ttl: How long the keys of a deduplication are kept; None = for ever.
     """
 
     input: Node
@@ -83,6 +84,7 @@ class RankPattern:
     name: str | None
     by_time: bool = False
     by_arrival: bool = False
+    ttl: TimeToLive | None = None
     where: Where | None = None
 
 
@@ -112,13 +114,6 @@ class OverPattern:
     ranged: bool = False
     ordered: bool = False
     where: Where | None = None
-
-
-def _later(what: str, hint: str | None = None) -> Callable[..., Node]:
-    def refuse(*_: Any, where: Where | None = None, **__: Any) -> NoReturn:
-        raise UnsupportedError(f"{what} not offered in SQL yet", where=where, hint=hint)
-
-    return refuse
 
 
 def _refuse(pattern: Any, what: str) -> NoReturn:
@@ -225,7 +220,10 @@ def window_top_n(pattern: RankPattern) -> Node:
 
 
 def deduplicate(pattern: RankPattern) -> Node:
-    """The first or last row of each key, by time: the first is for good, the last a Table."""
+    """The first or last row of each key, by time: the first is for good, the last a Table.
+
+    A time-to-live is that of the first rows; the last ones are kept for ever.
+    """
     what = "ROW_NUMBER() ... WHERE rn = 1 (deduplication) is"
     if not pattern.partition:
         return top_n(pattern)
@@ -238,7 +236,7 @@ def deduplicate(pattern: RankPattern) -> Node:
         kind = _operator("dedup", what, pattern.where)
         if pattern.by_time:
             node = sort(node, (order,), where=pattern.where)
-        node = kind(input=node, keys=pattern.partition, where=pattern.where)
+        node = kind(input=node, keys=pattern.partition, ttl=pattern.ttl, where=pattern.where)
     return _numbered(node, pattern)
 
 
@@ -310,7 +308,3 @@ def explode(node: Node, column: str, *, keep_empty: bool, ordinality: str | None
     from penstock.operators.explode import Explode
 
     return Explode(input=node, column=column, keep_empty=keep_empty, ordinality=ordinality, where=where)
-
-
-lateral = _later("LATERAL is")
-match_recognize = _later("MATCH_RECOGNIZE is")

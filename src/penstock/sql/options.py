@@ -53,7 +53,7 @@ class SessionOptions:
 
     @property
     def ttl(self) -> TimeToLive | None:
-        """How long groups are kept after their last change, by the clock; None = for ever."""
+        """How long groups and keys of duplicates are kept, by the clock; None = for ever."""
         return TimeToLive.of(ProcessingTime(self.given[TTL])) if duration(self.given.get(TTL, "0 s")) else None
 
     def set(self, statement: SetOption, text: Text) -> None:
@@ -83,7 +83,7 @@ class SessionOptions:
         elif key == TTL:
             self._check_duration(value, text, at, end)
             self.notes.append(
-                f"SET '{key}' holds for GROUP BY and DISTINCT; joins, ranks and duplicates keep their state"
+                f"SET '{key}' holds for GROUP BY, DISTINCT and first rows of keys; joins and other ranks keep all"
             )
         elif key != NAME:
             self._other(key, statement, text)

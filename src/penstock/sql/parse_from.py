@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from penstock.sql.lexer import END, QUOTED, WORD
 from penstock.sql.parse_calls import CallParser
+from penstock.sql.parse_match import MatchParser
 from penstock.sql.syntax import (
     Alias,
     Derived,
@@ -79,11 +80,11 @@ class FromParser(CallParser):
         lateral = self.take("LATERAL")
         found = self._one(lateral)
         while self.sees("MATCH_RECOGNIZE"):
-            found = self._match(found)
+            found = MatchParser(self).read(found)
         if self.sees("TABLESAMPLE"):
             raise self.unexpected("TABLESAMPLE is not in Flink's streaming SQL")
         self.depth -= 1
-        return replace(found, at=start, end=self.last_end)
+        return found if isinstance(found, MatchRecognize) else replace(found, at=start, end=self.last_end)
 
     def _one(self, lateral: bool) -> Relation:
         token = self.token
@@ -128,18 +129,19 @@ class FromParser(CallParser):
             if not self.take("SYSTEM_TIME", "AS", "OF"):
                 raise self.unexpected("expected SYSTEM_TIME AS OF after FOR")
             as_of = self.sum()
-        alias = self._alias_of()
+        alias = self.alias_of()
         return TableName(path, alias, as_of, hints or self.hints())
 
     def _named(self, relation: Relation) -> Relation:
-        alias = self._alias_of()
+        alias = self.alias_of()
         if alias is None:
             return relation
         if not isinstance(relation, (Derived, TableFunction)):
             return relation
         return replace(relation, alias=alias)
 
-    def _alias_of(self) -> Alias | None:
+    def alias_of(self) -> Alias | None:
+        """The name behind a relation, perhaps with names for its columns."""
         start = self.token.start
         if not self.take("AS"):
             named = self.token.kind == QUOTED or (self.token.kind == WORD and self.token.upper not in _NO_ALIAS)
@@ -215,19 +217,6 @@ class FromParser(CallParser):
             self.advance()
             found.append(self.expression())
         return tuple(found)
-
-    def _match(self, below: Relation) -> Relation:
-        start = self.advance().start
-        self.expect("(", "after MATCH_RECOGNIZE")
-        inside, level = self.token.start, 1
-        while level:
-            token = self.token
-            if token.kind == END:
-                raise self.unexpected('expected ")" at the end of MATCH_RECOGNIZE')
-            level += (token.text == "(" and token.kind == "sign") - (token.text == ")" and token.kind == "sign")
-            self.advance()
-        body = self.text.sql[inside : self.tokens[self.index - 1].start]
-        return MatchRecognize(below, body, self._alias_of(), at=start, end=start + len("MATCH_RECOGNIZE"))
 
 
 def _may_lack_condition(relation: Relation) -> bool:

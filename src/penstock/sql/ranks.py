@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from penstock.core.dtypes import Int64
+from penstock.core.dtypes import Datetime, Int64
 from penstock.core.errors import UnsupportedError
 from penstock.core.where import Where
 from penstock.expr.ast import Aggregation, Column, Term
 from penstock.operators.select import Select as SelectNode
+from penstock.plan.ttl import TimeToLive
 from penstock.sql import operators
 from penstock.sql.operators import Order, OverPattern, RankPattern
 from penstock.sql.scope import END, PROCTIME, RANK, START, Related, Scope, ScopeColumn
 from penstock.sql.syntax import Call, Constant, Expression, Name, Select, Star, Syntax, Window
+from penstock.sql.ttl import STATE_TTL, TTL_FOR, state_ttl
 from penstock.sql.window_rows import rows_of_windows
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ class PendingRank:
         by_arrival: Whether it is the processing time.
         per_window: Whether the partition has the bounds of a window.
         place: Where it was written.
+        hinted: Whether a hint of its SELECT says how long its state is kept.
+        ttl: How long.
     """
 
     partition: tuple[str, ...]
@@ -42,11 +46,14 @@ class PendingRank:
     by_arrival: bool
     per_window: bool
     place: Where
+    hinted: bool = False
+    ttl: TimeToLive | None = None
 
     @property
     def columns(self) -> list[str]:
         """The columns that it needs."""
-        return list(dict.fromkeys([*self.partition, *(one.column for one in self.order)]))
+        order = () if self.by_arrival else self.order  # rows have no column of their arrival
+        return list(dict.fromkeys([*self.partition, *(one.column for one in order)]))
 
 
 def window_of(binder: Queries, over: Window, select: Select) -> Window:
@@ -89,14 +96,27 @@ def pending_rank(binder: Queries, related: Related, found: list[Call], select: S
             named, fields = scope.find(expression, text)
             if not fields and isinstance(named.term, Column):
                 return named.term.name, named
+        if isinstance(expression, Call) and expression.name == "PROCTIME" and not expression.args:
+            clock = Datetime("ms", binder.session.zone)
+            return "$proctime", ScopeColumn("PROCTIME", Column("$proctime"), clock, False, None, PROCTIME)
         term = binder.expressions(scope, "OVER").bind(expression).term
         computed.append((f"$p{len(computed)}", term))
         return computed[-1][0], None
 
     partition = [column(one) for one in window.partition]
+    for syntax, (_, named) in zip(window.partition, partition, strict=True):
+        if named is not None and named.role == PROCTIME:
+            raise text.error("rows are not partitioned by the processing time", syntax.at, syntax.end)
     order, only = [], None
     for item in window.order:
         name, only = column(item.expression)
+        if only is not None and only.role == PROCTIME and len(window.order) > 1:
+            raise text.unsupported(
+                "the processing time orders rows alone: each has its own",
+                item.at,
+                item.end,
+                hint="leave the others out",
+            )
         first = item.nulls_first if item.nulls_first is not None else not item.descending
         order.append(Order(column=name, descending=item.descending, nulls_first=first))
     roles = {one.role for _, one in partition if one is not None}
@@ -105,6 +125,7 @@ def pending_rank(binder: Queries, related: Related, found: list[Call], select: S
         tuple(name for name, _ in partition), tuple(order),
         single and only is not None and related.is_time(only), single and only is not None and only.role == PROCTIME,
         {START, END} <= roles, text.where(call.at, call.end),
+        any(one.name == STATE_TTL for one in select.hints), state_ttl(binder, select),
     )  # fmt: skip
     if computed:
         columns = (*((n, Column(n)) for n in related.node.schema.names), *computed)
@@ -156,6 +177,7 @@ def numbered(related: Related) -> Related:
         UnsupportedError: If the order is another: the numbers of all rows would change with each row.
     """
     rank: PendingRank = related.rank
+    _refuse_ttl(rank)
     if not rank.by_time or rank.order[0].descending:
         raise UnsupportedError(
             "ROW_NUMBER() of all rows goes by event time, ascending", where=rank.place,
@@ -177,6 +199,23 @@ def numbered(related: Related) -> Related:
     return replace(related, node=node, columns=columns, rank=None)
 
 
+def _by_arrival(pattern: RankPattern) -> RankPattern:
+    """The first rows to arrive: they need no order."""
+    if pattern.order[0].descending:
+        raise UnsupportedError(
+            "the last rows by processing time are kept one per key", where=pattern.where,
+            hint="WHERE rn = 1 with PARTITION BY, or ORDER BY the event time",
+        )  # fmt: skip
+    return replace(pattern, order=())
+
+
+def _refuse_ttl(rank: PendingRank) -> None:
+    if rank.hinted:
+        raise UnsupportedError(
+            f"{STATE_TTL} is offered for {TTL_FOR}", where=rank.place, hint="WHERE rn = 1, ordered by a time, ascending"
+        )
+
+
 def apply_rank(binder: Queries, related: Related, conditions: list[Expression], needs: Sequence[Syntax]) -> Related:
     """The rows whose rank fits."""
     rank: PendingRank = related.rank
@@ -195,14 +234,15 @@ def apply_rank(binder: Queries, related: Related, conditions: list[Expression], 
     used = any(isinstance(one, Star) or (isinstance(one, Name) and one.parts[-1].name in names) for one in needs)
     pattern = RankPattern(
         input=related.node, partition=rank.partition, order=rank.order, first=first, last=last,
-        name="$rn" if used else None, by_time=rank.by_time, by_arrival=rank.by_arrival, where=rank.place,
+        name="$rn" if used else None, by_time=rank.by_time, by_arrival=rank.by_arrival, ttl=rank.ttl, where=rank.place,
     )  # fmt: skip
-    if rank.per_window:
-        node = operators.window_top_n(pattern)
-    elif (first, last) == (1, 1) and (rank.by_time or rank.by_arrival):
+    one_each = (first, last) == (1, 1) and bool(rank.partition) and (rank.by_time or rank.by_arrival)
+    if rank.per_window or not one_each or rank.order[0].descending:
+        _refuse_ttl(rank)
+    if one_each and not rank.per_window:
         node = operators.deduplicate(pattern)
     else:
-        node = operators.top_n(pattern)
+        node = operators.top_n(_by_arrival(pattern) if rank.by_arrival else pattern)
     columns = []
     for column in related.columns:
         if column.role != RANK:

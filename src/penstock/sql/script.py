@@ -20,6 +20,7 @@ from penstock.sql.connectors import Table
 from penstock.sql.fitting import fitted
 from penstock.sql.like import alike
 from penstock.sql.lookups import refuse_reading
+from penstock.sql.metadata import refuse_writing
 from penstock.sql.options import NAME, SessionOptions
 from penstock.sql.parse_statement import declared_type, parse
 from penstock.sql.ranks import numbered
@@ -202,7 +203,7 @@ class Script:
             self._create_as(statement, text)
             return
         declared = Declared(Table(statement, text, statement.options), self.session, self.options.idle)
-        _ = declared.physical, declared.key
+        _ = declared.physical, declared.readable, declared.key
         self.tables[statement.name] = declared
 
     def _create_as(self, statement: CreateTable, text: Text) -> None:
@@ -287,6 +288,7 @@ class Script:
                 )
             raise text.unknown("table", name, list(self.tables), statement.table.at)
         declared = self.tables[name]
+        refuse_writing(declared.table)
         related = self.shown_rows(self.binder(text).query(statement.query), text, statement)
         columns = self._targets(statement, declared, text)
         if len(columns) != len(related.columns):

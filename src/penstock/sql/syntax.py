@@ -260,12 +260,53 @@ class Join(Relation):
 
 
 @dataclass(frozen=True)
+class Quantified(Syntax):
+    """A variable of a pattern: how many rows at least and at most (None = any), as few as can be if reluctant."""
+
+    name: Ident
+    least: int
+    most: int | None
+    reluctant: bool = False
+
+
+@dataclass(frozen=True)
+class Measure(Syntax):
+    """`expression AS name` of MEASURES."""
+
+    name: Ident
+    expression: Expression
+
+
+@dataclass(frozen=True)
+class Definition(Syntax):
+    """`A AS condition` of DEFINE."""
+
+    name: Ident
+    condition: Expression
+
+
+@dataclass(frozen=True)
+class Skip(Syntax):
+    """`AFTER MATCH SKIP ...`: `past last row`, `to next row`, `to first` or `to last` row of a variable."""
+
+    to: str
+    variable: Ident | None = None
+
+
+@dataclass(frozen=True)
 class MatchRecognize(Relation):
-    """`MATCH_RECOGNIZE (...)`: the input and the text between the brackets, which is not taken apart yet."""
+    """`MATCH_RECOGNIZE (...)`: one row per match of a pattern; `skip` is None if it was not said."""
 
     input: Relation
-    text: str
+    partition: tuple[Expression, ...]
+    order: tuple[OrderItem, ...]
+    measures: tuple[Measure, ...]
+    skip: Skip | None
+    pattern: tuple[Quantified, ...]
+    within: Interval | None
+    define: tuple[Definition, ...]
     alias: Alias | None = None
+    pattern_at: tuple[int, int] = (0, 0)
 
 
 # -- queries -------------------------------------------------------------------

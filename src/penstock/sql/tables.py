@@ -19,6 +19,7 @@ from penstock.sql import functions
 from penstock.sql.bind_expression import Expressions
 from penstock.sql.changes import changes
 from penstock.sql.connectors import Table
+from penstock.sql.metadata import metadata_of
 from penstock.sql.own_options import silence as silence_of
 from penstock.sql.scope import PROCTIME, Related, Scope, ScopeColumn
 from penstock.sql.statements import (
@@ -57,15 +58,11 @@ class Declared:
 
     @cached_property
     def physical(self) -> Schema:
-        """The columns that are read and written."""
+        """The columns that are read and written; metadata is none of them."""
         text, statement = self.text, self.table.statement
         fields: list[Field] = []
         for one in statement.columns:
-            if one.is_metadata:
-                raise text.unsupported(
-                    f'"{one.name}": metadata columns are not offered yet', one.at, one.end, hint="leave it out"
-                )
-            if one.type is not None:
+            if one.type is not None and not one.is_metadata:
                 dtype = dtype_of(one.type, self.session.zone)
                 if any(field.name == one.name for field in fields):
                     raise text.error(f'two columns have the name "{one.name}"', one.at, one.at + len(one.name))
@@ -76,6 +73,16 @@ class Declared:
             return Schema(tuple(fields))
         except PlanError as refused:
             raise refused.at(text.where(statement.at)) from None
+
+    @cached_property
+    def metadata(self) -> dict[str, tuple[str, Field]]:
+        """The columns that are metadata: what each is, and its field."""
+        return metadata_of(self.table, self.session.zone)
+
+    @property
+    def readable(self) -> Schema:
+        """The columns that are read, metadata too."""
+        return Schema((*self.physical, *(field for _, field in self.metadata.values())))
 
     @cached_property
     def key(self) -> tuple[str, ...]:
@@ -95,12 +102,17 @@ class Declared:
         """
         statement, text = self.table.statement, self.text
         place = text.where(statement.at, statement.at + len("CREATE TABLE"))
-        schema = self.physical
+        schema = self.readable
         node: Node
         if self.table.is_changes:
             node = changes(self.table, schema, self.key, place)
         else:
-            node = Read(source=self.table.source(schema), name=statement.name, columns=schema, where=place)
+            node = Read(
+                source=self.table.source(schema, {name: key for name, (key, _) in self.metadata.items()}),
+                name=statement.name,
+                columns=schema,
+                where=place,
+            )
         columns = [ScopeColumn(f.name, Column(f.name), f.dtype, f.nullable) for f in schema]
         computed = [one for one in statement.columns if one.computed is not None]
         if computed:
@@ -164,7 +176,12 @@ class Declared:
         idle = self.idle if self.idle is not None else FOREVER
         silence = silence_of(self.table, Silence(idle, HOLD))
         place = text.where(defined.at, defined.end)
-        return Watermark(input=node, time=defined.column.name, policy=policy, silence=silence, where=place)
+        try:
+            return Watermark(input=node, time=defined.column.name, policy=policy, silence=silence, where=place)
+        except PlanError as refused:
+            name = defined.column.name
+            refused.hint = f"WATERMARK FOR {name} AS {name} - INTERVAL '5' SECOND" if by_source else refused.hint
+            raise
 
     def _delay(self, column: str) -> int:
         text, defined = self.text, self.table.statement.watermark

@@ -177,3 +177,108 @@ def test_options_of_a_connector(penstock):
 
 def test_an_unknown_connector(penstock):
     assert 'no connector "file"; did you mean "files"?' in penstock("connectors", "file").refused()
+
+
+SQL = """
+SET 'table.exec.mini-batch.enabled' = 'true';
+CREATE FUNCTION twice AS 'doubling.twice' LANGUAGE PYTHON;
+CREATE TABLE orders (customer STRING, n BIGINT, at TIMESTAMP_LTZ(3), p AS PROCTIME(),
+WATERMARK FOR at AS SOURCE_WATERMARK())
+WITH ('connector' = 'filesystem', 'path' = '${IN}', 'format' = 'csv', 'csv.header' = 'true');
+CREATE TABLE totals (customer STRING, c BIGINT, m DOUBLE, PRIMARY KEY (customer) NOT ENFORCED)
+WITH ('connector' = 'print');
+CREATE TABLE firsts (customer STRING, n BIGINT) WITH ('connector' = 'log', 'name' = 'there');
+INSERT INTO totals SELECT customer, COUNT(DISTINCT customer, n), `ps.agg.mean`(n) FROM orders
+WHERE twice(n) > 4 GROUP BY customer;
+INSERT INTO firsts SELECT customer, n FROM (
+  SELECT /*+ STATE_TTL('orders' = '1 d') */ *, ROW_NUMBER() OVER (PARTITION BY customer ORDER BY p) AS rn FROM orders
+) WHERE rn = 1;
+"""
+
+
+def _checked(penstock, text, *more):
+    (penstock.folder / "rows").mkdir()
+    penstock.write("rows/a.csv", "customer,n,at\n")
+    penstock.write("doubling.py", "def twice(n: int) -> int:\n    return 2 * n\n")
+    penstock.write("strange.sql", text)
+    return penstock("check", "strange.sql", "--set", "IN=rows", *more)
+
+
+def test_what_flink_would_refuse_of_a_text(penstock):
+    found = json.loads(_checked(penstock, SQL, "--json").out)
+    refused = found["flink"]["refuses"]
+    assert [one["what"].split(" ")[0] for one in refused] == [
+        "SOURCE_WATERMARK()",
+        "the",
+        "the",
+        "COUNT",
+        "`ps.agg.mean`",
+    ]
+    assert [one["where"].split(":")[1] for one in refused] == ["5", "6", "9", "10", "10"]
+    otherwise = " ".join(one["what"] for one in found["flink"]["otherwise"])
+    for part in ("twice is a function", "${IN} is filled in", "2 INSERTs are one pipeline", "STATE_TTL of a rank"):
+        assert part in otherwise
+    assert found["flink"]["here"] == ["SET 'table.exec.mini-batch.enabled' is without effect here"]
+    (function,) = found["functions"]
+    assert (function["name"], function["module"]) == ("twice", "doubling")
+    assert found["clock_sensitive"] == ["dedup strange.sql:13:48"]
+    assert found["outputs"][0]["columns"][1] == {"name": "c", "type": "BIGINT", "nullable": False, "mask": None}
+
+
+def test_a_check_of_sql_is_in_the_words_of_sql(penstock):
+    shown = _checked(penstock, SQL).out
+    for part in (
+        "at        TIMESTAMP_LTZ(3) not null",
+        "columns as in",
+        "changelog: insert, update, delete; key customer",
+        "changelog: insert only",
+        "dedup strange.sql:13:48: by customer, kept 1 days",
+        "group strange.sql:10:20: by customer, one entry per key; the input ends",
+        "twice of doubling (",
+        "would refuse: COUNT takes one column in Flink; there: ",
+        "[strange.sql:10:37]",
+    ):
+        assert part in shown
+
+
+def test_a_text_of_flink_has_nothing_to_say(penstock):
+    text = """
+    CREATE TABLE orders (customer STRING, n BIGINT) WITH ('connector' = 'datagen');
+    CREATE TABLE totals (customer STRING, n BIGINT, PRIMARY KEY (customer) NOT ENFORCED) WITH ('connector' = 'print');
+    INSERT INTO totals SELECT customer, SUM(n) FROM orders GROUP BY customer;
+    """
+    penstock.write("plain.sql", text)
+    shown = penstock("check", "plain.sql").out
+    assert "nothing was found that it would refuse or do otherwise" in shown
+    assert "by customer, WITHOUT BOUND" in shown
+    assert "functions in Python" not in shown
+
+
+def test_yaml_is_told_as_the_sql_that_it_is(penstock):
+    penstock.write("rows.json", "")
+    penstock.write(
+        "means.yaml",
+        """
+pipeline: means
+sources:
+  rows: {connector: files, path: rows.json, format: json, schema: {k: STRING, n: BIGINT}}
+streams:
+  means:
+    from: rows
+    steps:
+      - group_by: k
+        agg: {m: AVG(n / 2)}
+sinks:
+  means: {from: means, connector: stdout, key: k, style: changes}
+""",
+    )
+    ended = penstock("check", "means.yaml", "--json")
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out)["flink"]["text"] == "explain --as sql"
+
+
+def test_python_is_no_text_of_flink(penstock):
+    penstock.flights()
+    found = json.loads(penstock("check", penstock.write("delays.py", DELAYS), "--json").out)
+    assert found["flink"] is None
+    assert found["functions"] == []

@@ -14,6 +14,7 @@ from penstock.cli.check import findings
 from penstock.core.errors import PlanError
 from penstock.core.timespan import DAY
 from penstock.operators.as_table import AsTable
+from penstock.operators.dedup import Dedup
 from penstock.operators.group import Group
 from penstock.plan.node import walk
 from penstock.plan.ttl import TimeToLive
@@ -188,7 +189,7 @@ def test_computed_columns_are_read_and_not_written() -> None:
         "AND l.window_end = r.window_end",
         "SET 'execution.runtime-mode' = 'batch'",
         "CREATE TABLE k (a INT) WITH ('connector' = 'upsert-kafka'); SELECT * FROM k",
-        "CREATE TABLE k (a INT, p INT METADATA FROM 'partition') WITH ('connector' = 'kafka', 'topic' = 'x', "
+        "CREATE TABLE k (a INT, p MAP<STRING, BYTES> METADATA FROM 'headers') WITH ('connector' = 'kafka', 'topic' = 'x', "
         "'properties.bootstrap.servers' = 'h:1', 'format' = 'json')",
     ],
 )
@@ -198,6 +199,26 @@ def test_what_is_not_offered_is_refused_with_its_place(sql: str) -> None:
     with pytest.raises(PlanError) as refused:
         script.run(sql)
     assert refused.value.where is not None
+
+
+FROM_KAFKA = """
+CREATE TABLE k (a INT, p INT METADATA FROM 'partition' VIRTUAL, `offset` BIGINT METADATA VIRTUAL, b AS a + p,
+  ts TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL, WATERMARK FOR ts AS ts - INTERVAL '1' SECOND)
+WITH ('connector' = 'kafka', 'topic' = 'x', 'properties.bootstrap.servers' = 'h:1', 'format' = 'json');
+"""
+
+
+def test_metadata_is_read_and_not_written() -> None:
+    script = Script()
+    script.run(FROM_KAFKA + "SELECT * FROM k; INSERT INTO k SELECT 1")
+    related = script.queries[0]
+    assert [one.name for one in related.columns] == ["a", "p", "offset", "b", "ts"]
+    (read,) = (node for node in walk(related.node) if node.verb == "read")
+    assert read.parameters()["source"].metadata == {"p": "partition", "offset": "offset", "ts": "timestamp"}
+    assert any(node.facts.time == "ts" for node in walk(related.node))
+    assert script.tables["k"].physical.names == ("a",)
+    (output,) = script.outputs()
+    assert output.input.schema.names == ("a",)
 
 
 CHANGES = """
@@ -257,6 +278,62 @@ def test_groups_are_kept_so_long(sql: str, days: int | None) -> None:
     script.run(sql)
     (group,) = (node for node in walk(script.queries[0].node) if isinstance(node, Group))
     assert group.ttl == (None if days is None else TimeToLive(days * DAY, "processing"))
+
+
+CLOCKED = """
+CREATE TABLE o (k STRING, n BIGINT, ts TIMESTAMP_LTZ(3), p AS PROCTIME(), WATERMARK FOR ts AS ts)
+WITH ('connector' = 'datagen', 'number-of-rows' = '1000', 'fields.k.length' = '1', 'rows-per-second' = '1000000');
+"""
+
+
+@pytest.mark.parametrize("order", ["p", "PROCTIME()", "ts"])
+@pytest.mark.parametrize(
+    ("before", "hint", "days"),
+    [
+        ("", "", None),
+        ("SET 'table.exec.state.ttl' = '2 d';", "", 2),
+        ("SET 'table.exec.state.ttl' = '2 d';", "/*+ STATE_TTL('o' = '1 d') */", 1),
+    ],
+)
+def test_the_first_row_of_each_key_is_known_so_long(order: str, before: str, hint: str, days: int | None) -> None:
+    script = Script()
+    script.run(
+        f"{before}{CLOCKED} SELECT k, n FROM (SELECT {hint} *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY {order}) AS rn "
+        "FROM o) WHERE rn = 1"
+    )
+    (dedup,) = (node for node in walk(script.queries[0].node) if isinstance(node, Dedup))
+    assert dedup.ttl == (None if days is None else TimeToLive(days * DAY, "processing"))
+    assert (dedup.unbounded_state is None) == (days is not None)
+
+
+def test_the_rows_behind_the_first_ones() -> None:
+    rows = ps.read([{"a": i} for i in range(5)])
+    assert ps.sql("SELECT a FROM t LIMIT 2 OFFSET 1", t=rows).collect()["a"].to_list() == [1, 2]
+
+
+def test_ranks_by_arrival() -> None:
+    first = "SELECT k FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY p) AS rn FROM o) WHERE rn <= 2"
+    last = "SELECT k FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY p DESC) AS rn FROM o) WHERE rn = 1"
+    keys = ps.sql(CLOCKED + last).collect()["k"].to_list()
+    assert len(keys) == len(set(keys))
+    both = ps.sql(CLOCKED + first).collect()["k"].to_list()
+    assert set(both) == set(keys)
+    assert max(map(both.count, both)) == 2
+
+
+@pytest.mark.parametrize(
+    "rank",
+    [
+        "SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY p, n) AS rn FROM o",
+        "SELECT *, ROW_NUMBER() OVER (PARTITION BY p ORDER BY n) AS rn FROM o",
+        "SELECT *, ROW_NUMBER() OVER (ORDER BY p DESC) AS rn FROM o",
+        "SELECT /*+ STATE_TTL('o' = '1 d') */ *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY n) AS rn FROM o",
+    ],
+)
+def test_ranks_by_arrival_that_are_refused(rank: str) -> None:
+    with pytest.raises(PlanError) as refused:
+        ps.sql(f"{CLOCKED} SELECT k FROM ({rank}) WHERE rn <= 1")
+    assert refused.value.where is not None
 
 
 def test_options_without_effect_are_noted() -> None:
