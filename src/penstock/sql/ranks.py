@@ -242,7 +242,8 @@ def apply_rank(binder: Queries, related: Related, conditions: list[Expression], 
     if one_each and not rank.per_window:
         node = operators.deduplicate(pattern)
     else:
-        node = operators.top_n(_by_arrival(pattern) if rank.by_arrival else pattern)
+        plain = _by_arrival(pattern) if rank.by_arrival else pattern
+        node = operators.window_top_n(plain) if rank.per_window else operators.top_n(plain)
     columns = []
     for column in related.columns:
         if column.role != RANK:
