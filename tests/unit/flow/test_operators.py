@@ -178,3 +178,14 @@ def test_files(tmp_path: Path) -> None:
         assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
 
     anyio.run(main)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_merge_latest_ends_when_an_input_has_nothing(backend: str) -> None:
+    async def main() -> None:
+        with anyio.fail_after(20):
+            assert await Source.empty().merge_latest([0, 1]).run() == []
+            assert await Source.of(1, 2).merge_latest([]).run() == []
+            assert await Source.of(1, 2).merge_latest([3]).run() == [[1, 3], [2, 3]]
+
+    anyio.run(main, backend=backend)
