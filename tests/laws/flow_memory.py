@@ -191,27 +191,25 @@ def apart(name: str, n: int, seconds: float) -> dict[str, Any]:
 
 
 def report(found: list[dict[str, Any]], n: int) -> list[str]:
-    """A table of what grew most, and the rest in words."""
+    """A table of all cases: how many elements each saw, how it ended, what it grew by."""
     whole = [one for one in found if one["made"] >= n]
     early = [one for one in found if one["made"] < n and one["ended"] != "cut"]
     cut = [one for one in found if one["ended"] == "cut"]
-    worst = sorted(found, key=lambda one: -one["grown"])[:12]
     lines = [
-        f"{len(whole)} of {len(found)} cases saw all {n:,} elements; the most that one grew after the first tenth"
-        f" is {max(one['grown'] for one in found) / 1e6:.1f} MB. Python {platform.python_version()}.",
+        f"{len(whole)} of {len(found)} cases saw all {n:,} elements, {len(cut)} were cut off by the time allowed;"
+        f" the most that one grew after the first tenth is {max(one['grown'] for one in found) / 1e6:.1f} MB."
+        f" Python {platform.python_version()}.",
         "",
-        "| the most | elements | MB at most | grown by MB | seconds |",
-        "|---|---:|---:|---:|---:|",
+        "| case, those first that grew most | elements seen | end | MB at most | grown by MB | seconds |",
+        "|---|---:|---|---:|---:|---:|",
     ]
-    for one in worst:
+    for one in sorted(found, key=lambda one: (-one["grown"], one["name"])):
         size, grown = one["peak"] / 1e6, one["grown"] / 1e6
-        lines.append(f"| {one['name']} | {one['made']:,} | {size:.0f} | {grown:.1f} | {one['seconds']:.0f} |")
+        end = "cut off" if one["ended"] == "cut" else "all seen" if one["made"] >= n else "ended early"
+        lines.append(f"| {one['name']} | {one['made']:,} | {end} | {size:.0f} | {grown:.1f} | {one['seconds']:.0f} |")
     if early:
         names = ", ".join(f"`{one['name']}`" for one in early)
         lines += ["", f"Ended by what they are before all of the input was read: {names}."]
-    if cut:
-        names = ", ".join(f"`{one['name']}` ({one['made']:,})" for one in cut)
-        lines += ["", f"Cut off by the time allowed: {names}."]
     return lines
 
 

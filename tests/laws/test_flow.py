@@ -43,15 +43,18 @@ def failing(items: list[Any]) -> Source:
 
 
 @pytest.mark.parametrize("entry", EXACT, ids=by_name)
-@settings(max_examples=6)
+@pytest.mark.parametrize("backend", BACKENDS)
+@settings(max_examples=4)
 @given(items=numbers, above=sizes, below=sizes, fails=st.booleans())
-def test_chunks_are_not_seen(entry: Entry, items: list[int], above: list[int], below: list[int], fails: bool) -> None:
+def test_chunks_are_not_seen(
+    backend: str, entry: Entry, items: list[int], above: list[int], below: list[int], fails: bool
+) -> None:
     def source() -> Source:
         return failing(items) if fails else Source.from_iterable(items)
 
-    whole = found(lambda: applied(entry, source()))
-    single = found(lambda: applied(entry, source().rechunk([1] * 100)).rechunk([1] * 100))
-    cut = found(lambda: applied(entry, source().rechunk(above)).rechunk(below))
+    whole = found(lambda: applied(entry, source()), backend)
+    single = found(lambda: applied(entry, source().rechunk([1] * 100)).rechunk([1] * 100), backend)
+    cut = found(lambda: applied(entry, source().rechunk(above)).rechunk(below), backend)
     assert whole == single == cut
 
 
@@ -75,9 +78,10 @@ PURE = [
 ]
 
 
-@settings(max_examples=60)
+@pytest.mark.parametrize("backend", BACKENDS)
+@settings(max_examples=40)
 @given(items=numbers, picks=st.tuples(*[st.sampled_from(range(len(PURE)))] * 3))
-def test_via_is_associative_and_has_an_identity(items: list[int], picks: tuple[int, int, int]) -> None:
+def test_via_is_associative_and_has_an_identity(backend: str, items: list[int], picks: tuple[int, int, int]) -> None:
     def flow(pick: int) -> Flow:
         sample = PURE[pick].sample
         assert sample is not None
@@ -87,9 +91,9 @@ def test_via_is_associative_and_has_an_identity(items: list[int], picks: tuple[i
 
     a, b, c = map(flow, picks)
     source = Source.from_iterable(items)
-    left = found(lambda: source.via(a.via(b)).via(c))
-    assert left == found(lambda: source.via(a.via(b.via(c))))
-    assert left == found(lambda: source.via(Flow()).via(a).via(b).via(Flow()).via(c).via(Flow()))
+    left = found(lambda: source.via(a.via(b)).via(c), backend)
+    assert left == found(lambda: source.via(a.via(b.via(c))), backend)
+    assert left == found(lambda: source.via(Flow()).via(a).via(b).via(Flow()).via(c).via(Flow()), backend)
 
 
 EARLY = (

@@ -115,12 +115,12 @@ SINKS = {
 }
 
 
-def subscriber_case(make, size):
+def subscriber_case(make, size, clock=None):
     @asynccontextmanager
     async def made():
         found = []
         with contextlib.suppress(RuntimeError):  # of the kit, which fails streams
-            async with flow.to_subscriber(make(found), size=size) as subscriber:
+            async with flow.to_subscriber(make(found), size=size, clock=clock) as subscriber:
                 subscriber.found = found
                 yield subscriber
 

@@ -178,3 +178,42 @@ def test_files(tmp_path: Path) -> None:
         assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
 
     anyio.run(main)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_merge_latest_ends_when_an_input_has_nothing(backend: str) -> None:
+    async def main() -> None:
+        with anyio.fail_after(20):
+            assert await Source.empty().merge_latest([0, 1]).run() == []
+            assert await Source.of(1, 2).merge_latest([]).run() == []
+            assert await Source.of(1, 2).merge_latest([3]).run() == [[1, 3], [2, 3]]
+
+    anyio.run(main, backend=backend)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("options", [{}, {"ordered": False}, {"key": str}])
+@pytest.mark.parametrize("single", [False, True])
+def test_map_async_has_as_many_calls_as_it_may_however_elements_come(options: Any, single: bool, backend: str) -> None:
+    async def numbers() -> Any:
+        for x in range(30):
+            await anyio.lowlevel.checkpoint()
+            yield x
+
+    async def main() -> None:
+        under_way, most = 0, 0
+        time = VirtualTime()
+
+        async def call(x: int) -> int:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            await time.sleep_until(time.now() + 1_000_000)
+            under_way -= 1
+            return x
+
+        source = Source.from_async(numbers()) if single else Source.range(30)
+        found = await time.run(source.map_async(call, parallelism=10, **options))
+        assert (sorted(found), most) == (list(range(30)), 10)
+
+    anyio.run(main, backend=backend)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -231,3 +232,22 @@ def test_time_is_not_still_while_a_cancellation_is_on_its_way(backend: str) -> N
             group.cancel_scope.cancel()
 
     anyio.run(main, backend=backend)
+
+
+@pytest.mark.parametrize("how", ["stop", "resume", "restart"])
+@pytest.mark.parametrize("sizes", [[1] * 9, [9], [2, 3]])
+def test_a_coroutine_instead_of_a_value_fails_its_own_element(backend: str, how: str, sizes: list[int]) -> None:
+    async def later(x: int) -> int:
+        return x
+
+    async def main() -> tuple[list[Any], int]:
+        seen: list[Any] = []
+        mixed = Source.range(9).rechunk(sizes).map(lambda x: later(x) if x in (2, 3, 6) else x).supervised(how)
+        running = mixed.to(Sink.for_each(seen.append)).start()
+        with contextlib.suppress(PlanError):
+            async with running:
+                await running.wait()
+        return seen, running.statistics()[2].dropped["failed"] if how != "stop" else 0
+
+    found = anyio.run(main, backend=backend)
+    assert found == (([0, 1], 0) if how == "stop" else ([0, 1, 4, 5, 7, 8], 3))

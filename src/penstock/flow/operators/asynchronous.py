@@ -143,11 +143,11 @@ class _MapAsync(Stage):
         self._wake(1)
 
     def _wake(self, less: int = 0) -> None:
-        """Have as many workers as there is work, `less` those that are awake."""
+        """Have as many workers as there is work, `less` those that are awake; reading on is work beside the calls."""
         room = self.parallelism - self._inside
         if not room or not (self._resting or len(self._workers) < self.parallelism):
             return
-        need = min(room, len(self._waiting) or self._may_read()) - less
+        need = min(room, len(self._waiting) + (not (self._reading or self._ended))) - less
         while need > 0:
             need -= 1
             if self._resting:

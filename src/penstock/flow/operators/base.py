@@ -232,16 +232,13 @@ def pair(verb: str, found: Any) -> tuple[Any, Any]:
     return found[0], found[1]
 
 
-def refuse_coroutines(verb: str, out: list[Any]) -> None:
-    """Say that a function gives what must be awaited.
+def refuse_coroutine(verb: str, found: CoroutineType[Any, Any, Any]) -> None:
+    """Say that a function gave what must be awaited: the element fails as one whose function raises.
 
     Raises:
         PlanError: Always.
     """
-    for one in out:
-        if type(one) is CoroutineType:
-            one.close()
-    out.clear()
+    found.close()
     raise PlanError(
         f"{verb} takes a function that is not async, found one that gave a coroutine", hint="map_async waits"
     )

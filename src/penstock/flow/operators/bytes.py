@@ -13,6 +13,9 @@ from penstock.flow.errors import FramingError, LimitExceededError
 from penstock.flow.operators.base import Elementwise, Step, Verbs, one_of, positive
 from penstock.flow.stage import Context, Pull
 
+PIECES = 16
+"""How many pieces of input are taken at a time at most: they may be large."""
+
 
 class _Frames(Elementwise):
     """Cuts a stream of bytes. Bytes of no frame yet are kept, up to `longest`."""
@@ -43,7 +46,7 @@ class _Frames(Elementwise):
         """The next whole frame, taken off; None if there is none."""
 
     def want(self, most: int) -> int:
-        return 1
+        return min(most, PIECES)
 
     def buffered(self) -> int:
         return len(self._out)
@@ -190,7 +193,7 @@ class _Inflate(Elementwise):
             raise FramingError("the stream ended inside of compressed data")
 
     def want(self, most: int) -> int:
-        return 1
+        return min(most, PIECES)
 
 
 def _level(verb: str, level: Any) -> int:

@@ -70,16 +70,18 @@ class MergeLatest(Inputs):
         while True:
             for pump in self.pumps:
                 pump.request(1)
+            taken = False
             for at, pump in enumerate(self.pumps):
                 if pump.chunk:
                     (self.last[at],) = pump.take(1)
+                    taken = True  # to be asked again before anything is waited for
                     if _MISSING not in [value for value in self.last if value is _MISSING]:
                         return [list(self.last)]
                 elif pump.failure is not None:
                     raise pump.failure
             if all(pump.ended and not pump.chunk for pump in self.pumps):
                 return []
-            if not any(pump.ready and pump.chunk for pump in self.pumps):
+            if not taken and not any(pump.chunk for pump in self.pumps):
                 await self.signal.wait()
 
 

@@ -19,7 +19,7 @@ from penstock.flow.operators.base import (
     iterated,
     listed,
     positive,
-    refuse_coroutines,
+    refuse_coroutine,
     same,
 )
 from penstock.flow.stage import Context, Pull
@@ -40,11 +40,12 @@ class Map(_With):
 
     def each(self, items: Iterator[Any], out: list[Any], most: int) -> None:
         """See `Elementwise`."""
-        f, append = self.f, out.append
+        f, append, coroutine = self.f, out.append, CoroutineType
         for x in items:
-            append(f(x))
-        if out and type(out[-1]) is CoroutineType:
-            refuse_coroutines(self.name, out)
+            y = f(x)
+            if type(y) is coroutine:
+                refuse_coroutine(self.name, y)
+            append(y)
 
 
 class _Filter(Map):
