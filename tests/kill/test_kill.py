@@ -96,25 +96,41 @@ def test_at_random(kind, new_place, record_property):
 def test_a_paused_process_that_wakes_up_changes_nothing(kind, new_place):
     wanted, _ = expected(kind, new_place)
     place = new_place(kind)
-    killer = place.killer(ROWS, seed=3, **OPTIONS)
-    zombies = []
+    # So slow that nobody comes to the end of the input: whoever is started after that begins anew, and rightly so.
+    killer = place.killer(ROWS, seed=3, rate=2_000, checkpoint="30 ms")
     for _ in range(3):
-        zombie = killer.start()
-        killer.pause(2_000_000)
+        zombie = begun(killer, place)
+        killer.pause(300_000)
         zombie.pause()
         # The lock is a courtesy: what is paused keeps it, and safety must not rest on it.
         (place.folder / "state" / "checkpoints" / "lock").unlink(missing_ok=True)
-        zombies.append(zombie)
-        successor = killer.start()
-        killer.pause(2_000_000)
+        successor = begun(killer, place)
+        killer.pause(300_000)
         zombie.resume()
-        killer.pause(500_000)
+        assert zombie.wait(60_000_000) is not None, "a zombie goes on"
+        assert successor.wait(0) is None, "the successor has ended"
         successor.kill()
         successor.wait()
-    killer.finish()
-    for zombie in zombies:
-        assert zombie.wait(20_000_000) is not None, "a zombie goes on"
+    place.killer(ROWS, seed=3, checkpoint="30 ms").finish()
     check(place, wanted)
+
+
+def begun(killer, place):
+    """A run that has taken over, however long it takes to start."""
+    before = newest(place)
+    child = killer.start()
+    for _ in range(12_000):
+        if newest(place) > before:
+            return child
+        assert child.wait(0) is None, "it has ended before it has begun"
+        killer.pause(10_000)
+    raise AssertionError("it does not begin")
+
+
+def newest(place):
+    """The number of the newest manifest; -1 if there is none."""
+    found = (place.folder / "state").rglob("manifest-*.json")
+    return max((int(path.stem.removeprefix("manifest-")) for path in found), default=-1)
 
 
 def test_tokens_are_consecutive_and_each_there_once(new_place):
