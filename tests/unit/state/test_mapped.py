@@ -77,7 +77,7 @@ BUDGET = 320
 """MiB: with room for what the process that restarts in itself has kept of its first run, 210 MiB on some machines."""
 
 STEP = 160
-"""MiB: what steps may bring into memory before it is looked at again, which is every 4 ms unless the machine is busy."""
+"""MiB: what steps may bring into memory before it is looked at again: every 4 ms, unless the machine is busy."""
 
 
 @pytest.mark.slow
