@@ -205,11 +205,12 @@ class TimeField(GeneratedField):
     start: str = option("2020-01-01T00:00:00Z", doc="The moment of the first row, ISO 8601.")
     step: str | None = option(None, doc="From one row to the next; by default as the rate says, else 1 ms.", span=True)
     disorder: str = option("0 s", doc="By how much a moment can lie before those of earlier rows.", span=True)
+    local: bool = option(False, doc="Whether moments are wall-clock times, without a zone.")
 
     @property
     def dtype(self) -> DType:
-        """Datetime in UTC."""
-        return Datetime("us", "UTC")
+        """Datetime in UTC, or without a zone."""
+        return Datetime("us", None if self.local else "UTC")
 
     def __post_init__(self) -> None:
         _ = self.start_us
@@ -221,7 +222,7 @@ class TimeField(GeneratedField):
         Raises:
             PlanError: If it is no moment.
         """
-        moment = from_texts(spans_of(pl.Series([self.start])), self.dtype)
+        moment = from_texts(spans_of(pl.Series([self.start])), Datetime("us", "UTC"))
         if moment.null_count():
             raise PlanError(f'"{self.start}" is no moment', hint='such as "2020-01-01T00:00:00Z"')
         return int(moment.cast(pl.Int64)[0])
@@ -233,7 +234,7 @@ class TimeField(GeneratedField):
         disorder = duration(self.disorder)
         if disorder > 0:
             moments = moments - (draw(0) % np.uint64(disorder + 1)).astype(np.int64)
-        return pl.Series("", moments).cast(pl.Datetime("us", "UTC"))
+        return pl.Series("", moments).cast(to_polars(self.dtype))
 
 
 KINDS: dict[str, type[GeneratedField]] = {

@@ -30,8 +30,8 @@ class GenerateSource(Source):
         GenerateSource({"id": "sequence", "city": {"kind": "choice", "of": ["Rome", "Oslo"]}, "at": "time"}, rows=1000)
 
     Kinds of fields and their options: `sequence` (start, step), `int` (least, most), `float` (least, most), `bool`
-    (share), `choice` (of, weights), `string` (least, most: lengths), `time` (start, step, disorder); all take `nulls`,
-    the share of nulls.
+    (share), `choice` (of, weights), `string` (least, most: lengths), `time` (start, step, disorder, local); all take
+    `nulls`, the share of nulls.
     """
 
     connector: ClassVar[str] = "generate"

@@ -84,7 +84,7 @@ class Dedup(Executable):
     def describe(self) -> str:
         """The keys, and within what."""
         span = "" if self.within is None else f" within {self.within / 1e6:g} s"
-        kept = f", kept {self.ttl}" if self.ttl is not None else ""
+        kept = f", kept {self.ttl.since('the row that was sent')}" if self.ttl is not None else ""
         return f"by {', '.join(self.keys)}{span}{kept}"
 
     @property

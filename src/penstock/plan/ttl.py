@@ -51,9 +51,13 @@ class TimeToLive:
         return cls(span, PROCESSING if by_clock else EVENT)
 
     def __str__(self) -> str:
+        return self.since("its last row")
+
+    def since(self, what: str) -> str:
+        """How long keys are kept, counted from what."""
         seconds = self.span / 1_000_000
         text = f"{seconds:g} s" if seconds < 86_400 else f"{seconds / 86_400:g} days"
-        return f"{text} after its last row" + (" by the clock" if self.clock == PROCESSING else "")
+        return f"{text} after {what}" + (" by the clock" if self.clock == PROCESSING else "")
 
 
 def processing_time(span: Any = None) -> ProcessingTime:

@@ -208,7 +208,7 @@ def _generated(name: str, dtype: DType, given: dict[str, str]) -> dict[str, Any]
             made |= {"least": float(option.get("min", "0")), "most": float(option.get("max", "1"))}
         return made
     if isinstance(dtype, Datetime):
-        return {"kind": "time", "start": "2020-01-01T00:00:00Z"}
+        return {"kind": "time", "start": "2020-01-01T00:00:00Z", "local": dtype.zone is None}
     kind = "DECIMAL" if isinstance(dtype, Decimal) else "DATE" if dtype == Date else str(dtype)
     raise PlanError(f'datagen makes no column "{name}" of {kind}', hint="a number, STRING, BOOLEAN or TIMESTAMP column")
 

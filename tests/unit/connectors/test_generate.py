@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+import penstock as ps
 from penstock.connectors.generate import GenerateSource
 from penstock.core import dtypes as d
 from penstock.core.errors import PlanError, SourceError, UnknownNameError
@@ -127,3 +128,12 @@ def test_what_makes_no_sense_is_refused_at_once(fields, more, message):
 def test_a_declared_type_must_go_with_the_field():
     with pytest.raises(SourceError, match='column "a" is Int64, not String'):
         rows_of(GenerateSource({"a": "sequence"}, rows=1), wanted({"a": d.String}))
+
+
+def test_moments_may_be_wall_clock_times():
+    fields = {"at": {"kind": "time", "start": "2020-01-01T00:00:00Z", "step": "1 h", "local": True}}
+    frame = ps.read(GenerateSource(fields, rows=2)).collect()
+    assert frame.schema["at"] == pl.Datetime("us", None)
+    assert frame["at"].to_list() == [dt.datetime(2020, 1, 1), dt.datetime(2020, 1, 1, 1)]
+    script = "CREATE TABLE g (at TIMESTAMP(3)) WITH ('connector' = 'datagen', 'number-of-rows' = '2'); SELECT * FROM g"
+    assert ps.sql(script).collect().schema["at"] == pl.Datetime("ms", None)
