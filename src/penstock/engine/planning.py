@@ -8,7 +8,7 @@ for a new one (`penstock run --replan`); then what becomes of each state is a ma
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from penstock.checkpoint.block import digest
@@ -59,8 +59,8 @@ def as_stored(mine: Planned, manifest: Mapping[str, Any]) -> Planned:
     plan = manifest["plan"]
     if all(plan[part] == found for part, found in nodes_to_json(mine.pipeline.outputs).items()):
         return mine
-    connectors = dict(_connectors(mine.pipeline))
     try:
+        connectors = _connectors(mine.pipeline)
         outputs = nodes_from_json(plan, OPERATORS, lambda stored: _bound(stored, connectors))
     except PenstockError as wrong:
         return dataclasses.replace(mine, note=f"planned anew, since the stored plan cannot be used: {wrong.message}")
@@ -68,12 +68,20 @@ def as_stored(mine: Planned, manifest: Mapping[str, Any]) -> Planned:
     return dataclasses.replace(mine, pipeline=mine.pipeline.with_outputs(outputs), note=note)
 
 
-def _connectors(pipeline: Pipeline) -> Iterator[tuple[str, Any]]:
-    """The sources and sinks of a program, by what is stored of them."""
+def _connectors(pipeline: Pipeline) -> dict[str, Any]:
+    """The sources and sinks of a program, by what is stored of them.
+
+    Raises:
+        PlanError: If that does not tell apart which data of the program they hold.
+    """
+    found: dict[str, Any] = {}
     for node in walk(*pipeline.outputs):
         for value in node.parameters().values():
             if hasattr(value, "plan_value"):
-                yield canonical(encode(value.plan_value())), value
+                known = found.setdefault(canonical(encode(value.plan_value())), value)
+                if getattr(known, "identity", None) != getattr(value, "identity", None):
+                    raise PlanError("two sources hold data of the program under one name")
+    return found
 
 
 def _bound(stored: Mapping[str, Any], connectors: Mapping[str, Any]) -> Any:

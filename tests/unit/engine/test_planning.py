@@ -14,6 +14,7 @@ from penstock.core.errors import StateError
 from penstock.engine.job import Job
 from penstock.engine.options import JobOptions, LoopOptions
 from penstock.engine.planning import as_stored, planned
+from penstock.plan.serde import nodes_to_json
 
 FIELDS = {
     "n": "sequence",
@@ -97,3 +98,13 @@ def test_a_stored_plan_that_cannot_be_used_is_told_of(tmp_path):
 def test_checkpoints_of_versions_that_did_not_say_are_planned_anew(tmp_path):
     mine = planned(pipeline(tmp_path))
     assert as_stored(mine, {"plan": {}}) is mine
+
+
+def test_data_of_the_program_that_have_no_names_are_not_taken_for_one_another(tmp_path):
+    one, other = (ps.read([{"n": n, "v": 0}], schema={"n": ps.Int64, "v": ps.Int64}).select("n") for n in (1, 2))
+    pipeline = ps.Pipeline("both", one.union(other).write(FileSink(str(tmp_path / "out"), format="json"), name="out"))
+    mine, as_written = planned(pipeline), planned(pipeline, optimized=False)
+    stored = {"logical": mine.logical, "plan": nodes_to_json(as_written.pipeline.outputs)}
+    found = as_stored(mine, stored)
+    assert found.pipeline is mine.pipeline
+    assert "two sources hold data of the program under one name" in found.note
